@@ -2,6 +2,7 @@
 
 Apart from the models so that each of them can import it. The surprising thing: SQLite transactions begin IMMEDIATE,
 because a deferred one that turns into a write fails at once instead of waiting for its turn.
+Tables derive from :class:`Model`, not from ``db.Model``: only the former is a type that a checker can follow.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class Model(MappedAsDataclass, DeclarativeBase):
     """Base of every table of gstack."""
 
 
-db = SQLAlchemy(model_class=Model)
+db = SQLAlchemy(metadata=Model.metadata)
 
 
 def prepare_engine(engine: Engine) -> Engine:
