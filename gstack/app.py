@@ -1,0 +1,67 @@
+"""The application: reads as a table of contents.
+
+Everything that a request can reach is registered here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from flask import Blueprint, Flask
+
+from gstack import logs
+from gstack.auth import oauth
+from gstack.auth.guard import Gatekeeper
+from gstack.cloudstack.catalogue import Catalogue
+from gstack.cloudstack.client import Endpoint
+from gstack.operations import engine
+from gstack.protocol import edges, pipeline
+from gstack.protocol.discovery import document
+from gstack.protocol.pathforms import PathForms
+from gstack.resources import load_handlers
+from gstack.settings import Settings
+from gstack.store.db import open_store
+from gstack.store.sealing import Sealer
+
+
+def create_app(settings: Settings) -> Flask:
+    """One gateway: the store, the way to CloudStack, the guard, and every route."""
+    os.umask(0o077)
+    logs.configure(settings)
+    app = Flask("gstack", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 10 * 1024 * 1024  # a batch of a hundred parts; single bodies end at 1 MiB
+
+    open_store(app, settings)
+    sealer = Sealer(settings)
+    endpoint = Endpoint(settings)
+    catalogue = Catalogue(settings)
+    guard = Gatekeeper(settings, endpoint, catalogue, sealer)
+    engine.init_app(app, settings, sealer)
+
+    load_handlers()
+    oauth.register(app, guard)
+    register_methods(app, guard)
+    edges.register(app)
+    app.wsgi_app = PathForms(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
+    return app
+
+
+def register_methods(app: Flask, guard: pipeline.Guard) -> None:
+    """A blueprint for each of Google's resources, a rule for each of its methods, served or not."""
+    blueprints: dict[str, Blueprint] = {}
+    for method in document().methods.values():
+        blueprint = blueprints.setdefault(method.resource, Blueprint(method.resource, "gstack"))
+        blueprint.add_url_rule(
+            "/compute/v1/" + method.path,
+            endpoint=method.verb,
+            view_func=partial(_view, method.id, guard),
+            methods=[method.http_method],
+            provide_automatic_options=False,
+        )
+    for blueprint in blueprints.values():
+        app.register_blueprint(blueprint)
+
+
+def _view(method_id: str, guard: pipeline.Guard, **path: str) -> object:
+    return pipeline.answer(document().methods[method_id], path, guard)

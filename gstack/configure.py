@@ -1,0 +1,101 @@
+"""``gstack-configure``: asks what the gateway needs, writes gstack.conf, makes certificates, keys and the database.
+
+Every answer is also an option, so that scripts need no terminal; previous answers are the defaults. Running it
+again keeps what exists: the authority, the sealing keys, the database and all settings it does not ask for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gstack import certificates
+from gstack.app import create_app
+from gstack.settings import BY_NAME, Settings, SettingsError, read_file
+from gstack.store.migrate import upgrade_database
+from gstack.store.sealing import ensure_keys
+
+DEFAULT_CONFIG = "~/.gstack/gstack.conf"
+# setting, option, question: what the original gstack-configure asked, in its order
+QUESTIONS = (
+    ("GSTACK_BIND_ADDRESS", "--bind-address", "gstack bind address"),
+    ("GSTACK_PORT", "--port", "gstack bind port"),
+    ("CLOUDSTACK_HOST", "--cloudstack-host", "Cloudstack host"),
+    ("CLOUDSTACK_PORT", "--cloudstack-port", "Cloudstack port"),
+    ("CLOUDSTACK_PROTOCOL", "--cloudstack-protocol", "Cloudstack protocol"),
+    ("CLOUDSTACK_PATH", "--cloudstack-path", "Cloudstack path"),
+)
+
+
+def install(config: Path, answers: Mapping[str, Any], names: tuple[str, ...] = ()) -> Settings:
+    """Write ``config`` with ``answers`` over what it holds, and make everything the gateway needs to start."""
+    values = (read_file(config) if config.exists() else {}) | dict(answers)
+    values.setdefault("PATH", str(config.parent.resolve()))
+    settings = Settings(values)
+    settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_config(config, values)
+    ensure_keys(settings)
+    certificates.ensure_certificates(
+        settings.folder, certificates.server_names(settings["GSTACK_BIND_ADDRESS"], names)
+    )
+    upgrade_database(create_app(settings))
+    return settings
+
+
+def write_config(path: Path, values: Mapping[str, Any]) -> None:
+    """Write Python-style constants, each under the sentence that says what it means."""
+    lines = ["# gstack's configuration: Python-style constants. All settings: gstack.conf.example.", ""]
+    for name, value in values.items():
+        lines += [f"# {BY_NAME[name].doc}", f"{name} = {value!r}", ""]
+    certificates.write_private(path, "\n".join(lines).encode())
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True)
+@click.option("--name", "names", multiple=True, help="A further name or address for the certificate.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take options, previous answers and defaults.")
+@click.option("--bind-address", "GSTACK_BIND_ADDRESS")
+@click.option("--port", "GSTACK_PORT", type=click.IntRange(1, 65535))
+@click.option("--cloudstack-host", "CLOUDSTACK_HOST")
+@click.option("--cloudstack-port", "CLOUDSTACK_PORT", type=click.IntRange(1, 65535))
+@click.option("--cloudstack-protocol", "CLOUDSTACK_PROTOCOL", type=click.Choice(("http", "https")))
+@click.option("--cloudstack-path", "CLOUDSTACK_PATH")
+def main(config: Path, names: tuple[str, ...], yes: bool, **given: Any) -> None:
+    """Configure gstack: where it listens and which CloudStack it speaks to."""
+    os.umask(0o077)
+    config = config.expanduser()
+    try:
+        previous = read_file(config) if config.exists() else {}
+        settings = install(config, _answers(previous, given, yes), names)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    authority = settings.file("GSTACK_CA_FILE", "ca.pem")
+    click.echo(f"Wrote {config}.")
+    click.echo(f"Clients trust {authority}.")
+    default = config == Path(DEFAULT_CONFIG).expanduser()
+    suffix = "" if default else f" --config {config}"
+    click.echo(f"Next: gstack{suffix}")
+    click.echo(f"Then: gstack{suffix} credentials create --output key.json")
+
+
+def _answers(previous: Mapping[str, Any], given: Mapping[str, Any], yes: bool) -> dict[str, Any]:
+    answers: dict[str, Any] = {}
+    for name, _option, question in QUESTIONS:
+        setting = BY_NAME[name]
+        default = previous.get(name, setting.default)
+        if given[name] is not None:
+            answers[name] = given[name]
+        elif yes:
+            answers[name] = default
+        else:
+            kind = click.Choice(setting.choices) if setting.choices else setting.kind
+            answers[name] = click.prompt(question, default=default, type=kind)
+    return answers
+
+
+if __name__ == "__main__":
+    main()

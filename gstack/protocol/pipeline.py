@@ -1,0 +1,189 @@
+"""What happens to every request, as a list that reads from top to bottom, and the one writer of answers.
+
+Handlers and steps raise :class:`GceError`; it is caught here and nowhere else. Authentication belongs to another
+room and comes in as a :class:`Guard`. The surprising thing: an answer whose request did not pass the guard is never
+sent, whatever a step or handler did; it becomes a server error.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+import structlog
+from flask import Request, Response, request
+
+from gstack.errors import GceError, error_body
+from gstack.protocol import bodies, decoding, masks, parameters
+from gstack.protocol.call import Call
+from gstack.protocol.discovery import Method
+from gstack.protocol.links import Links
+from gstack.protocol.methods import HANDLERS, REFUSED
+
+log = structlog.get_logger(__name__)
+
+
+class Guard(Protocol):
+    """Who may call: implemented by the auth room."""
+
+    def authenticate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> Any:
+        """The grant behind a request's bearer token, or GceError authError."""
+
+    def enter(self, grant: Any, project: str, *, public: bool) -> Any:
+        """The caller inside ``project``, or GceError notFound; ``public`` lets image projects be read."""
+
+    def require(self, caller: Any, commands: tuple[str, ...]) -> None:
+        """GceError notImplemented naming the first of ``commands`` that the caller's CloudStack lacks."""
+
+
+@dataclass
+class Exchange:
+    """One request on its way: what has been found out so far."""
+
+    method: Method
+    path: Mapping[str, str]
+    request: Request
+    guard: Guard
+    request_id: str
+    grant: Any = None
+    body: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    call: Call | None = None
+    guarded: bool = False
+    result: Any = None
+
+
+def decode(exchange: Exchange) -> None:
+    """Bytes to JSON, through everything that real clients send."""
+    exchange.body = decoding.read_body(
+        exchange.request.get_data(cache=False),
+        exchange.request.headers,
+        expects_body=exchange.method.request is not None,
+    )
+
+
+def authenticate(exchange: Exchange) -> None:
+    """Who is this? Before anything is said about what exists."""
+    exchange.grant = exchange.guard.authenticate(exchange.request.headers, exchange.request.args)
+
+
+def choose(exchange: Exchange) -> None:
+    """Is the method served at all?"""
+    method = exchange.method.id
+    if method in REFUSED:
+        raise GceError("notImplemented", f"The method {method} is not supported: {REFUSED[method]}")
+    if method not in HANDLERS:
+        raise GceError("notImplemented", f"The method {method} is not supported by this gateway yet.")
+
+
+def check_parameters(exchange: Exchange) -> None:
+    """Path and query against the method's description."""
+    exchange.params = parameters.check_parameters(exchange.method, exchange.path, exchange.request.args)
+
+
+def enter(exchange: Exchange) -> None:
+    """The caller inside the project that the URL names, with the CloudStack commands that the method needs."""
+    handler = HANDLERS[exchange.method.id]
+    project = exchange.params.get("project", "")
+    caller = exchange.guard.enter(exchange.grant, project, public=handler.public)
+    exchange.guard.require(caller, handler.needs)
+    exchange.guarded = True
+    exchange.call = Call(
+        method=exchange.method,
+        params=exchange.params,
+        body={},
+        links=Links.for_host(exchange.request.scheme, exchange.request.host),
+        project=caller.project.id,
+        caller=caller,
+        headers=exchange.request.headers,
+        request_id=exchange.request_id,
+    )
+
+
+def check_body(exchange: Exchange) -> None:
+    """The body against its schema, then against what the method does with each field."""
+    if exchange.method.request is None or exchange.call is None:
+        return
+    exchange.call.body = bodies.check_body(exchange.method.request, exchange.body, exchange.method.id)
+    policy = HANDLERS[exchange.method.id].body
+    if policy is not None:
+        policy.check(exchange.call.body)
+
+
+def handle(exchange: Exchange) -> None:
+    """The resource room does its work."""
+    exchange.result = HANDLERS[exchange.method.id].function(exchange.call)
+
+
+STEPS: tuple[Callable[[Exchange], None], ...] = (
+    decode,
+    authenticate,
+    choose,
+    check_parameters,
+    enter,
+    check_body,
+    handle,
+)
+
+
+def answer(method: Method, path: Mapping[str, str], guard: Guard) -> Response:
+    """Run one request through the steps and write what comes out of them."""
+    exchange = Exchange(method, path, request, guard, request_id=secrets.token_hex(8))
+    started = time.perf_counter()
+    structlog.contextvars.bind_contextvars(request=exchange.request_id)
+    try:
+        for step in STEPS:
+            step(exchange)
+        if not exchange.guarded:
+            raise RuntimeError(f"{method.id} was answered without passing the guard")
+        response = write(exchange.result, request.args)
+    except GceError as error:
+        response = write_error(error)
+    except Exception:
+        log.exception("request.failed", method=method.id)
+        response = write_error(internal_error(exchange.request_id))
+    response.headers["X-Request-Id"] = exchange.request_id
+    log.info(
+        "request",
+        method=method.id,
+        path=request.path,
+        status=response.status_code,
+        ms=round((time.perf_counter() - started) * 1000, 1),
+    )
+    structlog.contextvars.unbind_contextvars("request")
+    return response
+
+
+def internal_error(request_id: str) -> GceError:
+    """What a client sees of a defect of ours: nothing but where to look for it."""
+    return GceError("internalError", f"Internal error. The gateway's log names it under request {request_id}.")
+
+
+def write(result: Any, query: Mapping[str, str]) -> Response:
+    """The one writer: ``fields`` mask, ``prettyPrint``, JSON, headers."""
+    if query.get("fields"):
+        result = masks.apply(query["fields"], result)
+    pretty = query.get("prettyPrint", "true").lower() not in ("false", "0")
+    return _json(orjson.dumps(result, option=orjson.OPT_INDENT_2 if pretty else 0), 200)
+
+
+def write_error(error: GceError) -> Response:
+    """An error in GCE's shape, with the headers that belong to its kind."""
+    response = _json(orjson.dumps(error_body(error), option=orjson.OPT_INDENT_2), error.http)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if error.kind == "authError":
+        response.headers["WWW-Authenticate"] = 'Bearer realm="https://accounts.google.com/", error="invalid_token"'
+    return response
+
+
+def _json(data: bytes, status: int) -> Response:
+    response = Response(data, status, content_type="application/json; charset=UTF-8")
+    response.headers["Cache-Control"] = "private"
+    response.headers["Vary"] = "Origin, X-Origin, Referer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

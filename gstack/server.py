@@ -1,0 +1,162 @@
+"""The running gateway: the WSGI server with TLS, and beside it the one process that runs operations.
+
+Apart from the app because nothing here knows a request. The surprising thing: the operations worker is a child of
+this process and not of a web worker, so that a web worker's death stops no operation; and every child watches its
+parent, so that a killed gateway leaves no process behind that holds the port or the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.log import LogLevels
+
+from gstack import certificates
+from gstack.app import create_app
+from gstack.settings import Settings, SettingsError
+
+log = structlog.get_logger(__name__)
+
+TLS_MINIMUM = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
+
+
+def serve(settings: Settings, config_file: Path | None = None) -> None:
+    """Serve until SIGINT or SIGTERM. Raises :class:`SettingsError` where the configuration cannot be served."""
+    tls = _tls_options(settings)
+    create_app(settings)  # a database or key that cannot be used stops us here, with words, not in a worker
+    address = _address(settings["GSTACK_BIND_ADDRESS"])
+    _refuse_taken_port(address, settings["GSTACK_PORT"])
+    worker = OperationsWorker(config_file)
+    server = Granian(
+        "gstack.app:create_app",
+        address=address,
+        port=settings["GSTACK_PORT"],
+        interface=Interfaces.WSGI,
+        workers=settings["GSTACK_WORKERS"],
+        blocking_threads=settings["GSTACK_THREADS"],
+        backpressure=4 * settings["GSTACK_THREADS"],
+        http=HTTPModes.auto,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        respawn_interval=0.1,
+        workers_kill_timeout=10,
+        **tls,
+    )
+    server.on_startup(worker.start)
+    server.on_shutdown(worker.stop)
+    parent = os.getpid()
+
+    def load() -> Callable[..., Any]:
+        die_with(parent)
+        return create_app(settings)
+
+    log.info("gateway.starting", url=settings.public_url, cloudstack=settings.cloudstack_url)
+    server.serve(target_loader=load, wrap_loader=False)
+
+
+class OperationsWorker:
+    """The child process that runs operations, started again whenever it ends before we do."""
+
+    def __init__(self, config_file: Path | None) -> None:
+        self._command = [sys.executable, "-m", "gstack.operations.worker"]
+        if config_file is not None:
+            self._command += ["--config", str(config_file)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="operations-worker-keeper", daemon=True)
+
+    def start(self) -> None:
+        self._process = self._spawn()
+        self._keeper.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own module
+
+    def _keep(self) -> None:
+        delay = 0.5
+        while not self._stopping.is_set():
+            process = self._process
+            if process is None:
+                return
+            started = time.monotonic()
+            status = process.wait()
+            if self._stopping.is_set():
+                return
+            delay = 0.5 if time.monotonic() - started > 30 else min(delay * 2, 15)
+            log.error("operations_worker.ended", status=status, again_in_seconds=delay)
+            if self._stopping.wait(delay):
+                return
+            self._process = self._spawn()
+
+
+def die_with(parent: int) -> None:
+    """End this process as soon as ``parent`` is gone, however it went."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(0)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _tls_options(settings: Settings) -> dict[str, Any]:
+    if not settings["GSTACK_TLS"]:
+        return {}
+    certificate = settings.file("GSTACK_CERT_FILE", "server.pem")
+    key = settings.file("GSTACK_KEY_FILE", "server.key")
+    for file in (certificate, key):
+        if not file.exists():
+            raise SettingsError(f"{file} does not exist. Run gstack-configure to make it.")
+    try:
+        certificates.check_pair(certificate, key)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    return {
+        "ssl_cert": certificate,
+        "ssl_key": key,
+        "ssl_protocol_min": TLS_MINIMUM[settings["GSTACK_TLS_MINIMUM"]],
+    }
+
+
+def _address(name: str) -> str:
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise SettingsError(f"GSTACK_BIND_ADDRESS {name!r} is no address of this machine.") from error
+    # IPv4 first: a client told "localhost" that only tries 127.0.0.1 must find us.
+    return str(min(found, key=lambda info: info[0] != socket.AF_INET)[4][0])
+
+
+def _refuse_taken_port(address: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise SettingsError(
+                f"GSTACK_PORT {port} on {address} cannot be listened on: {error.strerror}."
+            ) from error
