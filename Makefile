@@ -1,0 +1,38 @@
+# `make run` shows gstack working on its embedded CloudStack; `make test` passes the tests. Both need Python 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint bench clean
+
+run: $(VENV)/run
+	$(BIN)/gstack demo
+
+test: $(VENV)/test
+	$(BIN)/ruff check gstack tests bench tools
+	$(BIN)/ruff format --check gstack tests bench tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n auto -ra
+
+bench: $(VENV)/bench
+	$(BIN)/python -m bench
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/run: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/test: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/run
+
+$(VENV)/bench: $(VENV)/test
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,5 @@
+"""``python -m gstack``: the same as the ``gstack`` command."""
+
+from gstack.cli import main
+
+main()

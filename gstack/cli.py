@@ -1,0 +1,118 @@
+"""The ``gstack`` command: serve, and what belongs beside serving.
+
+Heavy rooms are imported inside their commands, so that ``gstack --help`` and ``gstack simulator`` stay quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from gstack import __version__
+from gstack.settings import Settings, SettingsError, load
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Configuration file.  [default: ~/.gstack/gstack.conf]",
+)
+@click.version_option(__version__)
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """A Google Compute Engine API in front of Apache CloudStack.
+
+    Without a command: serve in the foreground, until Ctrl-C.
+    """
+    context.obj = config
+    if context.invoked_subcommand is None:
+        from gstack.server import serve
+
+        try:
+            serve(load(config), config)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def settings_of(context: click.Context) -> Settings:
+    """The settings that ``--config`` names, or the end of the command with the reason."""
+    try:
+        return load(context.obj)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps the cloud over a restart.")
+@click.option("--job-seconds", type=float, default=0.3, show_default=True, help="How long a job takes.")
+def simulator(port: int, state: Path | None, job_seconds: float) -> None:
+    """The embedded CloudStack alone, on http://localhost:PORT/client/api."""
+    from gstack.demo import run_simulator
+
+    run_simulator(port, state, job_seconds)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
+@click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps everything over a restart.")
+@click.option("--job-seconds", type=float, default=0.3, show_default=True, help="How long a job takes.")
+@click.option("--cloudstack", "url", metavar="URL", help="Use this CloudStack instead of the embedded one.")
+@click.option("--api-key", metavar="K", envvar="GSTACK_DEMO_API_KEY", help="Its API key.")
+@click.option("--secret-key", metavar="S", envvar="GSTACK_DEMO_SECRET_KEY", help="Its secret key.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def demo(
+    port: int,
+    state: Path | None,
+    job_seconds: float,
+    url: str | None,
+    api_key: str | None,
+    secret_key: str | None,
+    command: tuple[str, ...],
+) -> None:
+    """Embedded CloudStack, gateway and a credential; with COMMAND, runs it with every client prepared.
+
+    Example: gstack demo -- gcloud compute zones list
+    """
+    from gstack.demo import Cloud, run_demo
+
+    cloud = None
+    if url is not None:
+        if not api_key or not secret_key:
+            raise click.UsageError("--cloudstack needs --api-key and --secret-key.")
+        cloud = Cloud(url, api_key, secret_key)
+    try:
+        sys.exit(run_demo(port, state, job_seconds, cloud, command))
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for tools.")
+def coverage(as_json: bool) -> None:
+    """Every method of compute v1 with its state: served, refused by design with the reason, or not yet."""
+    from gstack.protocol import methods
+    from gstack.resources import load_handlers
+
+    load_handlers()
+    rows = methods.coverage()
+    if as_json:
+        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row.id:70} {row.state}{': ' + row.reason if row.reason else ''}")
+    for state in ("served", "refused", "not yet"):
+        click.echo(f"{sum(row.state == state for row in rows):5} {state}")
+
+
+def _add_credentials() -> None:
+    from gstack.auth.commands import credentials
+
+    main.add_command(credentials)
+
+
+_add_credentials()
