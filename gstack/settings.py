@@ -47,6 +47,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("GSTACK_WORKERS", int, 2, "Web worker processes.", least=1),
     Setting("GSTACK_THREADS", int, 32, "Threads of one web worker.", least=4),
     Setting("GSTACK_PUBLIC_URL", str, "", "How clients reach the gateway, where it is not the bind address."),
+    Setting(
+        "GSTACK_LITERAL_BEARER",
+        str,
+        "auto",
+        "Accept 'API_KEY:SECRET_KEY' itself as a bearer token; auto: only when listening on loopback.",
+        choices=("auto", "on", "off"),
+    ),
     Setting("DATABASE_URL", str, "", "SQLAlchemy URL of the store; empty: SQLite, gstack.db in PATH."),
     Setting("SECRET_KEY_FILE", str, "", "Keys that seal secrets at rest; empty: secret.keys in PATH."),
     Setting("CLOUDSTACK_HOST", str, "localhost", "Name or address of the CloudStack management server."),

@@ -1,0 +1,128 @@
+"""Secrets at rest: sealed with keys that lie outside the database.
+
+Apart from the models, because operations seal their plans with it too. ``SECRET_KEY_FILE`` holds one Fernet
+key a line: the first one seals, every one opens, so a key is replaced by putting a new one on top,
+resealing, and taking the old one away. The surprising thing: a sealed value cannot be searched for, so
+:meth:`Sealer.indexes` gives keyed hashes, one for each key of the file, of which the first is the one to
+store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from gstack.settings import Settings, SettingsError
+
+
+class Unsealable(Exception):
+    """A sealed value that none of the keys opens: another installation's, damaged, or its key was taken
+    away."""
+
+
+class Sealer:
+    """Seals and opens bytes. Made from the settings, or from keys given as base64 text (tests)."""
+
+    def __init__(self, settings: Settings | None = None, *, keys: Sequence[str] = ()) -> None:
+        chosen = tuple(keys)
+        if settings is not None:
+            chosen = read_keys(key_file(settings))
+        if not chosen:
+            raise SettingsError("There is no key to seal secrets with. Make one with gstack-configure.")
+        self._keys = tuple(key.encode() for key in chosen)
+        self._fernet = MultiFernet([Fernet(key) for key in self._keys])
+
+    def seal(self, value: bytes) -> str:
+        """Text that only :meth:`open` turns back; two seals of one value differ."""
+        return self._fernet.encrypt(value).decode()
+
+    def open(self, sealed: str) -> bytes:
+        """What was sealed. Raises :class:`Unsealable`."""
+        try:
+            return self._fernet.decrypt(sealed.encode())
+        except (InvalidToken, UnicodeEncodeError):
+            raise Unsealable("a sealed value cannot be opened with the keys of this installation") from None
+
+    def rotate(self, sealed: str) -> str:
+        """The same value under the first key. Raises :class:`Unsealable`."""
+        return self.seal(self.open(sealed))
+
+    def indexes(self, label: str, value: str) -> tuple[str, ...]:
+        """Keyed hashes to find ``value`` by (64 hexadecimal digits each): store the first, look for all."""
+        message = f"{label}\0{value}".encode()
+        return tuple(_digest(_digest(key, b"gstack index"), message).hex() for key in self._keys)
+
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes of key for one purpose (page tokens and the like), made from the first key."""
+        return _digest(self._keys[0], f"gstack derive\0{purpose}".encode())
+
+    def __repr__(self) -> str:
+        return f"<Sealer with {len(self._keys)} keys>"
+
+
+def _digest(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the keys of this installation are."""
+    return settings.file("SECRET_KEY_FILE", "secret.keys")
+
+
+def read_keys(path: Path) -> tuple[str, ...]:
+    """The keys of a file, first one first. Raises :class:`SettingsError` if the file is missing, may be read
+    or written by others, or holds anything but keys, empty lines and ``#`` comments."""
+    try:
+        status = path.stat()
+        text = path.read_text(encoding="ascii")
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error.strerror}. Make it with gstack-configure."
+        ) from error
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is no key file.") from None
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise SettingsError(f"{path} can be reached by others. Run: chmod 600 {path}")
+    if status.st_uid not in (os.getuid(), 0):
+        raise SettingsError(f"{path} belongs to another user.")
+    keys = tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    for number, key in enumerate(keys, 1):
+        try:
+            Fernet(key)
+        except ValueError:
+            raise SettingsError(f"{path}: key {number} is not a Fernet key.") from None
+    if not keys:
+        raise SettingsError(f"{path} holds no key. Make one with gstack-configure.")
+    return keys
+
+
+def ensure_keys(settings: Settings) -> bool:
+    """Make the key file with one new key, 0600. Does nothing and answers False if it is already there."""
+    path = key_file(settings)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w") as file:
+        file.write(Fernet.generate_key().decode() + "\n")
+    return True
+
+
+def add_key(settings: Settings) -> None:
+    """Put a new key on top of the file: from the next start on it seals, and the older ones still open."""
+    path = key_file(settings)
+    older = read_keys(path)
+    fresh = path.with_name(path.name + ".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write("\n".join((Fernet.generate_key().decode(), *older)) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
