@@ -1,0 +1,50 @@
+"""The forms in which clients write our URLs."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from gstack.protocol.pathforms import PathForms, canonical_path
+
+
+@pytest.mark.parametrize(
+    ("sent", "known"),
+    [
+        ("/compute/v1/projects/p/zones", "/compute/v1/projects/p/zones"),
+        ("/compute/beta/projects/p/zones", "/compute/v1/projects/p/zones"),
+        ("/compute/alpha/projects/p", "/compute/v1/projects/p"),
+        ("/projects/p/zones", "/compute/v1/projects/p/zones"),
+        ("//compute/v1/projects//p/zones", "/compute/v1/projects/p/zones"),
+        ("//projects/p", "/compute/v1/projects/p"),
+        ("/token", "/token"),
+    ],
+)
+def test_every_form_of_a_path_becomes_the_one_our_routes_know(sent: str, known: str) -> None:
+    assert canonical_path(sent) == known
+
+
+def _seen(**environ: Any) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    app = PathForms(lambda env, _start: seen.update(env) or [])  # type: ignore[func-returns-value]
+    app({"PATH_INFO": "/projects/p", "REQUEST_METHOD": "POST", **environ}, lambda *_: None)
+    return seen
+
+
+def test_a_post_that_overrides_to_get_becomes_that_get_with_its_form_as_query() -> None:
+    form = b"filter=name+eq+x&alt=json"
+    seen = _seen(
+        HTTP_X_HTTP_METHOD_OVERRIDE="GET",
+        CONTENT_TYPE="application/x-www-form-urlencoded",
+        CONTENT_LENGTH=str(len(form)),
+        **{"wsgi.input": io.BytesIO(form)},
+    )
+    assert (seen["REQUEST_METHOD"], seen["QUERY_STRING"]) == ("GET", form.decode())
+    assert seen["wsgi.input"].read() == b""
+
+
+def test_an_override_never_turns_a_get_into_a_mutation() -> None:
+    seen = _seen(REQUEST_METHOD="GET", HTTP_X_HTTP_METHOD_OVERRIDE="DELETE")
+    assert seen["REQUEST_METHOD"] == "GET"
