@@ -1,0 +1,46 @@
+"""The shape of the code: sizes, and that no machine's paths or keys are in what ships."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "gstack").rglob("*.py"))
+SHIPPED = [path for path in (ROOT / "gstack").rglob("*") if path.is_file() and path.suffix not in (".gz", ".pyc")]
+
+
+def _functions(path: Path) -> list[tuple[str, int]]:
+    tree = ast.parse(path.read_text())
+    return [
+        (f"{path.relative_to(ROOT)}:{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {name: length for name, length in lengths.items() if length > 500} == {}
+
+
+def test_functions_are_short() -> None:
+    lengths = dict(entry for path in SOURCES for entry in _functions(path))
+    assert {name: length for name, length in lengths.items() if length > 80} == {}
+    ordered = sorted(lengths.values())
+    assert statistics.median(ordered) <= 10
+    assert ordered[int(len(ordered) * 0.9)] <= 40
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_says_what_lives_in_it(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_private_key_ships(path: Path) -> None:
+    assert not re.search(rb"BEGIN [A-Z ]*PRIVATE KEY-----\s*\n[A-Za-z0-9+/=]", path.read_bytes())
