@@ -1,0 +1,256 @@
+"""What every list and aggregated list does with its rows: filter, order, cut a page, render it.
+
+Apart from the resources, which know rows and views and nothing of pages. The surprising thing: a view is
+called for the rows of the page only, unless the filter has to look inside; names are read for all rows.
+
+Source of the shapes: recorded GCE lists (``kind``, ``id``, ``items``, ``selfLink``; no ``items`` when a
+plain list is empty; a ``NO_RESULTS_ON_PAGE`` warning in each empty scope of an aggregated one).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from gstack.errors import GceError
+from gstack.protocol import paging
+from gstack.protocol.call import Call
+from gstack.protocol.discovery import document
+from gstack.protocol.filters import compile_filter
+from gstack.protocol.ordering import Key, compile_order
+
+Row = TypeVar("Row")
+Resource = dict[str, Any]
+
+HOLE = re.compile(r"<(?:path:)?([^>]+)>")
+TRUE = ("true", "1")
+CHUNK = 100  # rows prepared at a time when the filter has to look inside
+# Kinds of failure that say a scope could not be asked, rather than that the question was wrong.
+UNREACHABLE = frozenset({"backendError", "internalError", "rateLimitExceeded"})
+
+
+@dataclass(frozen=True)
+class Shape(Generic[Row]):
+    """How rows are read.
+
+    ``view(row)`` is the complete GCE resource, ``name(row)`` its name, ``created(row)`` its creation time
+    (RFC 3339 text or datetime; without it the view is asked for every row), ``identity(row)`` what tells
+    rows of one name apart (by default the row's ``id``). ``prepare(rows)`` is told which rows are about to
+    be rendered, so that what they need is fetched at once.
+    """
+
+    view: Callable[[Row], Resource]
+    name: Callable[[Row], str]
+    created: Callable[[Row], object] | None = None
+    identity: Callable[[Row], str] | None = None
+    prepare: Callable[[Sequence[Row]], object] | None = None
+
+
+def listing(
+    call: Call,
+    rows: Iterable[Row],
+    view: Callable[[Row], Resource],
+    *,
+    name: Callable[[Row], str],
+    created: Callable[[Row], object] | None = None,
+    identity: Callable[[Row], str] | None = None,
+    prepare: Callable[[Sequence[Row]], object] | None = None,
+    member: str = "items",
+    warning: Resource | None = None,
+    seal: paging.Seal | None = None,
+) -> Resource:
+    """The answer of a plain list over all ``rows``; the callables are explained at :class:`Shape`.
+
+    ``member`` is the list's name where it is not ``items``, ``warning`` goes into the answer as it is. Raises
+    GceError (400) for ``filter``, ``orderBy``, ``maxResults`` or ``pageToken``.
+    """
+    shape = Shape(view, name, created, identity, prepare)
+    page = _Page(call, shape, seal)
+    found = [entry.resource for entry in page.take([("", rows)])]
+    return _envelope(call, {member: found} if found else {}, page.token, warning)
+
+
+def aggregated(
+    call: Call,
+    scopes: Iterable[tuple[str, Iterable[Row] | Exception]],
+    member: str,
+    view: Callable[[Row], Resource],
+    *,
+    name: Callable[[Row], str],
+    created: Callable[[Row], object] | None = None,
+    identity: Callable[[Row], str] | None = None,
+    prepare: Callable[[Sequence[Row]], object] | None = None,
+    all_scopes: Iterable[str] = (),
+    seal: paging.Seal | None = None,
+) -> Resource:
+    """The answer of an aggregated list: scopes in alphabetical order, ``maxResults`` over all of them.
+
+    ``scopes`` are pairs of a scope's path (``zones/z``, ``regions/r``, ``global``) and its rows, or the
+    GceError that asking for them met: with ``returnPartialSuccess`` a scope that could not be reached
+    becomes a warning; otherwise, and when no scope could be reached, the error is raised. ``member`` is the
+    resource's name in the plural (``instances``). ``all_scopes`` are the further scopes that
+    ``includeAllScopes`` shows, read only then. Raises GceError (400) as :func:`listing`.
+    """
+    shape = Shape(view, name, created, identity, prepare)
+    page = _Page(call, shape, seal)
+    found, failed = _reached(scopes, partial=_flag(call, "returnPartialSuccess"))
+    shown = {*found, *failed, *(all_scopes if _flag(call, "includeAllScopes") else ())}
+    on_page: dict[str, list[Resource | None]] = {}
+    for entry in page.take((scope, found[scope]) for scope in sorted(found)):
+        on_page.setdefault(entry.scope, []).append(entry.resource)
+    items = {
+        scope: {member: on_page[scope]}
+        if scope in on_page
+        else {"warning": _unreachable(scope) if scope in failed else _no_results(scope)}
+        for scope in sorted(shown)
+    }
+    members: Resource = {"items": items}
+    if failed and _has_unreachables(call.method.response):
+        members["unreachables"] = sorted(failed)
+    return _envelope(call, members, page.token, None)
+
+
+@dataclass
+class _Entry(Generic[Row]):
+    """A row with its scope and sort key; ``resource`` once it was rendered."""
+
+    scope: str
+    key: Key
+    row: Row
+    resource: Resource | None = None
+
+
+class _Page(Generic[Row]):
+    """One page: what the query asks for, and after :meth:`take` the token of the next one."""
+
+    def __init__(self, call: Call, shape: Shape[Row], seal: paging.Seal | None) -> None:
+        params = call.params
+        self.token: str | None = None
+        self._shape = shape
+        self._filter = compile_filter(params.get("filter"))
+        self._by_name = self._filter.part({"name"})
+        self._order = compile_order(params.get("orderBy"))
+        self._size = paging.page_size(params.get("maxResults"))
+        self._given_seal = seal
+        # Another credential may see other rows, or the same ones under other names.
+        caller = str(getattr(call.caller, "credential_id", ""))
+        self._query = paging.query_digest(call.method.id, params, caller)
+        token = params.get("pageToken")
+        self._after: Key = self._seal.redeem(self._query, token) if token else ()
+
+    @property
+    def _seal(self) -> paging.Seal:
+        return self._given_seal or paging.current_seal()
+
+    def take(self, scopes: Iterable[tuple[str, Iterable[Row]]]) -> list[_Entry[Row]]:
+        """The page's entries, rendered. ``scopes`` come in their order."""
+        page: list[_Entry[Row]] = []
+        for entry in (entry for scope, rows in scopes for entry in self._passing(scope, rows)):
+            if len(page) == self._size:
+                self.token = self._seal.issue(self._query, page[-1].key)
+                break
+            page.append(entry)
+        for _ in self._rendered(page):
+            pass
+        return page
+
+    def _passing(self, scope: str, rows: Iterable[Row]) -> Iterator[_Entry[Row]]:
+        waiting = self._waiting(scope, rows)
+        if self._filter.fields <= {"name"}:
+            yield from waiting
+            return
+        for start in range(0, len(waiting), CHUNK):
+            for entry, resource in self._rendered(waiting[start : start + CHUNK]):
+                if self._filter.matches(resource):
+                    yield entry
+
+    def _waiting(self, scope: str, rows: Iterable[Row]) -> list[_Entry[Row]]:
+        """The rows that earlier pages did not show and whose names pass, in order."""
+        entries = []
+        for row in rows:
+            name = self._shape.name(row)
+            if self._by_name.matches({"name": name}):
+                entries.append(self._entry(scope, name, row))
+        entries.sort(key=_key)
+        return entries[bisect_right(entries, self._after, key=_key) :]
+
+    def _entry(self, scope: str, name: str, row: Row) -> _Entry[Row]:
+        shape, resource, created = self._shape, None, None
+        if self._order.newest_first and shape.created:
+            created = shape.created(row)
+        elif self._order.newest_first:
+            resource = shape.view(row)
+            created = resource.get("creationTimestamp") or resource.get("insertTime")
+        identity = shape.identity(row) if shape.identity else _identity(row)
+        return _Entry(scope, (scope, *self._order.key(name, identity, created)), row, resource)
+
+    def _rendered(self, entries: list[_Entry[Row]]) -> Iterator[tuple[_Entry[Row], Resource]]:
+        """Each entry with its resource, made when it is asked for."""
+        bare = [entry.row for entry in entries if entry.resource is None]
+        if bare and self._shape.prepare:
+            self._shape.prepare(bare)
+        for entry in entries:
+            if entry.resource is None:
+                entry.resource = self._shape.view(entry.row)
+            yield entry, entry.resource
+
+
+def _key(entry: _Entry[Any]) -> Key:
+    return entry.key
+
+
+def _identity(row: object) -> str:
+    return str(row.get("id", "") if isinstance(row, Mapping) else getattr(row, "id", ""))
+
+
+def _reached(
+    scopes: Iterable[tuple[str, Iterable[Row] | Exception]], *, partial: bool
+) -> tuple[dict[str, Iterable[Row]], set[str]]:
+    """The rows of the scopes that answered, and the scopes that could not be reached."""
+    found: dict[str, Iterable[Row]] = {}
+    failed: dict[str, Exception] = {}
+    for scope, rows in scopes:
+        if not isinstance(rows, Exception):
+            found[scope] = rows
+        elif partial and isinstance(rows, GceError) and rows.kind in UNREACHABLE:
+            failed[scope] = rows
+        else:
+            raise rows
+    if failed and not found:
+        raise next(iter(failed.values()))
+    return found, set(failed)
+
+
+def _envelope(call: Call, members: Resource, token: str | None, warning: Resource | None) -> Resource:
+    """``members`` and what stands round them; answers without a kind (listManagedInstances) have no id."""
+    answer = dict(members)
+    if call.method.kind is not None:
+        path = HOLE.sub(lambda hole: str(call.params[hole[1]]), call.method.path)
+        answer |= {"kind": call.method.kind, "id": path, "selfLink": call.links.absolute(path)}
+    if token is not None:
+        answer["nextPageToken"] = token
+    if warning is not None:
+        answer["warning"] = warning
+    return answer
+
+
+def _has_unreachables(response: str | None) -> bool:
+    """Four aggregated lists, instance templates among them, have no such member."""
+    return "unreachables" in document().schemas[response or ""]["properties"]
+
+
+def _flag(call: Call, name: str) -> bool:
+    return str(call.params.get(name, "")).lower() in TRUE
+
+
+def _no_results(scope: str) -> Resource:
+    message = f"There are no results for scope '{scope}' on this page."
+    return {"code": "NO_RESULTS_ON_PAGE", "message": message, "data": [{"key": "scope", "value": scope}]}
+
+
+def _unreachable(scope: str) -> Resource:
+    message = f"The scope '{scope}' could not be reached; its resources are missing from this page."
+    return {"code": "UNREACHABLE", "message": message, "data": [{"key": "scope", "value": scope}]}
