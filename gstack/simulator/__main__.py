@@ -1,0 +1,35 @@
+"""python -m gstack.simulator: the embedded CloudStack on its own.
+
+Apart, because importing the package must not read arguments. Surprising: it prints the API keys it made, since there is
+no other way to learn them.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from .server import Server
+from .simulator import Simulator
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m gstack.simulator", description="An embedded CloudStack 4.22.")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--state", metavar="DIR", help="keep the cloud in this folder")
+    parser.add_argument("--job-seconds", type=float, default=0.3)
+    parser.add_argument("--seed", type=int, help="the same seed makes the same keys and ids")
+    parser.add_argument("--expunge-delay", type=float, default=86_400.0)
+    parser.add_argument("--control", action="store_true", help="open /control for faults and settings")
+    options = parser.parse_args()
+    settings = {"expunge.delay": options.expunge_delay}
+    simulator = Simulator(options.job_seconds, options.state, seed=options.seed, settings=settings)
+    server = Server(simulator, options.port, options.host, options.control)
+    for user in simulator.world.user:
+        print(f"{user.name}: apikey {user.api_key} secretkey {user.secret_key}")
+    print(f"listening on http://{options.host}:{options.port}/client/api", flush=True)
+    server.run()
+
+
+if __name__ == "__main__":
+    main()

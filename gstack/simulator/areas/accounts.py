@@ -1,0 +1,263 @@
+"""Accounts, users and their keys, projects, limits and events.
+
+Apart, because these are about who and not about what. Surprising: getUserKeys gives a user the own secret key, and
+listResourceLimits ignores a foreign account instead of refusing it.
+"""
+
+from __future__ import annotations
+
+from .. import errors, limits
+from ..call import Call
+from ..errors import denied, invalid
+from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, select
+from ..model import Account, Domain, Entity, Event, Project, Row, User
+from ..registry import command
+from ..world import date
+
+ROLES = {0: "User", 1: "Admin", 2: "DomainAdmin"}
+ROLE_IDS = {0: "3c6dd3b5-e584-11f1-ba46-02fc00000001", 1: "3c6db0a1-e584-11f1-ba46-02fc00000001",
+            2: "3c6dc4f2-e584-11f1-ba46-02fc00000001"}  # fmt: skip
+# The word a limit has in the rows of accounts and projects, by resource type.
+WORDS = (
+    ("vm", "user_vm"), ("ip", "public_ip"), ("volume", "volume"), ("snapshot", "snapshot"), ("backup", "backup"),
+    ("backupstorage", "backup_storage"), ("template", "template"), ("project", "project"), ("network", "network"),
+    ("vpc", "vpc"), ("cpu", "cpu"), ("memory", "memory"), ("gpu", "gpu"), ("primarystorage", "primary_storage"),
+    ("secondarystorage", "secondary_storage"), ("bucket", "bucket"), ("objectstorage", "object_storage"),
+)  # fmt: skip
+
+
+def role(account: Account) -> Row:
+    name = ROLES.get(account.type, "User")
+    shown = {"User": "User", "Admin": "Root Admin", "DomainAdmin": "Domain Admin"}[name]
+    return {"roleid": ROLE_IDS.get(account.type, ROLE_IDS[0]), "roletype": name, "rolename": shown}
+
+
+def quota(call: Call, account: Account) -> Row:
+    """Limit, total and available of everything: words for the first and the last, numbers for the totals."""
+    used = limits.usage(call.world, account.id)
+    row: Row = {}
+    for word, name in WORDS:
+        if account.type == 5 and name == "project":
+            continue
+        top = limits.limit_of(account, name)
+        total = used[name] // limits.GIB if name in limits.IN_BYTES else used[name]
+        free = "Unlimited" if top == limits.UNLIMITED else str(top - total)
+        row[f"{word}limit"] = "Unlimited" if top == limits.UNLIMITED else str(top)
+        row[f"{word}total"] = total
+        row[f"{word}available"] = free
+    machines = [m for m in call.world.machine if m.account == account.id]
+    row["vmstopped"] = sum(m.state == "Stopped" for m in machines)
+    row["vmrunning"] = sum(m.state == "Running" for m in machines)
+    return row
+
+
+def account_view(call: Call, account: Account) -> Row:
+    domain = call.world.domain[account.domain]
+    row: Row = {"id": account.id, "name": account.name, "accounttype": account.type, **role(account)}
+    row.update(domainid=domain.id, domain=domain.name, domainpath=domain.path, receivedbytes=0, sentbytes=0)
+    row.update(quota(call, account))
+    row.update(state=account.state, created=date(account.created))
+    row["user"] = [user_view(call, user) for user in call.world.user if user.account == account.id]
+    row.update(isdefault=account.type == 1, hasannotations=False)
+    if call.is_root:
+        row["apikeyaccess"] = "INHERIT"
+    return row
+
+
+def user_view(call: Call, user: User) -> Row:
+    account = call.world.account[user.account]
+    domain = call.world.domain[account.domain]
+    row: Row = {
+        "id": user.id,
+        "username": user.name,
+        "firstname": user.name.title(),
+        "lastname": "Test",
+        "email": f"{user.name}@example.invalid",
+        "created": date(user.created),
+        "state": user.state,
+        "account": account.name,
+        "accounttype": account.type,
+        "usersource": "native",
+        **role(account),
+        "domainid": domain.id,
+        "domain": domain.name,
+    }
+    if user.api_key:
+        row["apikey"] = user.api_key
+    row.update(accountid=account.id, iscallerchilddomain=False, isdefault=account.type == 1)
+    row.update(is2faenabled=False, is2famandated=False)
+    return row
+
+
+@command("listAccounts", "account")
+def list_accounts(call: Call) -> Row:
+    check_page(call)
+    wide = call.account.type != 0 and (call.flag("listall") or "id" in call.args)
+    rows = [a for a in call.world.account if a.type != 5 and (call.rules(a) if wide else a.id == call.account.id)]
+    filters: Filters = {**ID_FILTERS, "name": name_is, "domainid": same_id("domain")}
+    rows = select(call, rows, filters, lambda account: (account.name,))
+    return page(call, "account", rows, lambda account: account_view(call, account))
+
+
+@command("listUsers", "user")
+def list_users(call: Call) -> Row:
+    check_page(call)
+    world = call.world
+    wide = call.account.type != 0 and (call.flag("listall") or "id" in call.args)
+    rows = [u for u in world.user if (call.rules(world.account[u.account]) if wide else u.account == call.account.id)]
+    filters: Filters = {**ID_FILTERS, "username": name_is}
+    rows = select(call, rows, filters, lambda user: (user.name,))
+    return page(call, "user", rows, lambda user: user_view(call, user))
+
+
+@command("getUser")
+def get_user(call: Call) -> Row:
+    user = call.world.users_by_key.get(call.text("userapikey") or "")
+    if user is None:
+        raise invalid("User not found")
+    return {"user": user_view(call, user)}
+
+
+def own_user(call: Call) -> User:
+    user = call.entity("id", User)
+    if user is None:
+        raise errors.missing(call.api.name, "id")
+    if not call.rules(call.world.account[user.account]):
+        raise denied()
+    return user
+
+
+@command("getUserKeys", "user")
+def get_user_keys(call: Call) -> Row:
+    user = own_user(call)
+    return {"userkeys": {"apikey": user.api_key, "secretkey": user.secret_key, "apikeyaccess": True}}
+
+
+@command("registerUserKeys", "user")
+def register_user_keys(call: Call) -> Row:
+    user = own_user(call)
+    user.api_key, user.secret_key = call.world.key(), call.world.key()
+    call.world.index_keys()
+    return {"userkeys": {"apikey": user.api_key, "secretkey": user.secret_key}}
+
+
+def project_view(call: Call, project: Project) -> Row:
+    world = call.world
+    account, domain = world.account[project.account], world.domain[project.domain]
+    owners = [{"account": world.account[key].name} for key, kind in project.members.items() if kind == "Admin"]
+    row: Row = {"id": project.id, "name": project.name, "displaytext": project.displaytext}
+    row.update(domainid=domain.id, domain=domain.name, owner=owners, projectaccountname=account.name)
+    row.update(state=project.state, tags=world.tag_rows(project.id), **quota(call, account))
+    row["created"] = date(project.created)
+    return row
+
+
+@command("listProjects", "project")
+def list_projects(call: Call) -> Row:
+    check_page(call)
+    wide = call.account.type != 0 and (call.flag("listall") or "id" in call.args)
+    rows = [
+        project
+        for project in call.world.project
+        if call.account.id in project.members or (wide and call.rules(call.world.account[project.account]))
+    ]
+    filters: Filters = {**ID_FILTERS, "name": name_is}
+    rows = select(call, rows, filters, lambda project: (project.name, project.displaytext))
+    return page(call, "project", rows, lambda project: project_view(call, project))
+
+
+@command("listDomains", "domain")
+def list_domains(call: Call) -> Row:
+    check_page(call)
+    mine = call.world.domain[call.account.domain]
+    rows = [d for d in call.world.domain if d.path == mine.path or d.path.startswith(mine.path + "/")]
+    rows = select(call, rows, {**ID_FILTERS, "name": name_is}, lambda domain: (domain.name,))
+    return page(call, "domain", rows, lambda domain: {"id": domain.id, "name": domain.name, "path": domain.path})
+
+
+@command("listResourceLimits")
+def list_resource_limits(call: Call) -> Row:
+    check_page(call)
+    project = call.args.get("projectid")
+    account = call.account
+    if isinstance(project, Project):
+        call.check_access(project)
+        account = call.world.account[project.account]
+    elif call.account.type != 0:
+        account = call.named_account() or account
+    rows = limits.rows(call.world, account)
+    number, name = call.number("resourcetype"), call.text("resourcetypename")
+    if number is not None and not 0 <= number < len(rows):
+        raise invalid("Please specify a valid resource type.")
+    if number is not None:
+        rows = [rows[number]]
+    if name is not None:
+        rows = [row for row in rows if row["resourcetypename"] == name]
+    return page(call, "resourcelimit", rows, lambda row: row)
+
+
+@command("updateResourceLimit")
+def update_resource_limit(call: Call) -> Row:
+    number = call.number("resourcetype")
+    if number is None or not 0 <= number < len(limits.TYPES):
+        raise invalid("Please specify a valid resource type.")
+    project = call.entity("projectid", Project)
+    account = call.world.account[project.account] if project else call.named_account() or call.account
+    top = call.number("max")
+    account.limits[limits.TYPES[number][0]] = limits.UNLIMITED if top is None else top
+    return {"resourcelimit": limits.rows(call.world, account)[number]}
+
+
+def event_view(call: Call, event: Event) -> Row:
+    row: Row = {"id": event.id, "username": call.world.user[event.user].name, "type": event.type}
+    row.update(level=event.level, description=event.description, **call.world.owner(event.account))
+    if event.resourceid:
+        row["resourceid"] = event.resourceid
+    row["resourcetype"] = event.resourcetype
+    if event.resourcename:
+        row["resourcename"] = event.resourcename
+    row.update(created=date(event.created), state=event.state)
+    if event.parent:
+        row["parentid"] = event.parent
+    return row
+
+
+def in_action(event: Event, wanted: object) -> bool:
+    return isinstance(wanted, Entity) and wanted.id in (event.id, event.parent)
+
+
+def moment(wanted: object) -> float:
+    return float(str(wanted))
+
+
+EVENT_FILTERS: Filters = {
+    **ID_FILTERS,
+    "type": lambda event, wanted: event.type == wanted,
+    "level": lambda event, wanted: event.level == wanted,
+    "state": lambda event, wanted: event.state.lower() == str(wanted).lower(),
+    "resourceid": lambda event, wanted: event.resourceid == wanted,
+    "resourcetype": lambda event, wanted: event.resourcetype == wanted,
+    "startdate": lambda event, wanted: event.created >= moment(wanted),
+    "enddate": lambda event, wanted: event.created <= moment(wanted),
+    "startid": in_action,
+}
+
+
+@command("listEvents", "event")
+def list_events(call: Call) -> Row:
+    """The first page holds the newest events, yet inside a page they ascend."""
+    from ..lists import visible_accounts, window
+
+    check_page(call)
+    mine = visible_accounts(call)
+    rows = [event for event in call.world.event if mine(event.account)]
+    rows = select(call, rows, EVENT_FILTERS, lambda event: (event.description, event.type))
+    chosen = window(call, rows[::-1])[::-1]
+    if not rows:
+        return {}
+    shown = [event_view(call, event) for event in chosen]
+    return {"count": len(rows), "event": shown} if shown else {"count": len(rows)}
+
+
+def account_domain(call: Call, account: Account) -> Domain:
+    return call.world.domain[account.domain]

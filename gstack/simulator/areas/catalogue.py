@@ -1,0 +1,141 @@
+"""What the operator offers: zones, offerings, operating systems, hypervisors, and which commands there are.
+
+Apart, because users only read it. Surprising: listApis names only what this simulator implements, so that a client that
+asks first gets an honest answer.
+"""
+
+from __future__ import annotations
+
+from ..apis import Api
+from ..call import Call
+from ..errors import ApiError, invalid
+from ..lists import ID_FILTERS, Filters, check_page, name_is, page, select
+from ..model import Record, Row
+from ..registry import COMMANDS, command
+
+NO_SUCH_API = "Api Discovery plugin was unable to find an api by that name or process any apis"
+INTERNAL = ("for_admin", "hosts")
+
+
+def equal(key: str) -> object:
+    return lambda record, wanted: str(record.row.get(key)).lower() == str(wanted).lower()
+
+
+def api_row(api: Api) -> Row:
+    row: Row = {"name": api.name, "description": "", "isasync": api.is_async}
+    if api.since:
+        row["since"] = api.since
+    row["related"] = api.related or ""
+    params: list[Row] = []
+    for param in api.params:
+        one: Row = {"name": param.name, "description": "", "type": param.type, "length": param.length}
+        one["required"] = param.required
+        if param.since:
+            one["since"] = param.since
+        params.append(one)
+    row["params"] = params
+    row["response"] = [{"name": name, "description": "", "type": kind} for name, kind in api.response]
+    return row
+
+
+@command("listApis")
+def list_apis(call: Call) -> Row:
+    simulator = call.simulator
+    names = [name for name in COMMANDS if simulator.may(call.user, simulator.apis[name])]
+    wanted = call.text("name")
+    if wanted is not None:
+        names = [name for name in names if name == wanted]
+        if not names:
+            raise ApiError(530, NO_SUCH_API, 9999)
+    return {"count": len(names), "api": [api_row(simulator.apis[name]) for name in sorted(names)]}
+
+
+@command("listCapabilities")
+def list_capabilities(call: Call) -> Row:
+    return {"capability": call.world.capability}
+
+
+def zone_row(call: Call, zone: Record) -> Row:
+    row = {key: value for key, value in zone.row.items() if key not in INTERNAL}
+    extra = zone.row.get("for_admin")
+    if call.is_root and isinstance(extra, dict):
+        row.update(extra)
+    return row
+
+
+@command("listZones", "zone")
+def list_zones(call: Call) -> Row:
+    check_page(call)
+    rows = list(call.world.zone)
+    if "available" in call.args and not call.flag("available"):
+        used = {machine.zone for machine in call.world.machine if machine.account == call.account.id}
+        rows = [zone for zone in rows if zone.id in used]
+    if not call.args.get("ids"):
+        call.args.pop("ids", None)
+    filters: Filters = {**ID_FILTERS, "name": name_is, "networktype": equal("networktype")}  # type: ignore[dict-item]
+    rows = select(call, rows, filters, lambda zone: (zone.name,))
+    return page(call, "zone", rows, lambda zone: zone_row(call, zone))
+
+
+def at_least(key: str) -> object:
+    """cpunumber and memory ask for offerings with at least that much; custom ones can always have it."""
+    return lambda record, wanted: record.row.get(key) is None or int(record.row[key]) >= int(wanted)
+
+
+OFFERING_FILTERS: Filters = {
+    **ID_FILTERS,
+    "name": name_is,
+    "issystem": lambda record, wanted: record.row["issystem"] is wanted,
+    "iscustomized": lambda record, wanted: record.row["iscustomized"] is wanted,
+    "cpunumber": at_least("cpunumber"),  # type: ignore[dict-item]
+    "cpuspeed": at_least("cpuspeed"),  # type: ignore[dict-item]
+    "memory": at_least("memory"),  # type: ignore[dict-item]
+}
+
+
+@command("listServiceOfferings", "service_offering")
+def list_service_offerings(call: Call) -> Row:
+    check_page(call)
+    if call.flag("issystem") and not call.is_root:
+        raise invalid("Only ROOT admins can access system offerings.")
+    return plain_list(call, "serviceoffering", list(call.world.service_offering), OFFERING_FILTERS)
+
+
+@command("listDiskOfferings", "disk_offering")
+def list_disk_offerings(call: Call) -> Row:
+    return plain_list(call, "diskoffering", list(call.world.disk_offering), {**ID_FILTERS, "name": name_is})
+
+
+NETWORK_OFFERING_FILTERS: Filters = {
+    **ID_FILTERS,
+    "name": name_is,
+    "guestiptype": equal("guestiptype"),  # type: ignore[dict-item]
+    "state": equal("state"),  # type: ignore[dict-item]
+    "traffictype": equal("traffictype"),  # type: ignore[dict-item]
+    "forvpc": lambda record, wanted: record.row.get("forvpc") is wanted,
+    "isdefault": lambda record, wanted: record.row.get("isdefault") is wanted,
+    "supportedservices": lambda record, wanted: set(wanted) <= {one["name"] for one in record.row.get("service", ())},
+}
+
+
+@command("listNetworkOfferings", "network_offering")
+def list_network_offerings(call: Call) -> Row:
+    return plain_list(call, "networkoffering", list(call.world.network_offering), NETWORK_OFFERING_FILTERS)
+
+
+@command("listOsTypes", "os_type")
+def list_os_types(call: Call) -> Row:
+    filters: Filters = {**ID_FILTERS, "description": equal("description")}  # type: ignore[dict-item]
+    return plain_list(call, "ostype", list(call.world.os_type), filters)
+
+
+def plain_list(call: Call, key: str, rows: list[Record], filters: Filters) -> Row:
+    check_page(call)
+    found = select(call, rows, filters, lambda record: (record.name, str(record.row.get("displaytext", ""))))
+    return page(call, key, found, lambda record: record.row)
+
+
+@command("listHypervisors")
+def list_hypervisors(call: Call) -> Row:
+    rows = [{"name": "Simulator"}] if "zoneid" in call.args else call.world.hypervisors
+    return page(call, "hypervisor", list(rows), lambda row: row)

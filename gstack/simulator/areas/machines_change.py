@@ -1,0 +1,234 @@
+"""Changes to a machine: updateVirtualMachine, its size, its keys and password, reinstalling it.
+
+Apart from its life, because none of this moves the state machine. Surprising: free-form details are replaced as a whole,
+security groups change on a stopped machine only, and a resize is checked at once in one command and in the job in another.
+"""
+
+from __future__ import annotations
+
+from .. import errors, limits
+from ..call import Call
+from ..errors import ApiError, invalid
+from ..jobs import Steps
+from ..model import Machine, Network, Record, Row, Template
+from ..registry import command
+from . import machines, machines_deploy
+from .machines_deploy import with_password
+from .machines_lifecycle import go_down, move
+
+VALUE_LENGTH, KEY_LENGTH = 5_120, 255
+READONLY_DETAILS = frozenset({"rootdisksize", "dataDiskController", "rootDiskController"})
+HEX = "URLDecoder: Illegal hex characters in escape (%) pattern - Error at index 0 in: "
+
+
+@command("updateVirtualMachine", "machine")
+def update(call: Call) -> Row:
+    machine = call.need("id", Machine)
+    check_update(call, machine)
+    name = call.text("name")
+    if name is not None and name != machine.name:
+        machines_deploy.check_name(call, name)
+        machine.name = name
+    for argument in ("displayname",):
+        if call.text(argument):
+            machine.displayname = str(call.text(argument))
+    change_groups(call, machine)
+    change_details(call, machine)
+    userdata = call.text("userdata")
+    if userdata:
+        machine.userdata = machines_deploy.check_userdata(call, userdata)
+    machines_deploy.set_group(call, machine, call.text("group"))
+    ostype = call.entity("ostypeid", Record)
+    if ostype is not None:
+        machine.ostype = ostype.id
+    machine.dynamic = call.flag("isdynamicallyscalable", machine.dynamic)
+    machine.deleteprotection = call.flag("deleteprotection", machine.deleteprotection)
+    if call.is_root:
+        machine.displayvm = call.flag("displayvm", machine.displayvm)
+    return {"virtualmachine": machines.view(call, machine)}
+
+
+def check_update(call: Call, machine: Machine) -> None:
+    userdata = call.text("userdata") or ""
+    if userdata.startswith("%"):
+        raise ApiError(431, f'{HEX}"{userdata[1:3]}"', 9999)
+    if call.text("customid") and not call.is_root:
+        raise errors.denied("Please check your permissions, you are not allowed to create/update custom id")
+    if machine.state in ("Error", "Destroyed", "Expunging"):
+        raise errors.hidden(f"Failed to update VM, due to: {machines.described(machine)} is in state {machine.state}")
+    if call.flag("haenable") and not call.world.service_offering[machine.offering].row["offerha"]:
+        text = "Can't enable ha for the vm as it's created from the Service offering having HA disabled"
+        raise errors.hidden(f"Failed to update VM, due to: {text}")
+
+
+def change_groups(call: Call, machine: Machine) -> None:
+    groups = machines_deploy.chosen_groups(call, call.world.account[machine.account])
+    if groups is None:
+        return
+    if machine.state != "Stopped":
+        text = f"VM {machine.id} must be stopped prior to update security groups"
+        raise errors.hidden(f"Failed to update VM, due to: {text}")
+    machine.groups = groups
+
+
+def change_details(call: Call, machine: Machine) -> None:
+    given = call.details()
+    if given is None:
+        if call.flag("cleanupdetails"):
+            machine.details = kept(machine)
+        return
+    denied = READONLY_DETAILS & set(given)
+    if denied:
+        raise errors.hidden(f"You're not allowed to add or edit the read-only setting: {sorted(denied)[0]}")
+    cut = {key[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in given.items()}
+    machine.details = {**kept(machine), **cut}
+
+
+def kept(machine: Machine) -> dict[str, str]:
+    return {key: value for key, value in machine.details.items() if key in machines.HIDDEN_DETAILS}
+
+
+def check_new_offering(machine: Machine, offering: Record, call: Call) -> tuple[int, int, int]:
+    new = machines_deploy.sizes(offering, call.details())
+    if offering.id == machine.offering and not offering.row["iscustomized"]:
+        text = f"Not upgrading vm {machines.described(machine)} since it already has the requested service offering"
+        raise invalid(f"{text} ({offering.name})")
+    return new
+
+
+def resize(call: Call, machine: Machine, offering: Record, size: tuple[int, int, int], code: int) -> None:
+    cpus, _, memory = size
+    more = {"cpu": cpus - machine.cpunumber, "memory": memory - machine.memory}
+    owner = call.world.account[machine.account]
+    limits.check(call.world, owner, {name: step for name, step in more.items() if step > 0}, code)
+    machine.offering = offering.id
+    machine.cpunumber, machine.cpuspeed, machine.memory = size
+    for key in ("cpuNumber", "cpuSpeed", "memory"):
+        machine.details.pop(key, None)
+    if offering.row["iscustomized"]:
+        machine.details.update(machines_deploy.free_details(call.details()))
+
+
+@command("changeServiceForVirtualMachine", "machine")
+def change_service(call: Call) -> Row:
+    machine, offering = call.need("id", Machine), call.need("serviceofferingid", Record)
+    if machine.state != "Stopped":
+        raise invalid(
+            f"Unable to upgrade virtual machine {machines.described(machine)}  in state {machine.state}; make sure the"
+            " virtual machine is stopped"
+        )
+    size = check_new_offering(machine, offering, call)
+    resize(call, machine, offering, size, 535)
+    return {"virtualmachine": machines.view(call, machine)}
+
+
+@command("scaleVirtualMachine", "machine")
+def scale(call: Call) -> Row:
+    machine, offering = call.need("id", Machine), call.need("serviceofferingid", Record)
+
+    def work() -> Steps:
+        size = check_new_offering(machine, offering, call)
+        if machine.state == "Running":
+            check_live(machine, offering, size)
+        elif machine.state != "Stopped":
+            raise invalid(f"Unable to scale {machines.described(machine)} in state {machine.state}")
+        resize(call, machine, offering, size, 530)
+        yield 0.3
+        return {"virtualmachine": machines.view(call, machine)}
+
+    return call.later(work, machine)
+
+
+def check_live(machine: Machine, offering: Record, size: tuple[int, int, int]) -> None:
+    if not machine.dynamic or not offering.row["dynamicscalingenabled"]:
+        raise invalid(f"Unable to scale {machines.described(machine)}: it is not dynamically scalable")
+    cpus, speed, memory = size
+    if not (cpus > machine.cpunumber or speed > machine.cpuspeed or memory > machine.memory):
+        raise invalid(
+            "While the VM is running, only scalling up it is supported. New service offering"
+            f' {{"memory": {memory}, "speed": {speed}, "cpu": {cpus}}} should have at least one value (ram, speed or cpu)'
+            f' greater than the current values {{"memory": {machine.memory}, "speed": {machine.cpuspeed},'
+            f' "cpu": {machine.cpunumber}}}.'
+        )
+
+
+@command("resetSSHKeyForVirtualMachine", "machine")
+def reset_key(call: Call) -> Row:
+    machine = call.need("id", Machine)
+
+    def work() -> Steps:
+        keys = machines_deploy.chosen_keys(call, call.world.account[machine.account])
+        if machine.state != "Stopped":
+            raise invalid(f"Vm {machines.described(machine)} should be stopped to do SSH Key reset")
+        yield 0.2
+        machines_deploy.use_keys(machine, keys)
+        password = fresh_password(call, machine)
+        if not machine.details.get("SSH.PublicKey", "").startswith("ssh-rsa "):
+            machine.details.pop("Encrypted.Password", None)
+        return {"virtualmachine": with_password(machines.view(call, machine), password)}
+
+    return call.later(work, machine)
+
+
+def fresh_password(call: Call, machine: Machine) -> str | None:
+    enabled = call.world.template[machine.template].row["passwordenabled"]
+    return machines_deploy.new_password(call, machine) if enabled else None
+
+
+@command("resetPasswordForVirtualMachine", "machine")
+def reset_password(call: Call) -> Row:
+    machine = call.need("id", Machine)
+
+    def work() -> Steps:
+        if machine.state != "Stopped":
+            raise invalid(f"Vm {machines.described(machine)} should be stopped to do password reset")
+        yield 0.2
+        password = fresh_password(call, machine)
+        if password is None:
+            raise ApiError(530, f"Failed to reset password for the virtual machine {machine.id}")
+        return {"virtualmachine": with_password(machines.view(call, machine), password)}
+
+    return call.later(work, machine)
+
+
+@command("restoreVirtualMachine")
+def restore(call: Call) -> Row:
+    machine = call.need("virtualmachineid", Machine)
+    template = call.entity("templateid", Template)
+
+    def work() -> Steps:
+        was_running = machine.state == "Running"
+        if machine.state not in ("Running", "Stopped"):
+            raise invalid(f"Vm {machines.described(machine)} currently in {machine.state} state, restore vm can only execute")
+        yield from go_down(call, machine)
+        replace_root(call, machine, template)
+        password = fresh_password(call, machine)
+        if was_running:
+            move(call, machine, "Starting")
+            machine.host = machines_deploy.pick_host(call, machine)
+            yield 0.3
+            machines_deploy.come_up(call, machine)
+        return {"virtualmachine": with_password(machines.view(call, machine), password)}
+
+    return call.later(work, machine)
+
+
+def replace_root(call: Call, machine: Machine, template: Template | None) -> None:
+    world = call.world
+    old = world.volume[call.simulator.roots[machine.id]]
+    if template is not None:
+        machine.template, machine.ostype = template.id, str(template.row["ostypeid"])
+    size = max(old.size, int(str(world.template[machine.template].row.get("size", 0))))
+    world.volume.remove(old)
+    world.tags.pop(old.id, None)
+    machines_deploy.add_root(call, machine, size)
+    root = world.volume[call.simulator.roots[machine.id]]
+    if old.pool:
+        root.state, root.pool = "Ready", True
+
+
+@command("addNicToVirtualMachine")
+def add_nic(call: Call) -> Row:
+    """Zones with security groups know one network, so there is none to add here yet."""
+    machine, network = call.need("virtualmachineid", Machine), call.need("networkid", Network)
+    raise invalid(f"Can't add a nic of network {network.name} to {machines.described(machine)} in a basic zone")

@@ -1,0 +1,232 @@
+"""Templates: the operator's and those users make from snapshots and volumes.
+
+Apart from the catalogue, because users may own them. Surprising: a template is listed once for each zone under the same
+id, and the filter is mandatory even when the id is given.
+"""
+
+from __future__ import annotations
+
+from .. import limits
+from ..call import Call
+from ..errors import ApiError, denied, hidden, invalid
+from ..jobs import Steps
+from ..lists import ID_FILTERS, Filters, check_page, name_is, page, select
+from ..model import Account, Project, Record, Row, Snapshot, Template, Volume
+from ..registry import command
+from ..world import date
+from . import machines, machines_deploy
+
+KINDS = ("featured", "self", "selfexecutable", "sharedexecutable", "executable", "community", "all")
+UNKNOWN = "No enum constant com.cloud.template.VirtualMachineTemplate.TemplateFilter."
+# Where a row says something of one zone rather than of the template.
+BEFORE_ZONE = ("account", "project", "projectid")
+
+
+class Placed:
+    """A template in one zone: what a row of listTemplates is about."""
+
+    def __init__(self, template: Template, zone: str) -> None:
+        self.template = template
+        self.id, self.name, self.zone = template.id, template.name, zone
+
+
+def view(call: Call, placed: Placed) -> Row:
+    template, here = placed.template, placed.template.zones[placed.zone]
+    row: Row = {}
+    for key, value in template.row.items():
+        row[key] = value
+        if key == "ispublic":
+            row["created"] = here["created"]
+        if key in BEFORE_ZONE:
+            row.update(zoneid=here["zoneid"], zonename=here["zonename"])
+        if key == "details":
+            row["downloaddetails"] = here["downloaddetails"]
+    row["tags"] = call.world.tag_rows(template.id)
+    return row
+
+
+def chosen(call: Call, wanted: str, owner: Account) -> list[Template]:
+    """The templates a filter stands for, seen from the caller or from the project of the call."""
+    live = [template for template in call.world.template if template.state == "Active"]
+    own = [template for template in live if template.account == owner.id]
+    if wanted in ("self", "selfexecutable"):
+        return own
+    if wanted in ("sharedexecutable", "community"):
+        return []
+    if wanted == "featured":
+        return [template for template in live if template.row["isfeatured"] and template.row["ispublic"]]
+    if wanted == "executable":
+        return [t for t in live if t.account == owner.id or t.row["ispublic"]]
+    return live
+
+
+FILTERS: Filters = {
+    **ID_FILTERS,
+    "name": name_is,
+    "zoneid": lambda placed, wanted: placed.zone == getattr(wanted, "id", None),
+    "hypervisor": lambda placed, wanted: str(placed.template.row["hypervisor"]).lower() == str(wanted).lower(),
+}
+
+
+@command("listTemplates", "template")
+def list_templates(call: Call) -> Row:
+    wanted = call.text("templatefilter") or ""
+    if wanted.lower() not in KINDS:
+        raise ApiError(431, UNKNOWN + wanted, 9999)
+    if wanted.lower() == "all" and not call.is_root:
+        raise invalid("Filter all can be specified by admin only")
+    if not call.args.get("ids"):
+        call.args.pop("ids", None)
+    check_page(call)
+    project = call.args.get("projectid")
+    owner = call.world.account[project.account] if isinstance(project, Project) else call.account
+    if isinstance(project, Project):
+        call.check_access(project)
+    unique = call.flag("showunique")
+    rows = [
+        Placed(template, zone)
+        for template in chosen(call, wanted.lower(), owner)
+        for zone in (list(template.zones)[:1] if unique else template.zones)
+    ]
+    rows = select(call, rows, FILTERS, lambda placed: (placed.name, str(placed.template.row["displaytext"])))
+    return page(call, "template", rows, lambda placed: view(call, placed))
+
+
+@command("createTemplate")
+def create(call: Call) -> Row:
+    world = call.world
+    snapshot, volume = call.entity("snapshotid", Snapshot), call.entity("volumeid", Volume)
+    ostype = call.need("ostypeid", Record)
+    source = snapshot or volume
+    if source is None:
+        raise invalid("Failed to create private template record, neither volume ID nor snapshot ID were specified.")
+    call.check_access(source)
+    if volume is not None:
+        machine = world.machine.get(volume.machine)
+        if machine is not None and machine.state != "Stopped":
+            raise hidden(f"Unable to create a template of {machines.described(machine)}: it is not stopped")
+    if snapshot is not None and snapshot.state != "BackedUp":
+        raise invalid(f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for template creation")
+    owner = world.account[source.account]
+    limits.check(world, owner, {"template": 1})
+    template = Template(
+        id=world.uuid(),
+        number=world.template.take_number(),
+        name=call.text("name") or "",
+        account=owner.id,
+        row={},
+        zones={},
+    )
+    template.row = own_row(call, template, owner, source, ostype)
+    zone = world.zone[source.zone]
+    place = {"downloadState": "DOWNLOADED", "datastore": f"{zone.name}-sec", "downloadPercent": "100"}
+    template.zones[zone.id] = {
+        "zoneid": zone.id, "zonename": zone.name, "created": date(world.now()), "downloaddetails": [place],
+    }  # fmt: skip
+    template.state = "Creating"
+    world.template.add(template)
+
+    def fail() -> None:
+        template.state = "Inactive"
+
+    def work() -> Steps:
+        yield 0.6
+        template.state = "Active"
+        size = template.row.pop("size")
+        row = view(call, Placed(template, zone.id))
+        template.row = with_size(template.row, int(str(size)))
+        return {"template": row}
+
+    job = call.submit(work, template, on_failure=fail)
+    return {"id": template.id, "jobid": job.id}
+
+
+def own_row(call: Call, template: Template, owner: Account, source: Snapshot | Volume, ostype: Record) -> Row:
+    who = call.world.owner(owner.id)
+    size = source.size
+    row: Row = {
+        "id": template.id,
+        "name": template.name,
+        "displaytext": call.text("displaytext") or template.name,
+        "ispublic": call.flag("ispublic"),
+        "isready": True,
+        "passwordenabled": call.flag("passwordenabled"),
+        "format": "RAW",
+        "isfeatured": False,
+        "crossZones": False,
+        "ostypeid": ostype.id,
+        "ostypename": ostype.row["description"],
+    }
+    row.update((key, who[key]) for key in BEFORE_ZONE if key in who)
+    row.update(status="Download Complete", size=size, templatetype="USER", hypervisor="Simulator")
+    row.update((key, who[key]) for key in ("domain", "domainpath", "domainid"))
+    row["isextractable"] = False
+    if source.template:
+        row["sourcetemplateid"] = source.template
+    details = call.details() or {}
+    row.update(details=details, arch="x86_64", bits=0, sshkeyenabled=call.flag("sshkeyenabled"))
+    row["isdynamicallyscalable"] = call.flag("isdynamicallyscalable")
+    row.update(directdownload=False, deployasis=False, forcks=False, requireshvm=True, tags=[], hasannotations=False)
+    return row
+
+
+def with_size(row: Row, size: int) -> Row:
+    """The size is known once the template is settled; the job's own answer lacks it."""
+    full: Row = {}
+    for key, value in row.items():
+        full[key] = value
+        if key == "status":
+            full.update(size=size, physicalsize=size)
+    return full
+
+
+@command("deleteTemplate", "template")
+def delete(call: Call) -> Row:
+    template = call.entity("id", Template)
+    if template is None:
+        raise invalid("Unable to find template")
+    if template.account is None and not call.is_root:
+        raise denied()
+    call.check_access(template)
+
+    def work() -> Steps:
+        users = [m for m in call.world.machine if m.template == template.id and m.state != "Expunging"]
+        if users and not call.flag("forced"):
+            shown = ", ".join(machines.described(machine) for machine in users)
+            text = f"Unable to delete template: {machines_deploy.described(template)} because VM instances:"
+            raise invalid(f"{text} [{shown}] are using it.")
+        if template.state == "Inactive":
+            raise invalid(f"Unable to find template {template.id}")
+        yield 0.3
+        zone = call.entity("zoneid", Record)
+        if zone is not None and len(template.zones) > 1:
+            template.zones.pop(zone.id, None)
+        else:
+            template.state = "Inactive"
+            call.world.tags.pop(template.id, None)
+        return {"success": True}
+
+    return call.later(work, template)
+
+
+@command("updateTemplate", "template")
+def update(call: Call) -> Row:
+    template = call.entity("id", Template)
+    if template is None:
+        raise invalid("Unable to find template")
+    if template.account is None and not call.is_root:
+        raise denied()
+    call.check_access(template)
+    for name in ("name", "displaytext"):
+        if call.text(name):
+            template.row[name] = call.text(name)
+    template.name = str(template.row["name"])
+    for name in ("passwordenabled", "sshkeyenabled", "isdynamicallyscalable"):
+        if name in call.args:
+            template.row[name] = call.flag(name)
+    ostype = call.entity("ostypeid", Record)
+    if ostype is not None:
+        template.row.update(ostypeid=ostype.id, ostypename=ostype.row["description"])
+    zone = next(iter(template.zones))
+    row = view(call, Placed(template, zone))
+    return {"template": {key: value for key, value in row.items() if key not in ("zoneid", "zonename")}}

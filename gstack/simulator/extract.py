@@ -1,0 +1,128 @@
+"""Makes the simulator's data files from the recordings of a real CloudStack 4.22.
+
+    python -m gstack.simulator.extract RECORDINGS_DIR
+
+Kept apart from the simulator because it runs once per newer recording, never at start. Surprising: descriptions are
+dropped, so that no sentence of CloudStack is copied; names, types and limits are all that is needed to behave the same.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+DATA = Path(__file__).resolve().parent.parent / "data" / "simulator"
+
+Row = dict[str, object]
+
+
+def lines(folder: Path, *areas: str) -> Iterator[dict]:
+    for path in sorted(folder.glob("*.jsonl")):
+        if not areas or path.stem in areas:
+            with path.open(encoding="utf-8") as file:
+                yield from (json.loads(line) for line in file)
+
+
+def api_rows(folder: Path, role: str) -> dict[str, dict]:
+    document = json.loads((folder / f"listApis.{role}.json").read_text(encoding="utf-8"))
+    return {api["name"]: api for api in document["listapisresponse"]["api"]}
+
+
+def job_classes(folder: Path) -> dict[str, str]:
+    """The Java class CloudStack names in a job, by command; root's variants end in ByAdmin and are left out."""
+    commands: dict[tuple[str, str], str] = {}
+    classes: dict[str, str] = {}
+    for line in lines(folder):
+        request, answer = line.get("request") or {}, line.get("response")
+        job = answer.get("queryasyncjobresultresponse", {}) if isinstance(answer, dict) else {}
+        if "cmd" in job:
+            submitted = commands.get((line["area"], line["name"].split("/job-")[0]))
+            if submitted and not job["cmd"].endswith("ByAdmin"):
+                classes.setdefault(submitted, job["cmd"])
+        elif request.get("command"):
+            commands[line["area"], line["name"]] = request["command"]
+    return classes
+
+
+def extract_apis(folder: Path) -> dict[str, Row]:
+    seen = json.loads((folder / "field_types.json").read_text(encoding="utf-8"))
+    user, admin = api_rows(folder, "user"), api_rows(folder, "admin")
+    classes = job_classes(folder)
+    made: dict[str, Row] = {}
+    for name, api in sorted(admin.items()):
+        row: Row = {"async": api["isasync"], "user": name in user}
+        for field in ("since", "related"):
+            if api.get(field):
+                row[field] = api[field]
+        row["params"] = [
+            [p["name"], p["type"], p["required"], p["length"], p.get("since")] for p in api["params"]
+        ]
+        row["response"] = [[field["name"], field["type"]] for field in api.get("response", []) if "name" in field]
+        if name in classes:
+            row["class"] = classes[name]
+            details = seen["async_jobs"].get(classes[name].rsplit(".", 1)[-1], {})
+            row["instance"] = (details.get("jobinstancetype") or [None])[0]
+            row["instanceid"] = bool((details.get("jobinstanceid") or [False])[0])
+        wrapper = seen["wrappers"].get(name, [name.lower() + "response"])[0]
+        if wrapper != name.lower() + "response" and not name.endswith("Metrics"):
+            row["wrapper"] = wrapper
+        made[name] = row
+    return made
+
+
+def answer(folder: Path, name: str, area: str = "catalog") -> Row:
+    for line in lines(folder, area):
+        if line["name"] == name and line["status"] == 200:
+            return next(iter(line["response"].values()))
+    raise SystemExit(f"no recorded line {name!r} in {area}")
+
+
+def os_types(folder: Path) -> list[Row]:
+    found: dict[str, Row] = {}
+    for line in lines(folder):
+        body = (line.get("response") or {}).get("listostypesresponse", {})
+        for row in body.get("ostype", []):
+            found.setdefault(row["id"], row)
+    for template in answer(folder, "listTemplates featured")["template"]:
+        found.setdefault(
+            template["ostypeid"],
+            {"id": template["ostypeid"], "name": template["ostypename"], "description": template["ostypename"],
+             "isuserdefined": False, "fordisplay": True},
+        )
+    return sorted(found.values(), key=lambda row: row["name"])
+
+
+def extract_catalogue(folder: Path) -> dict[str, object]:
+    networks = answer(folder, "sg-zone listNetworks", "advanced_networks")["network"]
+    return {
+        "capability": answer(folder, "listCapabilities")["capability"],
+        "zone": answer(folder, "listZones")["zone"],
+        "zone_for_admin": [
+            {key: row[key] for key in ("id", "dns1", "dns2", "internaldns1") if key in row}
+            for row in answer(folder, "listZones showcapacities admin")["zone"]
+        ],
+        "serviceoffering": answer(folder, "listServiceOfferings")["serviceoffering"],
+        "diskoffering": answer(folder, "listDiskOfferings")["diskoffering"],
+        "networkoffering": answer(folder, "listNetworkOfferings")["networkoffering"],
+        "template": answer(folder, "listTemplates featured")["template"],
+        "hypervisor": answer(folder, "listHypervisors")["hypervisor"],
+        "ostype": os_types(folder),
+        "network_like": networks[0],
+    }
+
+
+def main(folder: Path) -> None:
+    DATA.mkdir(parents=True, exist_ok=True)
+    apis = json.dumps(extract_apis(folder), separators=(",", ":"), sort_keys=True).encode()
+    (DATA / "apis.json.gz").write_bytes(gzip.compress(apis, 9, mtime=0))
+    catalogue = json.dumps(extract_catalogue(folder), indent=1, ensure_ascii=False)
+    catalogue = re.sub(r"\n {4,}", " ", catalogue)
+    (DATA / "catalogue.json").write_text(catalogue + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,78 @@
+"""What can be made to go wrong: a small table of rules that the server and the jobs consult.
+
+Apart, so that the commands stay honest and no test needs to patch them. Surprising: "lose" does the work and then cuts
+the connection, which is the one fault that tells a client with idempotent retries from one without.
+
+kinds: cut (before the work), lose (after it), hang (`seconds`, then cut), slow (`seconds`, then answer), garbage (200 and
+no JSON), status (`code` and `text`: 401, 429, 503 …), fail-job (`code` and `text`), jobless (the job fails without a
+result), race (the check for a taken name is skipped, as it is when several deploys arrive at once).
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+KINDS = frozenset({"cut", "lose", "hang", "slow", "garbage", "status", "fail-job", "jobless", "race"})
+TEXTS = {
+    401: "unable to verify user credentials and/or request signature",
+    429: "The given user has reached his/her account api limit, please retry after [335] ms.",
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    kind: str
+    command: str = "*"
+    times: int | None = 1
+    after: int = 0
+    seconds: float = 0.0
+    code: int = 530
+    text: str = ""
+    hits: int = 0
+
+
+class Faults:
+    def __init__(self) -> None:
+        self.rules: list[Fault] = []
+        self.lock = threading.Lock()
+
+    def add(
+        self,
+        kind: str,
+        command: str = "*",
+        times: int | None = 1,
+        after: int = 0,
+        seconds: float = 0.0,
+        code: int = 530,
+        text: str = "",
+    ) -> Fault:
+        """Add a rule: the next `times` matching calls (None: all), once `after` of them went well, meet `kind`."""
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind of fault {kind!r}; known: {', '.join(sorted(KINDS))}")
+        fault = Fault(kind, command, times, after, seconds, code, text or TEXTS.get(code, ""))
+        with self.lock:
+            self.rules.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        with self.lock:
+            self.rules.clear()
+
+    def take(self, command: str, *kinds: str) -> Fault | None:
+        """The rule this call of `command` meets, used up by one."""
+        with self.lock:
+            for rule in self.rules:
+                if rule.kind not in kinds or not fnmatchcase(command, rule.command):
+                    continue
+                if rule.after > 0:
+                    rule.after -= 1
+                    continue
+                rule.hits += 1
+                if rule.times is not None:
+                    rule.times -= 1
+                    if rule.times <= 0:
+                        self.rules.remove(rule)
+                return rule
+        return None

@@ -1,0 +1,183 @@
+"""HTTP in front of a Simulator: a WSGI application, and a threaded server with keep-alive that serves it.
+
+Apart, because tests may call the application in process. Surprising: a POST body over 1 MiB is a 404 in HTML, and an
+overlong request line a 414, both before anybody looks at a signature.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from urllib.parse import parse_qsl
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import orjson
+from cheroot import wsgi
+
+from .simulator import Answer, Cut, Simulator
+
+PATH = "/client/api"
+MAX_BODY = 1_048_576
+MAX_TARGET = 8_190
+REASONS = {200: "OK", 301: "Moved Permanently", 302: "Found", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
+           414: "URI Too Long", 429: "Too Many Requests", 503: "Service Unavailable"}  # fmt: skip
+NOT_FOUND = (
+    '<html>\n<head>\n<meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>\n'
+    "<title>Error 404 Not Found</title>\n</head>\n<body><h2>HTTP ERROR 404 Not Found</h2>\n</body>\n</html>\n"
+)
+
+
+class WsgiApp:
+    """`control` opens /control, through which a test in another process sets faults and settings."""
+
+    def __init__(self, simulator: Simulator, control: bool = False) -> None:
+        self.simulator = simulator
+        self.control = control
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            answer = self.route(environ)
+        except Cut:
+            cut: Callable[[], None] | None = environ.get("gstack.cut")
+            if cut is None:
+                raise
+            cut()
+            answer = Answer(503, "text/plain", b"")
+        return send(answer, environ, start_response)
+
+    def route(self, environ: WSGIEnvironment) -> Answer:
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        query = environ.get("QUERY_STRING", "")
+        if len(path) + len(query) + 1 > MAX_TARGET:
+            return Answer(414, "text/html;charset=iso-8859-1", b"<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>")
+        if self.control and path.startswith("/control/"):
+            return control(self.simulator, path, read_body(environ))
+        if path.rstrip("/") != PATH:
+            return elsewhere(path)
+        if method == "OPTIONS":
+            return Answer(200, "", b"", {"Allow": "GET, HEAD, POST, OPTIONS"})
+        if method not in ("GET", "HEAD", "POST"):
+            return Answer(405, "", b"")
+        raw: dict[str, str] = {}
+        if method == "POST" and environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+            body = read_body(environ)
+            if len(body) > MAX_BODY:
+                return Answer(404, "text/html;charset=iso-8859-1", NOT_FOUND.encode())
+            raw.update(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        raw.update(parse_qsl(query, keep_blank_values=True))
+        if raw.get("command") == "login" and method != "POST":
+            text = b"Please use HTTP POST to authenticate using this API"
+            return Answer(405, "application/json;charset=utf-8", text)
+        answer = self.simulator.answer("GET" if method == "HEAD" else method, raw)
+        return Answer(answer.status, answer.content_type, b"", answer.headers) if method == "HEAD" else answer
+
+
+def read_body(environ: WSGIEnvironment) -> bytes:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    stream = environ["wsgi.input"]
+    return stream.read(length) if length else b""
+
+
+def elsewhere(path: str) -> Answer:
+    if path in ("/", "/client"):
+        return Answer(301 if path == "/" else 302, "", b"", {"Location": "/client/"})
+    return Answer(404, "text/html;charset=iso-8859-1", NOT_FOUND.encode())
+
+
+def send(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    body, headers = answer.body, list(answer.headers.items())
+    if answer.content_type:
+        headers.append(("Content-Type", answer.content_type))
+    if body and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
+        body = gzip.compress(body, 1)
+        headers.append(("Content-Encoding", "gzip"))
+    headers.append(("Content-Length", str(len(body))))
+    start_response(f"{answer.status} {REASONS.get(answer.status, 'CloudStack')}", headers)
+    return [body]
+
+
+def control(simulator: Simulator, path: str, body: bytes) -> Answer:
+    """POST /control/faults {kind, command, …} · /control/clear · /control/settings {name: value} · /control/keys."""
+    wanted = orjson.loads(body) if body else {}
+    result: object = {}
+    if path == "/control/faults":
+        simulator.faults.add(**wanted)
+    elif path == "/control/clear":
+        simulator.faults.clear()
+    elif path == "/control/settings":
+        simulator.settings.update(wanted)
+    elif path == "/control/job-seconds":
+        simulator.job_seconds = float(wanted["seconds"])
+    elif path == "/control/keys":
+        result = {user.name: [user.api_key, user.secret_key] for user in simulator.world.user}
+    else:
+        return Answer(404, "application/json", b"{}")
+    return Answer(200, "application/json", orjson.dumps(result))
+
+
+class Gateway(wsgi.Gateway_10):
+    """Gives the application a way to end its connection without an answer."""
+
+    def get_environ(self) -> dict:
+        environ = super().get_environ()
+        environ["gstack.cut"] = self.cut
+        return environ
+
+    def cut(self) -> None:
+        with contextlib.suppress(OSError):
+            self.req.conn.socket.shutdown(socket.SHUT_RDWR)
+        self.req.close_connection = True
+
+
+class Server:
+    """A running server; `port` is the one it got. Use it in a `with`, or call start and stop."""
+
+    def __init__(
+        self, simulator: Simulator, port: int = 0, host: str = "127.0.0.1", control: bool = False, threads: int = 16
+    ) -> None:
+        self.simulator = simulator
+        self.http = wsgi.Server(
+            (host, port), WsgiApp(simulator, control), numthreads=threads, request_queue_size=128, timeout=30
+        )
+        self.http.gateway = Gateway
+        self.http.max_request_header_size = 64 * 1024
+        self.http.keep_alive_conn_limit = 256
+        self.thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        return self.http.bind_addr[1]
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.http.bind_addr[0]}:{self.port}{PATH}"
+
+    def start(self) -> Server:
+        self.http.prepare()
+        self.thread = threading.Thread(target=self.http.serve, name="simulator", daemon=True)
+        self.thread.start()
+        return self
+
+    def stop(self) -> None:
+        self.http.stop()
+        if self.thread:
+            self.thread.join()
+            self.thread = None
+
+    def run(self) -> None:
+        """Serve in this thread until interrupted."""
+        self.http.safe_start()
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def serve(simulator: Simulator, port: int = 0, host: str = "127.0.0.1", control: bool = False) -> Server:
+    """Start serving a simulator in the background; stop it with `.stop()`."""
+    return Server(simulator, port, host, control).start()

@@ -1,0 +1,180 @@
+"""The state of one simulated cloud: its tables, its identities and its snapshot file.
+
+Apart from the commands, which only read and change it. Surprising: a table remembers the ids of removed rows, because
+CloudStack answers differently for an id that never was and for one that is gone.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import orjson
+
+from . import model
+
+E = TypeVar("E", bound=model.Entity)
+KEY_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def date(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
+
+
+class Table(Generic[E]):
+    """Rows of one kind by id and by internal number, in the order they were made."""
+
+    def __init__(self, kind: str, row_type: type[E], first: int = 1) -> None:
+        self.kind = kind
+        self.row_type = row_type
+        self.rows: dict[str, E] = {}
+        self.numbers: dict[int, str] = {}
+        self.gone: dict[str, int] = {}
+        self.next = first
+
+    def __iter__(self) -> Iterator[E]:
+        return iter(self.rows.values())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: str) -> E:
+        return self.rows[key]
+
+    def get(self, key: str | None) -> E | None:
+        return self.rows.get(key) if key is not None else None
+
+    def take_number(self) -> int:
+        self.next += 1
+        return self.next - 1
+
+    def add(self, row: E) -> E:
+        self.rows[row.id] = row
+        self.numbers[row.number] = row.id
+        self.next = max(self.next, row.number + 1)
+        return row
+
+    def remove(self, row: E, leave_trace: bool = True) -> None:
+        del self.rows[row.id]
+        del self.numbers[row.number]
+        if leave_trace:
+            self.gone[row.id] = row.number
+
+    def dump(self) -> dict[str, object]:
+        return {"rows": list(self.rows.values()), "gone": self.gone, "next": self.next}
+
+    def load(self, saved: dict) -> None:
+        names = {f.name for f in fields(self.row_type)}
+        for values in saved["rows"]:
+            self.add(self.row_type(**{key: value for key, value in values.items() if key in names}))
+        self.gone = saved["gone"]
+        self.next = saved["next"]
+
+
+class World:
+    def __init__(self, clock: Callable[[], float], seed: int | None = None) -> None:
+        self.clock = clock
+        self.seed = seed
+        self.boots = 0
+        self.random = random.Random(seed)  # noqa: S311 (the secrets made here guard a simulated cloud)
+        self.domain: Table[model.Domain] = Table("Domain", model.Domain)
+        self.account: Table[model.Account] = Table("Account", model.Account)
+        self.user: Table[model.User] = Table("User", model.User)
+        self.project: Table[model.Project] = Table("Project", model.Project)
+        self.zone: Table[model.Record] = Table("DataCenter", model.Record, 2)
+        self.service_offering: Table[model.Record] = Table("ServiceOffering", model.Record, 11)
+        self.disk_offering: Table[model.Record] = Table("DiskOffering", model.Record)
+        self.network_offering: Table[model.Record] = Table("NetworkOffering", model.Record)
+        self.os_type: Table[model.Record] = Table("GuestOS", model.Record)
+        self.template: Table[model.Template] = Table("VirtualMachineTemplate", model.Template, 200)
+        self.network: Table[model.Network] = Table("Network", model.Network, 204)
+        self.nic: Table[model.Nic] = Table("Nic", model.Nic)
+        self.machine: Table[model.Machine] = Table("VirtualMachine", model.Machine, 11)
+        self.volume: Table[model.Volume] = Table("Volume", model.Volume, 11)
+        self.snapshot: Table[model.Snapshot] = Table("Snapshot", model.Snapshot)
+        self.keypair: Table[model.KeyPair] = Table("SSHKeyPair", model.KeyPair)
+        self.security_group: Table[model.SecurityGroup] = Table("SecurityGroup", model.SecurityGroup)
+        self.rule: Table[model.Rule] = Table("SecurityRule", model.Rule)
+        self.event: Table[model.Event] = Table("Event", model.Event)
+        self.job: Table[model.Job] = Table("AsyncJob", model.Job)
+        self.tags: dict[str, list[model.Tag]] = {}
+        self.capability: model.Row = {}
+        self.hypervisors: list[model.Row] = []
+        self.users_by_key: dict[str, model.User] = {}
+
+    def tables(self) -> dict[str, Table]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Table)}
+
+    def now(self) -> float:
+        return self.clock()
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def key(self) -> str:
+        return "".join(self.random.choices(KEY_CHARACTERS, k=86))
+
+    def index_keys(self) -> None:
+        self.users_by_key = {user.api_key: user for user in self.user if user.api_key}
+
+    def account_of(self, entity: object) -> model.Account | None:
+        owner = getattr(entity, "account", None)
+        return self.account.get(owner) if isinstance(owner, str) else None
+
+    def owner(self, account_id: str) -> model.Row:
+        """The fields that name the owner in a row: account, or project, and domain."""
+        account = self.account[account_id]
+        domain = self.domain[account.domain]
+        if account.project:
+            project = self.project[account.project]
+            row: model.Row = {"projectid": project.id, "project": project.name}
+        else:
+            row = {"account": account.name}
+        return {**row, "domainid": domain.id, "domain": domain.name, "domainpath": domain.path}
+
+    def tag_rows(self, entity_id: str) -> list[model.Row]:
+        tags = self.tags.get(entity_id)
+        return [self.tag_row(tag) for tag in tags] if tags else []
+
+    def tag_row(self, tag: model.Tag) -> model.Row:
+        row: model.Row = {} if tag.key is None else {"key": tag.key}
+        row.update(value=tag.value, resourcetype=tag.resourcetype, resourceid=tag.resourceid)
+        owner = self.owner(tag.account)
+        owner.pop("domainpath")
+        row.update(owner)
+        if tag.customer:
+            row["customer"] = tag.customer
+        return row
+
+
+def save(world: World, path: Path) -> None:
+    saved = {name: table.dump() for name, table in world.tables().items()}
+    document = {"tables": saved, "tags": world.tags, "boots": world.boots}
+    partial = path.with_suffix(".part")
+    partial.write_bytes(orjson.dumps(document, default=plain))
+    partial.replace(path)
+
+
+def plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in fields(value)}
+    raise TypeError(type(value).__name__)
+
+
+def load(world: World, path: Path) -> None:
+    document = orjson.loads(path.read_bytes())
+    for name, table in world.tables().items():
+        if name in document["tables"]:
+            table.rows.clear()
+            table.numbers.clear()
+            table.load(document["tables"][name])
+    world.tags = {key: [model.Tag(**tag) for tag in tags] for key, tags in document["tags"].items()}
+    world.boots = document["boots"] + 1
+    if world.seed is not None:
+        world.random = random.Random(f"{world.seed}/{world.boots}")  # noqa: S311
+    world.index_keys()
