@@ -26,7 +26,7 @@ UNAVAILABLE_RETRY_SECONDS = 5
 
 # Names of query parameters whose values never leave the process.
 _SECRETS = re.compile(
-    r"\b(api_?key|secret_?key|session_?key|signature|password|userdata|privatekey|token)(\"?\s*[=:]\s*\"?)[^\s&\"',;]+",
+    r"\b(api_?key|secret_?key|session_?key|signature|password|userdata|privatekey|token)([\"']?\s*[=:]\s*[\"']?)[^\s&\"',;]+",
     re.IGNORECASE,
 )
 
@@ -76,8 +76,8 @@ RULES: tuple[Rule, ...] = (
     Rule(530, "^Failed to delete network$", "resourceInUseByAnotherResource", "Network"),
     Rule(
         None,
-        "(should|must) be stopped|make sure the virtual machine is stopped"
-        "|not Stopped|is not running|already running|not in Ready state|not in the shutdown state|no usable volumes"
+        "(should|must) be stopped|make sure the virtual machine is stopped|not Stopped"
+        "|is not running|already running|not in Ready state|not in the shutdown state|no usable volumes"
         "|only when vm is in states|Please destroy vm|specify a volume in Destroy state",
         "resourceNotReady",
     ),
