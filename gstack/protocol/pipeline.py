@@ -92,12 +92,13 @@ def enter(exchange: Exchange) -> None:
     caller = exchange.guard.enter(exchange.grant, project, public=handler.public)
     exchange.guard.require(caller, handler.needs)
     exchange.guarded = True
+    if project:
+        exchange.params["project"] = caller.project.id  # links carry the id, whatever alias the URL had
     exchange.call = Call(
         method=exchange.method,
         params=exchange.params,
         body={},
         links=Links.for_host(exchange.request.scheme, exchange.request.host),
-        project=caller.project.id,
         caller=caller,
         headers=exchange.request.headers,
         request_id=exchange.request_id,
