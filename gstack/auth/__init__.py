@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""Who may come in, and as whom: credentials, the token endpoints, and the guard on every method."""

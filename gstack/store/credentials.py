@@ -32,7 +32,9 @@ class Credential(Model):
     __tablename__ = "credential"
     __table_args__ = (
         Index("ix_credential_key_hash", "key_hash", "kind"),
-        Index("uq_credential_direct", "key_hash", unique=True, sqlite_where=_DIRECT, postgresql_where=_DIRECT),
+        Index(
+            "uq_credential_direct", "key_hash", unique=True, sqlite_where=_DIRECT, postgresql_where=_DIRECT
+        ),
         Index("uq_credential_email", "email", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
         Index("ix_credential_account_id", "account_id"),
     )
@@ -63,9 +65,7 @@ class ServiceAccountKey(Model):
     __tablename__ = "service_account_key"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    credential_id: Mapped[str] = mapped_column(
-        ForeignKey("credential.id", ondelete="CASCADE"), index=True
-    )
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id", ondelete="CASCADE"), index=True)
     public_key: Mapped[str] = mapped_column(Text)
     created_at: Mapped[int] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger, default=None)
@@ -78,9 +78,7 @@ class AccessToken(Model):
     __tablename__ = "access_token"
 
     hash: Mapped[str] = mapped_column(String(64), primary_key=True, repr=False)
-    credential_id: Mapped[str] = mapped_column(
-        ForeignKey("credential.id", ondelete="CASCADE"), index=True
-    )
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id", ondelete="CASCADE"), index=True)
     grant_type: Mapped[str] = mapped_column(String(64))
     scope: Mapped[str] = mapped_column(Text)
     issued_at: Mapped[int] = mapped_column(BigInteger)

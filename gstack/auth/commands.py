@@ -1,0 +1,167 @@
+"""``gstack credentials``: the operator's commands. They speak to the store and to CloudStack, not to the
+server.
+
+Secrets come from the environment or a prompt; an option takes them too, but then the shell remembers them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from flask import Flask
+
+from gstack.auth import credentials as administration
+from gstack.auth import keyfiles
+from gstack.auth.identity import Refused
+from gstack.auth.keyring import Keyring
+from gstack.cloudstack.client import Endpoint
+from gstack.errors import GceError
+from gstack.settings import Settings, SettingsError, load
+from gstack.store.credentials import Credential
+from gstack.store.db import open_store
+from gstack.store.migrate import upgrade_database
+from gstack.store.sealing import Sealer
+
+
+@click.group()
+def credentials() -> None:
+    """Who may use this gateway: make key files, list, rotate and revoke them."""
+
+
+@credentials.command()
+@click.option("--api-key", envvar="GSTACK_API_KEY", prompt="CloudStack API key", help="CloudStack API key.")
+@click.option(
+    "--secret-key",
+    envvar="GSTACK_SECRET_KEY",
+    prompt="CloudStack secret key",
+    hide_input=True,
+    help="CloudStack secret key; better in GSTACK_SECRET_KEY or at the prompt.",
+)
+@click.option("--name", help="Name of the service account.  [default: one that is free]")
+@click.option("--project", help="Account or CloudStack project that clients use by default.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True
+)
+@click.option("--url", help="How clients reach the gateway, https://host:port.  [default: as configured]")
+@click.pass_context
+def create(
+    context: click.Context,
+    api_key: str,
+    secret_key: str,
+    name: str | None,
+    project: str | None,
+    output: Path,
+    url: str | None,
+) -> None:
+    """Check a CloudStack key pair and write a service-account key file for it."""
+    with _room(context) as (settings, _):
+        made = administration.create_key_file(
+            settings, api_key.strip(), secret_key.strip(), output, name=name, project=project, url=url
+        )
+    click.echo(f"Wrote {output}: {made.email}, project {made.project}.")
+    click.echo(f"It acts as CloudStack user {made.identity.user_name} of account {made.identity.account}.")
+    click.echo(f"To end it: gstack credentials revoke {made.credential_id}")
+
+
+@credentials.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for tools.")
+@click.pass_context
+def list_(context: click.Context, as_json: bool) -> None:
+    """Every credential: who it is, when it was last used, whether it is revoked."""
+    with _room(context):
+        rows = [_shown(row) for row in administration.listing()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        state = f"revoked {row['revoked']}" if row["revoked"] else f"verified {row['verified'] or 'never'}"
+        who = f"{row['domain']}/{row['account']} {row['user']}"
+        click.echo(f"{row['id']}  {row['kind']:15}  {row['email'] or row['name']}  {who}  {state}")
+
+
+@credentials.command()
+@click.argument("credential")
+@click.pass_context
+def revoke(context: click.Context, credential: str) -> None:
+    """End a credential (its id or e-mail address) and every token it got."""
+    with _room(context) as (_, keyring):
+        row = administration.revoke(keyring, credential)
+    click.echo(f"Revoked {row.email or row.id}.")
+
+
+@credentials.command()
+@click.argument("credential")
+@click.pass_context
+def restore(context: click.Context, credential: str) -> None:
+    """Accept a revoked credential again."""
+    with _room(context):
+        row = administration.restore(credential)
+    click.echo(f"Restored {row.email or row.id}.")
+
+
+@credentials.command()
+@click.argument("credential")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True
+)
+@click.option("--url", help="How clients reach the gateway, https://host:port.  [default: as configured]")
+@click.pass_context
+def rotate(context: click.Context, credential: str, output: Path, url: str | None) -> None:
+    """Write a new key file for a service account; the older ones stop working."""
+    with _room(context) as (settings, keyring):
+        made = administration.rotate(keyring, credential, url=url or settings.public_url)
+        keyfiles.write_key_file(output, made.content)
+    click.echo(f"Wrote {output}: {made.email}, project {made.project}.")
+
+
+@credentials.command()
+@click.pass_context
+def reseal(context: click.Context) -> None:
+    """Seal all stored secrets under the first key of SECRET_KEY_FILE, so that older keys may go."""
+    with _room(context) as (settings, keyring):
+        count = administration.reseal(keyring, Sealer(settings))
+    click.echo(f"Sealed {count} secrets again.")
+
+
+@contextmanager
+def _room(context: click.Context) -> Iterator[tuple[Settings, Keyring]]:
+    """The settings and the key ring, inside an application context; errors end the command with a
+    sentence."""
+    try:
+        settings = load(context.obj)
+        app = Flask("gstack")
+        open_store(app, settings)
+        upgrade_database(app)
+        endpoint = Endpoint(settings)
+        with app.app_context():
+            yield settings, Keyring(endpoint, Sealer(settings))
+        endpoint.close()
+    except (SettingsError, Refused) as error:
+        raise click.ClickException(str(error)) from error
+    except GceError as error:
+        raise click.ClickException(error.message) from error
+
+
+def _shown(row: Credential) -> dict[str, str | None]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "name": row.name,
+        "email": row.email,
+        "account": row.account,
+        "domain": row.domain_path,
+        "user": row.user_name,
+        "created": _when(row.created_at),
+        "used": _when(row.used_at),
+        "verified": _when(row.verified_at),
+        "revoked": _when(row.revoked_at),
+    }
+
+
+def _when(seconds: int | None) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds else None

@@ -1,0 +1,207 @@
+"""What an operator does with credentials: make a service account with its key file, list, rotate, revoke,
+restore.
+
+Apart from the key ring, which serves requests. Everything here runs inside an application context and asks
+CloudStack before it stores anything. The surprising thing: a key file is written once and cannot be written
+again, since only its public half is kept; ``rotate`` makes another one.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from gstack.auth import keyfiles, tokens
+from gstack.auth.grant import grant_of
+from gstack.auth.identity import Identity
+from gstack.auth.keyring import Keyring, owner_columns
+from gstack.auth.projects import Projects
+from gstack.cloudstack.client import Endpoint
+from gstack.errors import GceError, invalid
+from gstack.settings import Settings
+from gstack.store.credentials import SERVICE_ACCOUNT, Credential, ServiceAccountKey, SigningKey
+from gstack.store.db import own_session
+from gstack.store.sealing import Sealer
+
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A service account and the content of its key file, which exists nowhere else."""
+
+    credential_id: str
+    key_id: str
+    email: str
+    project: str
+    identity: Identity
+    content: dict[str, Any]
+
+
+def create_key_file(
+    settings: Settings,
+    api_key: str,
+    secret_key: str,
+    path: Path,
+    *,
+    name: str | None = None,
+    project: str | None = None,
+    url: str | None = None,
+) -> Made:
+    """Make a service account for a CloudStack key pair and write its key file to ``path`` (0600).
+
+    ``project`` is any spelling of a project the pair reaches (default: its account); ``url`` the gateway's
+    root as clients reach it. Raises :class:`gstack.auth.identity.Refused`, or GceError for a name or
+    project.
+    """
+    endpoint = Endpoint(settings)
+    try:
+        keyring = Keyring(endpoint, Sealer(settings))
+        made = create(
+            keyring, api_key, secret_key, name=name, project=project, url=url or settings.public_url
+        )
+    finally:
+        endpoint.close()
+    keyfiles.write_key_file(path, made.content)
+    return made
+
+
+def create(
+    keyring: Keyring, api_key: str, secret_key: str, *, name: str | None, project: str | None, url: str
+) -> Made:
+    """Make a service account for a CloudStack key pair that CloudStack accepts now."""
+    name = name or f"gstack-{secrets.token_hex(3)}"
+    if not _NAME.fullmatch(name):
+        raise invalid("name", name, "Must be a match of regex '[a-z]([-a-z0-9]{0,61}[a-z0-9])?'")
+    identity = keyring.identify(api_key, secret_key)
+    credential_id = str(uuid.uuid4())
+    key_hash, sealed = keyring.seal_keys(credential_id, api_key, secret_key)
+    row = Credential(
+        id=credential_id,
+        kind=SERVICE_ACCOUNT,
+        name=name,
+        key_hash=key_hash,
+        sealed_keys=sealed,
+        created_at=keyring.now,
+        verified_at=keyring.now,
+        **owner_columns(identity),
+    )
+    chosen = _project(keyring, row, project)
+    row.email = keyfiles.service_account_email(name, chosen)
+    pair = keyfiles.new_key_pair()
+    with own_session() as session:
+        session.add_all([row, _public_half(pair, row, keyring.now)])
+        try:
+            session.commit()
+        except IntegrityError:
+            raise GceError(
+                "alreadyExists", f"A service account {row.email} exists. Choose another name."
+            ) from None
+    return _made(row, pair, url)
+
+
+def listing() -> list[Credential]:
+    """Every credential, revoked ones too, oldest first."""
+    with own_session() as session:
+        return list(session.scalars(select(Credential).order_by(Credential.created_at, Credential.id)))
+
+
+def find(reference: str) -> Credential:
+    """The credential with that id, or the live one with that e-mail address. Raises GceError notFound."""
+    by_email = (Credential.email == reference) & Credential.revoked_at.is_(None)
+    with own_session() as session:
+        row = session.scalar(select(Credential).where((Credential.id == reference) | by_email))
+    if row is None:
+        raise GceError("notFound", f"There is no credential '{reference}'.")
+    return row
+
+
+def revoke(keyring: Keyring, reference: str) -> Credential:
+    """End a credential: its tokens and key files stop working here at once, in other processes within
+    seconds. A key pair that was presented directly stays refused until :func:`restore`."""
+    row = find(reference)
+    with own_session() as session:
+        session.execute(
+            update(Credential)
+            .where(Credential.id == row.id, Credential.revoked_at.is_(None))
+            .values(revoked_at=keyring.now)
+        )
+        session.commit()
+    keyring.kill(row.id, "an operator revoked the credential")
+    return row
+
+
+def restore(reference: str) -> Credential:
+    """Undo :func:`revoke`; tokens issued before stay dead. Raises GceError alreadyExists if the e-mail
+    address was given to another service account meanwhile."""
+    row = find(reference)
+    with own_session() as session:
+        session.execute(update(Credential).where(Credential.id == row.id).values(revoked_at=None))
+        try:
+            session.commit()
+        except IntegrityError:
+            raise GceError("alreadyExists", f"Another service account is now called {row.email}.") from None
+    return row
+
+
+def rotate(keyring: Keyring, reference: str, *, url: str) -> Made:
+    """A new key file for a service account; its older ones stop working, and so do the tokens they got."""
+    row = find(reference)
+    if row.kind != SERVICE_ACCOUNT or row.revoked_at is not None:
+        raise GceError("failedPrecondition", f"The credential '{reference}' is no live service account.")
+    keyring.confirm(grant_of(row, "operator", 0), strict=True)
+    pair = keyfiles.new_key_pair()
+    older = update(ServiceAccountKey).where(ServiceAccountKey.credential_id == row.id)
+    with own_session() as session:
+        session.execute(older.where(ServiceAccountKey.revoked_at.is_(None)).values(revoked_at=keyring.now))
+        session.add(_public_half(pair, row, keyring.now))
+        tokens.forget(session, row.id)
+        session.commit()
+    keyring.grants.clear()
+    return _made(row, pair, url)
+
+
+def reseal(keyring: Keyring, sealer: Sealer) -> int:
+    """Seal everything in the credential tables under the first key of the key file; returns how many rows."""
+    with own_session() as session:
+        rows = session.scalars(select(Credential)).all()
+        for row in rows:
+            api_key, secret_key = keyring.keys(row.id, row.sealed_keys)
+            row.key_hash, row.sealed_keys = keyring.seal_keys(row.id, api_key, secret_key)
+        signing = session.scalars(select(SigningKey)).all()
+        for key in signing:
+            key.sealed_key = sealer.rotate(key.sealed_key)
+        session.commit()
+    return len(rows) + len(signing)
+
+
+def _project(keyring: Keyring, row: Credential, wanted: str | None) -> str:
+    reached = Projects(keyring).all(grant_of(row, "operator", 0))
+    found = reached.find(wanted if wanted is not None else row.account_id)
+    if found is None:
+        names = ", ".join(sorted(reached.projects))
+        raise GceError("notFound", f"The key pair does not reach a project '{wanted}'. It reaches: {names}.")
+    return found.id
+
+
+def _public_half(pair: keyfiles.KeyPair, row: Credential, now: int) -> ServiceAccountKey:
+    return ServiceAccountKey(id=pair.id, credential_id=row.id, public_key=pair.public_key, created_at=now)
+
+
+def _made(row: Credential, pair: keyfiles.KeyPair, url: str) -> Made:
+    email = row.email or ""
+    return Made(
+        credential_id=row.id,
+        key_id=pair.id,
+        email=email,
+        project=keyfiles.project_of(email),
+        identity=grant_of(row, "operator", 0).identity,
+        content=keyfiles.key_file(pair, email=email, credential_id=row.id, url=url.rstrip("/")),
+    )

@@ -1,0 +1,86 @@
+"""Failed attempts, counted in the store so that several processes share one count; successes cost nothing.
+
+Apart because pairs, assertions and sign-in pages count alike. The surprising thing: the limit never stops a
+pair or an assertion that gstack can prove right by itself, so nobody is locked out by somebody else's
+guessing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from gstack.store.credentials import FailedAttempt
+from gstack.store.db import own_session
+
+WINDOW_SECONDS = 300
+MOST_FAILURES = {"key": 10, "address": 50}
+
+
+class TooManyFailures(Exception):
+    """Too many wrong attempts; ``retry_after`` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many failed attempts. Try again in {retry_after} seconds.")
+        self.retry_after = retry_after
+
+
+def subjects(key_hash: str | None, address: str) -> tuple[str, ...]:
+    """What is counted for one attempt: the key it was made with (hashed) and the network it came from."""
+    counted = [f"address:{_network(address)}"]
+    if key_hash is not None:
+        counted.append(f"key:{key_hash}")
+    return tuple(counted)
+
+
+def check(counted: tuple[str, ...], now: int) -> None:
+    """Raises :class:`TooManyFailures` if one of the subjects has used up its failures."""
+    with own_session() as session:
+        rows = session.scalars(select(FailedAttempt).where(FailedAttempt.subject.in_(counted))).all()
+    waits = [
+        row.window_start + WINDOW_SECONDS - now
+        for row in rows
+        if row.count >= MOST_FAILURES[row.subject.partition(":")[0]]
+    ]
+    if waits and max(waits) > 0:
+        raise TooManyFailures(max(waits))
+
+
+def failed(counted: tuple[str, ...], now: int) -> None:
+    """Count one failure for each subject; windows that have passed are thrown away."""
+    with own_session() as session:
+        session.execute(delete(FailedAttempt).where(FailedAttempt.window_start <= now - WINDOW_SECONDS))
+        session.commit()
+        for subject in counted:
+            _count(session, subject, now)
+
+
+def _count(session: Session, subject: str, now: int) -> None:
+    more = (
+        update(FailedAttempt)
+        .where(FailedAttempt.subject == subject)
+        .values(count=FailedAttempt.count + 1)
+        .returning(FailedAttempt.count)
+    )
+    if session.execute(more).first() is None:
+        try:
+            session.add(FailedAttempt(subject=subject, window_start=now, count=1))
+            session.flush()
+        except IntegrityError:  # another process was first
+            session.rollback()
+            session.execute(more)
+    session.commit()
+
+
+def _network(address: str) -> str:
+    """IPv6 clients own a /64 each, so that is what is counted; an IPv4 address counts for itself."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if parsed.version == 4:
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -1,0 +1,50 @@
+"""gstack's own RSA key, which signs id_tokens. Made when first needed, kept sealed in the store.
+
+Apart from the key files: those keys are the clients' and only their public halves are here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+from sqlalchemy import select
+
+from gstack.auth.keyfiles import new_key_pair
+from gstack.store.credentials import SigningKey
+from gstack.store.db import own_session
+from gstack.store.sealing import Sealer
+
+ALGORITHM = "RS256"
+
+
+def sign(sealer: Sealer, claims: dict[str, Any], now: int) -> str:
+    """``claims`` as a JWT under the newest signing key."""
+    row = _newest(sealer, now)
+    key = RSAKey.import_key(sealer.open(row.sealed_key))
+    return jwt.encode({"alg": ALGORITHM, "kid": row.id, "typ": "JWT"}, claims, key)
+
+
+def public_keys(sealer: Sealer) -> list[dict[str, Any]]:
+    """The public halves as JSON Web Keys, newest first, for whoever wants to check an id_token."""
+    with own_session() as session:
+        rows = session.scalars(select(SigningKey).order_by(SigningKey.created_at.desc())).all()
+    published = []
+    for row in rows:
+        key = RSAKey.import_key(sealer.open(row.sealed_key), {"kid": row.id, "use": "sig", "alg": ALGORITHM})
+        published.append(dict(key.as_dict(private=False)))
+    return published
+
+
+def _newest(sealer: Sealer, now: int) -> SigningKey:
+    query = select(SigningKey).order_by(SigningKey.created_at.desc(), SigningKey.id).limit(1)
+    with own_session() as session:
+        row = session.scalars(query).first()
+        if row is None:
+            sealed = sealer.seal(new_key_pair().private_key.encode())
+            row = SigningKey(id=secrets.token_hex(20), sealed_key=sealed, created_at=now)
+            session.add(row)
+            session.commit()
+    return row
