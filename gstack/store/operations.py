@@ -1,8 +1,9 @@
-"""Operations and the names they hold: what operations.get, list and wait read, written by the engine and the worker.
+"""Operations and the names they hold: what operations.get, list and wait read, written by the engine and
+the worker.
 
-The workflow engine keeps tables of its own beside these; these exist because GCE's lists filter and page by members
-that it does not know. The surprising thing: times are milliseconds since 1970 in UTC, which sort and compare alike
-on every database.
+The workflow engine keeps tables of its own beside these; these exist because GCE's lists filter and page by
+members that it does not know. The surprising thing: times are milliseconds since 1970 in UTC, which sort
+and compare alike on every database.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ PENDING, RUNNING, DONE = "PENDING", "RUNNING", "DONE"
 class Operation(Model):
     """One operation. ``name`` is also the id of its workflow.
 
-    ``scope`` is ``global``, ``regions/<region>`` or ``zones/<zone>``; ``target_link`` a link from ``projects/`` on;
-    ``target_id`` a decimal string. ``error`` is what :func:`gstack.errors.operation_error` gives, ``warnings`` a list
-    of GCE warnings. ``request_key`` is set while a repeated ``requestId`` is answered with this operation;
-    ``request_hash`` tells a repeated request from another one. ``attempts`` counts how often a worker took it up.
-    ``blocked`` says in words why it waits for an operator.
+    ``scope`` is ``global``, ``regions/<region>`` or ``zones/<zone>``; ``target_link`` a link from
+    ``projects/`` on; ``target_id`` a decimal string. ``error`` is what
+    :func:`gstack.errors.operation_error` gives, ``warnings`` a list of GCE warnings. ``request_key`` is set
+    while a repeated ``requestId`` is answered with this operation; ``request_hash`` tells a repeated
+    request from another one. ``attempts`` counts how often a worker took it up. ``blocked`` says in words
+    why it waits for an operator.
     """
 
     __tablename__ = "operation"
@@ -62,8 +64,8 @@ class Operation(Model):
 class Claim(Model):
     """A name that an operation under way holds: nobody else may take it until that operation is done.
 
-    ``purpose`` is ``name`` for what is being created, ``exclusive`` for a target on which nothing else may run.
-    The primary key is what refuses the second claim, whatever process it comes from.
+    ``purpose`` is ``name`` for what is being created, ``exclusive`` for a target on which nothing else may
+    run. The primary key is what refuses the second claim, whatever process it comes from.
     """
 
     __tablename__ = "claim"

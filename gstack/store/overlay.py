@@ -1,7 +1,7 @@
 """What GCE has and CloudStack cannot hold, kept beside a CloudStack object and keyed by its id.
 
-Apart because every room that shows or makes objects needs it. The surprising thing: nothing here commits. A write
-belongs to the transaction of the operation's step, or of the request, that makes it true.
+Apart because every room that shows or makes objects needs it. The surprising thing: nothing here commits. A
+write belongs to the transaction of the operation's step, or of the request, that makes it true.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ CHUNK = 500  # ids in one query; SQLite of old took no more than 999 parameters
 
 
 class Overlay(Model):
-    """The remembered members of one object. ``kind`` is GCE's collection (``instances``), ``data`` GCE's JSON."""
+    """The remembered members of one object. ``kind`` is GCE's collection (``instances``), ``data`` GCE's
+    JSON.
+    """
 
     __tablename__ = "overlay"
 

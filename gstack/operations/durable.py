@@ -1,0 +1,107 @@
+"""The workflow engine (DBOS Transact) as gstack uses it: one queue, one version, JSON only.
+
+Apart so that its settings stand in one place. The surprising thing: DBOS reads rows that are marked as
+pickled with pickle whatever serialiser is set, so whoever writes the database would run code in the
+gateway. Both directions of that path are taken out of the process before anything else happens.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Any
+
+import sqlalchemy
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from dbos._serialization import DefaultSerializer
+
+APPLICATION = "gstack"
+QUEUE = "gstack.operations"
+# Never changed: work enqueued under another version waits for a worker of that version, for ever if there
+# is none.
+VERSION = "1"
+SERIALIZER = DBOSPortableJSONSerializer()
+# Seconds between two looks at the queue: 0.05 s cost one core a few per cent when idle.
+POLL_SECONDS = 0.05
+# Threads beyond OPERATION_CONCURRENCY for operations that are blocked: those wait, and must not keep
+# others from running.
+ROOM_FOR_BLOCKED = 240
+
+
+class PickleRefused(RuntimeError):
+    """Something tried to read or write pickled data in the workflow tables."""
+
+
+def _refuse(*_arguments: Any) -> Any:
+    raise PickleRefused("gstack keeps JSON in its workflow tables; pickled rows are never read or written")
+
+
+def forbid_pickle() -> None:
+    """Take pickle out of DBOS, and fail unless it is out."""
+    DefaultSerializer.serialize = _refuse  # type: ignore[method-assign, assignment]
+    DefaultSerializer.deserialize = _refuse  # type: ignore[method-assign, assignment]
+    try:
+        DefaultSerializer().deserialize("gASVAQAAAAAAAABOLg==")
+    except PickleRefused:
+        return
+    raise PickleRefused("this version of DBOS reads pickled rows in a way that cannot be closed")
+
+
+def client(engine: sqlalchemy.Engine) -> DBOSClient:
+    """What web workers enqueue with. It never makes or changes the tables: the worker does."""
+    forbid_pickle()
+    return DBOSClient(
+        system_database_engine=engine,
+        serializer=SERIALIZER,
+        application_name=APPLICATION,
+        lazy=True,
+        retry_connection_errors=False,
+    )
+
+
+def options(workflow: str, workflow_id: str, line: str) -> EnqueueOptions:
+    """Where a workflow is put. Those of one ``line`` run one after the other, in the order of their coming.
+    """
+    return {
+        "workflow_name": workflow,
+        "queue_name": QUEUE,
+        "workflow_id": workflow_id,
+        "app_version": VERSION,
+        "queue_partition_key": line,
+    }
+
+
+def executor_id(engine: sqlalchemy.Engine) -> str:
+    """This host's name among the workers of one database; with SQLite there is one host and its name may
+    change.
+    """
+    return "local" if engine.dialect.name == "sqlite" else socket.gethostname()
+
+
+def launch(engine: sqlalchemy.Engine, *, concurrency: int, poll_seconds: float = POLL_SECONDS) -> None:
+    """Make the tables, take up what an earlier worker left, and listen. Workflows are registered before."""
+    forbid_pickle()
+    config: DBOSConfig = {
+        "name": APPLICATION,
+        "system_database_engine": engine,
+        "application_version": VERSION,
+        "executor_id": executor_id(engine),
+        "serializer": SERIALIZER,
+        "log_level": "WARNING",
+        "use_listen_notify": False,
+        "notification_listener_polling_interval_sec": 1.0 if poll_seconds >= POLL_SECONDS else 0.1,
+    }
+    DBOS(config=config)
+    # Our handlers print what DBOS logs; its own would print it a second time, unscrubbed.
+    engine_log = logging.getLogger("dbos")
+    engine_log.handlers.clear()
+    engine_log.propagate = True
+    DBOS.listen_queues([QUEUE])
+    DBOS.launch()
+    DBOS.register_queue(
+        QUEUE,
+        partition_concurrency=1,
+        worker_concurrency=concurrency + ROOM_FOR_BLOCKED,
+        polling_interval_sec=poll_seconds,
+        on_conflict="always_update",
+    )
