@@ -1,0 +1,124 @@
+"""Lists that change while their pages are read: what was there throughout appears exactly once, in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gstack.protocol.call import Call
+from gstack.protocol.discovery import document
+from gstack.protocol.links import Links
+from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.paging import Seal
+
+SEAL = Seal(b"k" * 32)
+ORDERS = st.sampled_from([None, "name", "creationTimestamp desc"])
+
+rows = st.dictionaries(
+    st.integers(0, 30),
+    st.fixed_dictionaries(
+        {"name": st.sampled_from("abcde"), "created": st.integers(1, 5), "odd": st.booleans()}
+    ),
+    max_size=12,
+).map(lambda found: [{"id": f"{number:02}", **row} for number, row in found.items()])
+edits = st.lists(
+    st.tuples(st.sets(st.integers(0, 30), max_size=4), rows.map(lambda found: found[:3])), max_size=20
+)
+Row = dict[str, Any]
+
+
+def a_call(method: str, **params: Any) -> Call:
+    links = Links("https://h/compute/v1")
+    return Call(document().methods[method], {"project": "p", "zone": "z", **params}, {}, links)
+
+
+def callables() -> dict[str, Any]:
+    return {
+        "view": lambda row: {key: value for key, value in row.items() if key != "created"},
+        "name": lambda row: row["name"],
+        "created": lambda row: f"2025-01-{row['created']:02}T00:00:00Z",
+        "seal": SEAL,
+    }
+
+
+def ordered(found: list[Row], order: str | None) -> list[str]:
+    newest = order == "creationTimestamp desc"
+    return [
+        row["id"]
+        for row in sorted(found, key=lambda row: (-row["created"] if newest else 0, row["name"], row["id"]))
+    ]
+
+
+@given(rows, st.integers(1, 5), ORDERS, st.sampled_from([None, "odd = true", "name != c"]))
+@settings(deadline=None)
+def test_pages_concatenate_to_the_whole(
+    found: list[Row], size: int, order: str | None, text: str | None
+) -> None:
+    seen: list[str] = []
+    params: dict[str, Any] = {"maxResults": size, "orderBy": order, "filter": text}
+    while True:
+        answer = listing(a_call("compute.instances.list", **params), found, **callables())
+        page = [item["id"] for item in answer.get("items", [])]
+        seen += page
+        if "nextPageToken" not in answer:
+            break
+        assert len(page) == size
+        params["pageToken"] = answer["nextPageToken"]
+    wanted = {
+        None: lambda row: True,
+        "odd = true": lambda row: row["odd"],
+        "name != c": lambda row: row["name"] != "c",
+    }
+    assert seen == ordered([row for row in found if wanted[text](row)], order)
+
+
+@given(rows, edits, st.integers(1, 4), ORDERS)
+@settings(deadline=None)
+def test_what_exists_throughout_appears_once_whatever_comes_and_goes(
+    found: list[Row], changes: list[tuple[set[int], list[Row]]], size: int, order: str | None
+) -> None:
+    standing = {row["id"]: row for row in found}
+    throughout = dict(standing)
+    seen: list[str] = []
+    params: dict[str, Any] = {"maxResults": size, "orderBy": order}
+    pending = iter(changes)
+    while True:
+        answer = listing(a_call("compute.instances.list", **params), list(standing.values()), **callables())
+        seen += [item["id"] for item in answer.get("items", [])]
+        if "nextPageToken" not in answer:
+            break
+        params["pageToken"] = answer["nextPageToken"]
+        gone, new = next(pending, (set(), []))
+        for number in gone:
+            standing.pop(f"{number:02}", None)
+            throughout.pop(f"{number:02}", None)
+        standing |= {"new-" + row["id"]: row | {"id": "new-" + row["id"]} for row in new}
+    kept = [identity for identity in seen if identity in throughout]
+    assert kept == ordered(list(throughout.values()), order)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["global", "regions/r", "zones/a", "zones/b"]), rows),
+    st.integers(1, 6),
+    ORDERS,
+)
+@settings(deadline=None)
+def test_pages_of_aggregated_lists_concatenate_scope_by_scope(
+    scopes: dict[str, list[Row]], size: int, order: str | None
+) -> None:
+    seen: dict[str, list[str]] = {}
+    params: dict[str, Any] = {"maxResults": size, "orderBy": order}
+    while True:
+        call = a_call("compute.instances.aggregatedList", **params)
+        answer = aggregated(call, scopes.items(), "instances", **callables())
+        assert list(answer["items"]) == sorted(scopes)
+        pages = {scope: member.get("instances", []) for scope, member in answer["items"].items()}
+        assert sum(map(len, pages.values())) <= size
+        for scope, page in pages.items():
+            seen.setdefault(scope, []).extend(item["id"] for item in page)
+        if "nextPageToken" not in answer:
+            break
+        params["pageToken"] = answer["nextPageToken"]
+    assert seen == {scope: ordered(found, order) for scope, found in scopes.items()}
