@@ -20,7 +20,8 @@ def test_the_newest_come_first_and_what_has_no_time_comes_last() -> None:
     order = compile_order("creationTimestamp desc")
     newest = order.key("z", "", "2025-01-02T00:00:00Z")
     oldest = order.key("a", "", "2025-01-02T00:30:00+01:00")
-    assert newest < oldest < order.key("a", "", None)
+    ancient = order.key("a", "", "1969-01-01T00:00:00Z")
+    assert newest < oldest < ancient < order.key("a", "", None)
 
 
 def test_what_was_made_at_one_instant_is_ordered_by_name() -> None:
