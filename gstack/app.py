@@ -16,7 +16,7 @@ from gstack.auth.guard import Gatekeeper
 from gstack.cloudstack.catalogue import Catalogue
 from gstack.cloudstack.client import Endpoint
 from gstack.operations import engine
-from gstack.protocol import edges, pipeline
+from gstack.protocol import edges, paging, pipeline
 from gstack.protocol.discovery import document
 from gstack.protocol.pathforms import PathForms
 from gstack.resources import load_handlers
@@ -38,6 +38,7 @@ def create_app(settings: Settings) -> Flask:
     catalogue = Catalogue(settings)
     guard = Gatekeeper(settings, endpoint, catalogue, sealer)
     engine.init_app(app, settings, sealer)
+    paging.init_app(app, sealer.derive("page tokens"))
 
     load_handlers()
     oauth.register(app, guard)

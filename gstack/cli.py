@@ -101,12 +101,13 @@ def coverage(as_json: bool) -> None:
     load_handlers()
     rows = methods.coverage()
     if as_json:
-        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        keys = ("id", "state", "reason")
+        click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
         return
-    for row in rows:
-        click.echo(f"{row.id:70} {row.state}{': ' + row.reason if row.reason else ''}")
+    for method_id, state, reason in rows:
+        click.echo(f"{method_id:70} {state}{': ' + reason if reason else ''}")
     for state in ("served", "refused", "not yet"):
-        click.echo(f"{sum(row.state == state for row in rows):5} {state}")
+        click.echo(f"{sum(row[1] == state for row in rows):5} {state}")
 
 
 def _add_credentials() -> None:

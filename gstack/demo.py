@@ -30,8 +30,8 @@ from gstack import configure
 from gstack.app import create_app
 from gstack.auth import credentials
 from gstack.settings import Settings, SettingsError
-from gstack.simulator.server import serve as serve_simulator
-from gstack.simulator.world import Simulator
+from gstack.simulator import Simulator
+from gstack.simulator import serve as serve_simulator
 
 START_SECONDS = 30
 console = Console(stderr=True, highlight=False)

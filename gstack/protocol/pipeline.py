@@ -20,7 +20,7 @@ from flask import Request, Response, request
 from gstack.errors import GceError, error_body
 from gstack.protocol import bodies, decoding, masks, parameters
 from gstack.protocol.call import Call
-from gstack.protocol.discovery import Method
+from gstack.protocol.discovery import Method, document
 from gstack.protocol.links import Links
 from gstack.protocol.methods import HANDLERS, REFUSED
 
@@ -81,8 +81,10 @@ def choose(exchange: Exchange) -> None:
 
 
 def check_parameters(exchange: Exchange) -> None:
-    """Path and query against the method's description."""
+    """Path and query against the method's description; a bad ``fields`` is refused before anything is done."""
     exchange.params = parameters.check_parameters(exchange.method, exchange.path, exchange.request.args)
+    if exchange.params.get("fields"):
+        masks.check(exchange.params["fields"], exchange.method.response, document().schemas)
 
 
 def enter(exchange: Exchange) -> None:
