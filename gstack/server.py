@@ -92,7 +92,8 @@ class OperationsWorker:
                 process.kill()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own module
+        # Its standard output only says READY, for whoever starts it by hand.
+        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603
 
     def _keep(self) -> None:
         delay = 0.5

@@ -55,9 +55,9 @@ def environment(folder: Path = TEMPLATES) -> Environment:
     return made
 
 
-def render(name: str, **context: Any) -> dict[str, Any]:
-    """The resource that template ``name`` makes of ``context``, without nulls and empty lists."""
-    answer: dict[str, Any] = pruned(orjson.loads(environment().get_template(name + SUFFIX).render(context)))
+def render(template: str, /, **context: Any) -> dict[str, Any]:
+    """The resource that ``template`` makes of ``context``, without nulls and empty lists."""
+    answer: dict[str, Any] = pruned(orjson.loads(environment().get_template(template + SUFFIX).render(context)))
     return answer
 
 
