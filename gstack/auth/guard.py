@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 import flask
 
 from gstack.auth import assertions, audit, tokens
+from gstack.auth.expiring import Expiring
 from gstack.auth.grant import Grant, grant_of
 from gstack.auth.identity import Refused
 from gstack.auth.keyring import Keyring
@@ -27,6 +28,8 @@ from gstack.store.sealing import Sealer
 from gstack.translate.caller import Caller, Project
 from gstack.translate.images import PUBLIC_PROJECTS
 
+# A role may have been extended since listApis was asked; the answer is 2 MB, so it is not asked often.
+APIS_MISS_SECONDS = 300
 LONGEST_BEARER = assertions.LONGEST
 _EXPECTED = (
     "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
@@ -50,6 +53,7 @@ class Gatekeeper:
         self.keyring = Keyring(endpoint, sealer, clock)
         self._projects = Projects(self.keyring, clock)
         self._catalogue = catalogue
+        self._asked_apis: Expiring[bool] = Expiring(APIS_MISS_SECONDS, clock)
 
     def authenticate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> Grant:
         """The grant behind a request's bearer token. Raises GceError authError (or rateLimitExceeded after
@@ -94,6 +98,9 @@ class Gatekeeper:
         if not commands:
             return
         allowed = caller.catalogue.apis(caller.cloud)
+        if not allowed.issuperset(commands) and self._asked_apis.get(caller.cloud.key) is None:
+            allowed = caller.catalogue.apis(caller.cloud, refresh=True)
+            self._asked_apis.put(caller.cloud.key, True)
         for command in commands:
             if command not in allowed:
                 raise GceError(

@@ -117,29 +117,6 @@ class Keyring:
         api_key, secret_key = self.keys(grant.credential_id, grant.sealed_keys)
         return self._endpoint.cloud(api_key, secret_key, key=grant.identity.account_id, projectid=projectid)
 
-    def cloud_for(self, credential_id: str, projectid: str | None = None) -> Cloud | None:
-        """CloudStack for work that goes on after its request; None when the credential is revoked or gone."""
-        with own_session() as session:
-            row = session.get(Credential, credential_id)
-        if row is None or row.revoked_at is not None:
-            return None
-        try:
-            return self.cloud(grant_of(row, "worker", 0), projectid)
-        except Refused:
-            return None
-
-    def substitutes(self, credential_id: str) -> list[str]:
-        """Other live credentials of the same account, the most recently verified first."""
-        account = select(Credential.account_id).where(Credential.id == credential_id).scalar_subquery()
-        query = (
-            select(Credential.id)
-            .where(Credential.account_id == account, Credential.id != credential_id)
-            .where(Credential.revoked_at.is_(None))
-            .order_by(Credential.verified_at.desc())
-        )
-        with own_session() as session:
-            return list(session.scalars(query))
-
     def service_account(self, email: str) -> Credential | None:
         """The live service account with that address."""
         query = select(Credential).where(Credential.email == email, Credential.revoked_at.is_(None))

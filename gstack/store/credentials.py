@@ -103,3 +103,16 @@ class FailedAttempt(Model):
     subject: Mapped[str] = mapped_column(String(128), primary_key=True)
     window_start: Mapped[int] = mapped_column(BigInteger, index=True)
     count: Mapped[int]
+
+
+class ProjectId(Model):
+    """A GCE project id and the CloudStack account or project (UUID) that has it, once and for all.
+
+    Everything gstack keeps is kept by project id, so no two owners may ever share one, although CloudStack
+    lets accounts of different domains have the same name.
+    """
+
+    __tablename__ = "project_id"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(40), unique=True)

@@ -16,6 +16,7 @@ TABLES = (
     "failed_attempt",
     "operation",
     "overlay",
+    "project_id",
     "signing_key",
     "worker_beat",
     "access_token",
@@ -29,6 +30,7 @@ def upgrade() -> None:
     _create_failed_attempt()
     _create_operation()
     _create_overlay()
+    _create_project_id()
     _create_signing_key()
     _create_worker_beat()
     _create_access_token()
@@ -142,6 +144,16 @@ def _create_overlay() -> None:
         sa.PrimaryKeyConstraint("kind", "cloudstack_id"),
     )
     op.create_index("ix_overlay_project", "overlay", ["project"], unique=False)
+
+
+def _create_project_id() -> None:
+    op.create_table(
+        "project_id",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("owner", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("owner"),
+    )
 
 
 def _create_signing_key() -> None:

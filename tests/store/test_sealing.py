@@ -1,0 +1,101 @@
+"""Sealing: what is sealed can be opened here and nowhere else, and keys can be replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gstack.settings import Settings, SettingsError
+from gstack.store.sealing import Sealer, Unsealable, add_key, ensure_keys, key_file, read_keys
+
+OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+
+
+@given(st.binary(max_size=200))
+def test_what_was_sealed_opens_again_and_does_not_show(value: bytes) -> None:
+    sealed = Sealer(keys=[OLD]).seal(value)
+    assert Sealer(keys=[OLD]).open(sealed) == value
+    assert len(value) < 8 or value not in sealed.encode()
+
+
+def test_another_installations_seal_does_not_open() -> None:
+    with pytest.raises(Unsealable):
+        Sealer(keys=[NEW]).open(Sealer(keys=[OLD]).seal(b"secret"))
+
+
+@pytest.mark.parametrize("damaged", ["", "x", "ü", "gAAAAA=="])
+def test_garbage_does_not_open(damaged: str) -> None:
+    with pytest.raises(Unsealable):
+        Sealer(keys=[OLD]).open(damaged)
+
+
+def test_an_older_key_still_opens_and_the_first_key_seals() -> None:
+    sealed = Sealer(keys=[OLD]).seal(b"secret")
+    both = Sealer(keys=[NEW, OLD])
+    rotated = both.rotate(sealed)
+    assert both.open(sealed) == b"secret"
+    assert Sealer(keys=[NEW]).open(rotated) == b"secret"
+
+
+def test_an_index_of_an_older_key_is_still_looked_for() -> None:
+    stored = Sealer(keys=[OLD]).indexes("api key", "K")[0]
+    assert stored in Sealer(keys=[NEW, OLD]).indexes("api key", "K")
+    assert stored not in Sealer(keys=[NEW]).indexes("api key", "K")
+
+
+def test_indexes_differ_by_label_and_by_value() -> None:
+    sealer = Sealer(keys=[OLD])
+    found = {sealer.indexes(label, value) for label in ("a", "b") for value in ("x", "y")}
+    assert len(found) == 4
+
+
+def test_derived_keys_are_stable_and_differ_by_purpose() -> None:
+    assert Sealer(keys=[OLD]).derive("pages") == Sealer(keys=[OLD, NEW]).derive("pages")
+    assert Sealer(keys=[OLD]).derive("pages") != Sealer(keys=[OLD]).derive("sessions")
+
+
+def test_a_sealer_does_not_print_its_keys() -> None:
+    assert OLD not in repr(Sealer(keys=[OLD]))
+
+
+def test_the_key_file_is_made_once_and_for_its_owner_only(settings: Settings) -> None:
+    assert ensure_keys(settings)
+    first = read_keys(key_file(settings))
+    assert key_file(settings).stat().st_mode & 0o777 == 0o600
+    assert not ensure_keys(settings)
+    assert read_keys(key_file(settings)) == first
+
+
+def test_a_new_key_goes_on_top_and_the_file_stays_private(settings: Settings) -> None:
+    ensure_keys(settings)
+    older = read_keys(key_file(settings))
+    add_key(settings)
+    assert read_keys(key_file(settings))[1:] == older
+    assert key_file(settings).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o610, 0o644])
+def test_a_key_file_that_others_can_reach_is_refused(settings: Settings, mode: int) -> None:
+    ensure_keys(settings)
+    key_file(settings).chmod(mode)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        Sealer(settings)
+
+
+@pytest.mark.parametrize("content", ["", "# only a comment\n", "not a key\n", OLD + "\nnot a key\n", "é\n"])
+def test_a_file_without_good_keys_is_refused_without_showing_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "secret.keys"
+    path.write_text(content, encoding="utf-8")
+    path.chmod(0o600)
+    with pytest.raises(SettingsError) as caught:
+        read_keys(path)
+    assert OLD not in str(caught.value) and "not a key" not in str(caught.value)
+
+
+def test_a_missing_key_file_says_how_to_make_one(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match="gstack-configure"):
+        Sealer(settings)
