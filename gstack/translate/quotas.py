@@ -1,7 +1,6 @@
 """CloudStack's resource limits as GCE quotas.
-
-CloudStack counts per account or project, for all zones together; GCE per project and per region. Both of GCE's show
-the same account-wide figures: a limit that holds for all regions holds for each.
+ CloudStack counts per account or project, for all zones together; GCE per project and per region. Both of
+GCE's show the same account-wide figures: a limit that holds for all regions holds for each.
 """
 
 from __future__ import annotations
@@ -40,7 +39,8 @@ def owner_row(caller: Caller) -> Mapping[str, Any]:
 
 
 def quotas(row: Mapping[str, Any], metrics: Mapping[str, str]) -> list[dict[str, Any]]:
-    """GCE quotas for ``metrics`` from a row of listAccounts or listProjects. Numbers are floats, as in GCE."""
+    """GCE quotas for ``metrics`` from a row of listAccounts or listProjects. Numbers are floats, as in
+    GCE."""
     return [
         {"metric": metric, "limit": _limit(row[f"{name}limit"]), "usage": float(row.get(f"{name}total", 0))}
         for metric, name in metrics.items()

@@ -1,0 +1,112 @@
+"""Disk types: CloudStack's disk offerings under GCE's names.
+ Apart because disks, instances and the disk types themselves must agree. Offerings are listed under their
+own names, and besides them Google's ``pd-standard``, ``pd-balanced`` and ``pd-ssd``, which stand for a
+custom-size offering. The surprising thing: a root disk has no disk offering of its own here, so for it the
+name is all that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gstack.translate.caller import Caller
+from gstack.translate.names import named
+
+Row = Mapping[str, Any]
+
+PERSISTENT = ("pd-standard", "pd-balanced", "pd-ssd")
+LOCAL = "local-ssd"
+
+
+@dataclass(frozen=True)
+class DiskType:
+    """A kind of disk. ``size_gb`` is in GiB and 0 where the size is up to the request (``custom_size``).
+
+    ``alias`` says that ``name`` is one of Google's, not the offering's.
+    """
+
+    name: str
+    offering: Row
+    size_gb: int
+    custom_size: bool
+    alias: bool = False
+
+    @property
+    def id(self) -> str:
+        """CloudStack's UUID of the disk offering."""
+        return str(self.offering["id"])
+
+
+class DiskTypes:
+    """The disk types of one zone, or of all, as one caller sees them."""
+
+    def __init__(
+        self,
+        offerings: Iterable[Row],
+        aliases: Mapping[str, str] | None = None,
+        zoneid: str | None = None,
+    ) -> None:
+        """``offerings`` are rows of listDiskOfferings, ``aliases`` the setting DISK_TYPE_ALIASES,
+        ``zoneid`` a CloudStack zone: offerings bound to other zones are left out."""
+        everywhere = named(offerings)
+        rows = {name: row for name, row in everywhere.items() if _offered(row, zoneid)}
+        self._types = {name: _disk_type(name, row) for name, row in rows.items()}
+        self._names = {str(row["id"]): name for name, row in rows.items()}
+        aged = sorted(rows.values(), key=lambda row: (str(row.get("created", "")), str(row["id"])))
+        own_names = {str(row["name"]): row for row in reversed(aged)}
+        for alias in dict.fromkeys((*PERSISTENT, LOCAL, *(aliases or {}))):
+            chosen = (aliases or {}).get(alias)
+            if chosen is not None:
+                row = own_names.get(chosen) or rows.get(chosen)
+            elif alias in self._types:
+                continue  # an offering that bears Google's name is what it says
+            else:
+                row = next((row for row in aged if _fits(row, local=alias == LOCAL)), None)
+            if row is not None:
+                self._types[alias] = _disk_type(alias, row, alias=True)
+
+    def listed(self) -> tuple[DiskType, ...]:
+        """Every disk type in order of name."""
+        return tuple(self._types[name] for name in sorted(self._types))
+
+    def get(self, name: str) -> DiskType | None:
+        """The disk type of that name."""
+        return self._types.get(name)
+
+    def of_offering(self, offering_id: str | None) -> DiskType | None:
+        """The type of an existing volume, under its offering's name."""
+        return self._types.get(self._names.get(offering_id or "", ""))
+
+
+def of_caller(caller: Caller, zoneid: str | None = None, *, refresh: bool = False) -> DiskTypes:
+    """The disk types the caller sees, in one CloudStack zone or all."""
+    offerings = caller.catalogue.disk_offerings(caller.cloud, refresh=refresh)
+    return DiskTypes(offerings, caller.settings["DISK_TYPE_ALIASES"], zoneid)
+
+
+def find(caller: Caller, name: str, zoneid: str | None = None) -> DiskType | None:
+    """The caller's disk type of that name; asks CloudStack again before saying None."""
+    return of_caller(caller, zoneid).get(name) or of_caller(caller, zoneid, refresh=True).get(name)
+
+
+def _disk_type(name: str, row: Row, *, alias: bool = False) -> DiskType:
+    custom = bool(row.get("iscustomized"))
+    return DiskType(name, row, 0 if custom else int(row.get("disksize") or 0), custom, alias)
+
+
+def _fits(row: Row, *, local: bool) -> bool:
+    """Fit to stand for one of Google's: the storage it says, a size as asked, and no IOPS to be named."""
+    if local:
+        return row.get("storagetype") == "local"
+    return (
+        row.get("storagetype") != "local"
+        and bool(row.get("iscustomized"))
+        and not row.get("iscustomizediops")
+    )
+
+
+def _offered(row: Row, zoneid: str | None) -> bool:
+    bound = str(row.get("zoneid") or "")
+    return zoneid is None or not bound or zoneid in bound.split(",")
