@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import listing
@@ -23,10 +22,7 @@ from gstack.translate.times import NO_DATE
 @method("compute.zones.get", needs=("listZones",))
 def get(call: Call) -> dict[str, Any]:
     """One zone, by its GCE or its CloudStack name."""
-    place = places.zone_of(call.caller, call.params["zone"])
-    if place is None:
-        raise not_found(f"projects/{call.project}/zones/{call.params['zone']}")
-    return view(call, place)
+    return view(call, places.require_zone(call.caller, call.params["zone"]))
 
 
 @method("compute.zones.list", needs=("listZones",))

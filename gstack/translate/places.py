@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from string import ascii_lowercase, digits
 from typing import Any
 
+from gstack.errors import not_found
 from gstack.translate.caller import Caller
 from gstack.translate.names import LONGEST, is_label, label
 
@@ -145,3 +146,11 @@ def _turn(own: str, overrides: Mapping[str, str]) -> int:
     rivals = [zone for zone, region in overrides.items() if region == overrides.get(own)]
     rivals = [zone for zone in rivals if not _fits(zone, overrides)]
     return rivals.index(own) % len(_LETTERS) if own in rivals else 0
+
+
+def require_zone(caller: Caller, name: str) -> Place:
+    """The caller's zone of that name, or GCE's 404 for the zone."""
+    place = zone_of(caller, name)
+    if place is None:
+        raise not_found(f"projects/{caller.project.id}/zones/{name}")
+    return place

@@ -1,0 +1,76 @@
+"""diskTypes: CloudStack's disk offerings, and Google's ``pd-*`` names for those of a custom size.
+
+Visible differences: disk types have no numeric history; an offering with a fixed size admits that size only.
+Upstream calls: none once the catalogue is cached.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gstack.errors import not_found
+from gstack.protocol.call import Call
+from gstack.protocol.ids import numeric_id
+from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.methods import method
+from gstack.protocol.rendering import render
+from gstack.translate import disk_types, places
+from gstack.translate.disk_types import DiskType
+from gstack.translate.places import Place
+from gstack.translate.times import NO_DATE, rfc3339
+
+COMMANDS = ("listZones", "listDiskOfferings")
+# What CloudStack allows for a custom size unless the operator sets custom.diskoffering.size.min and .max.
+LEAST_GB, MOST_GB, DEFAULT_GB = 1, 1024, 10
+
+
+@method("compute.diskTypes.get", needs=COMMANDS)
+def get(call: Call) -> dict[str, Any]:
+    """One disk type."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    name = call.params["diskType"]
+    found = disk_types.find(call.caller, name, place.id)
+    if found is None:
+        raise not_found(f"projects/{call.project}/zones/{place.name}/diskTypes/{name}")
+    return view(call, place, found)
+
+
+@method("compute.diskTypes.list", needs=COMMANDS)
+def list_(call: Call) -> dict[str, Any]:
+    """The disk types of one zone."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    rows = disk_types.of_caller(call.caller, place.id).listed()
+    return listing(call, rows, lambda row: view(call, place, row), name=lambda row: row.name)
+
+
+@method("compute.diskTypes.aggregatedList", needs=COMMANDS)
+def aggregated_list(call: Call) -> dict[str, Any]:
+    """The disk types of every zone."""
+    scopes = [
+        (f"zones/{place.name}", [(place, row) for row in disk_types.of_caller(call.caller, place.id).listed()])
+        for place in places.of_caller(call.caller)
+    ]
+    return aggregated(
+        call,
+        scopes,
+        "diskTypes",
+        lambda row: view(call, *row),
+        name=lambda row: row[1].name,
+        identity=lambda row: row[1].id,
+    )
+
+
+def view(call: Call, place: Place, row: DiskType) -> dict[str, Any]:
+    """A disk type."""
+    sizes = f"{LEAST_GB}GB-{MOST_GB}GB" if row.custom_size else f"{row.size_gb}GB-{row.size_gb}GB"
+    return render(
+        "disk_type",
+        id=str(numeric_id(f"{row.id}/{row.name}")),
+        creation_timestamp=rfc3339(row.offering.get("created")) or NO_DATE,
+        name=row.name,
+        description=row.offering.get("displaytext") or row.offering["name"],
+        valid_disk_size=sizes,
+        default_disk_size_gb=str(DEFAULT_GB if row.custom_size else row.size_gb),
+        zone=call.links.zone(call.project, place.name),
+        self_link=call.links.absolute(f"projects/{call.project}/zones/{place.name}/diskTypes/{row.name}"),
+    )
