@@ -22,6 +22,8 @@ from gstack.errors import GceError
 
 MOST_PARTS = 1000
 REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (\S{1,16384})(?: HTTP/\d(?:\.\d)?)?\s*")
+# Header lines, of which the multipart boundary may have taken the last line end, and the blank line.
+HEAD = re.compile(rb"(?:[^\r\n]+(?:\r?\n|\Z))*(?:\r?\n)?")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def _part(number: int, part: Message) -> Part:
     if line is None:
         raise _bad(number, "does not begin with a request line")
     request = email.message_from_bytes(rest, policy=email.policy.compat32)
-    head = re.match(rb"(?:[^\r\n]+\r?\n)*\r?\n?", rest)
+    head = HEAD.match(rest)
     return Part(
         content_id=_content_id(str(part.get("Content-ID", ""))),
         method=line[1],

@@ -31,7 +31,11 @@ class Call:
     params: Mapping[str, Any]
     body: dict[str, Any] = field(repr=False)
     links: Links
-    project: str = ""
-    caller: Any = field(repr=False, default=None)
     headers: Headers | Mapping[str, str] = field(repr=False, default_factory=dict)
     request_id: str = ""
+    caller: Any = field(repr=False, default=None)
+
+    @property
+    def project(self) -> str:
+        """The GCE project id of the URL; empty for the methods that lie outside of projects."""
+        return str(self.params.get("project", ""))

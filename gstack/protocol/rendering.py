@@ -41,10 +41,10 @@ def as_json(value: Any) -> str:
 
 
 @lru_cache(maxsize=1)
-def environment(folder: Path = TEMPLATES) -> Environment:
+def environment() -> Environment:
     """The one environment of the process; threads share it."""
     made = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(TEMPLATES),
         finalize=as_json,
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - the output is JSON, and finalize encodes every value
@@ -57,24 +57,28 @@ def environment(folder: Path = TEMPLATES) -> Environment:
 
 def render(template: str, /, **context: Any) -> dict[str, Any]:
     """The resource that ``template`` makes of ``context``, without nulls and empty lists."""
-    answer: dict[str, Any] = pruned(orjson.loads(environment().get_template(template + SUFFIX).render(context)))
+    answer: dict[str, Any] = pruned(
+        orjson.loads(environment().get_template(template + SUFFIX).render(context))
+    )
     return answer
 
 
 def pruned(value: Any) -> Any:
-    """``value`` without null members and empty lists at any depth; changes it in place."""
-    if type(value) is dict:
-        gone = []
-        for name, entry in value.items():
-            if entry is None or (type(entry) is list and not pruned(entry)):
-                gone.append(name)
-            elif type(entry) is dict:
-                pruned(entry)
-        for name in gone:
-            del value[name]
-    elif type(value) is list and value:
-        value[:] = [pruned(entry) for entry in value if entry is not None]
+    """``value`` without nulls and empty lists at any depth below it; changes it in place."""
+    _gone(value)
     return value
+
+
+def _gone(value: Any) -> bool:
+    """Prune ``value``; whether nothing is left that may be shown."""
+    if type(value) is dict:
+        for name in [name for name, entry in value.items() if _gone(entry)]:
+            del value[name]
+        return False
+    if type(value) is list:
+        value[:] = [entry for entry in value if not _gone(entry)]
+        return not value
+    return value is None
 
 
 def int64(value: int | str | None) -> str | None:
