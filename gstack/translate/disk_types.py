@@ -53,7 +53,7 @@ class DiskTypes:
         everywhere = named(offerings)
         rows = {name: row for name, row in everywhere.items() if _offered(row, zoneid)}
         self._types = {name: _disk_type(name, row) for name, row in rows.items()}
-        self._names = {str(row["id"]): name for name, row in rows.items()}
+        self._by_id = {disk_type.id: disk_type for disk_type in self._types.values()}
         aged = sorted(rows.values(), key=lambda row: (str(row.get("created", "")), str(row["id"])))
         own_names = {str(row["name"]): row for row in reversed(aged)}
         for alias in dict.fromkeys((*PERSISTENT, LOCAL, *(aliases or {}))):
@@ -77,7 +77,7 @@ class DiskTypes:
 
     def of_offering(self, offering_id: str | None) -> DiskType | None:
         """The type of an existing volume, under its offering's name."""
-        return self._types.get(self._names.get(offering_id or "", ""))
+        return self._by_id.get(offering_id or "")
 
 
 def of_caller(caller: Caller, zoneid: str | None = None, *, refresh: bool = False) -> DiskTypes:

@@ -19,7 +19,7 @@ import orjson
 
 from gstack.errors import GceError, invalid
 from gstack.translate.caller import Caller
-from gstack.translate.names import named
+from gstack.translate.names import label, named
 
 Row = Mapping[str, Any]
 
@@ -97,14 +97,20 @@ class MachineTypes:
         shape = shapes().get(name)
         return self._alias(name, *shape) if shape else None
 
-    def of_offering(self, offering_id: str, cpus: int, memory_mb: int) -> MachineType | None:
-        """The type of an existing machine: of its offering, and its size where that is customizable."""
+    def of_machine(self, machine: Row) -> MachineType:
+        """The type of a row of listVirtualMachines: its offering, and its own size where that is
+        customizable. An offering that was removed, or is bound to another zone, is named after what the row
+        says of it."""
+        cpus, memory = int(machine.get("cpunumber") or 0), int(machine.get("memory") or 0)
+        offering_id = str(machine.get("serviceofferingid") or "")
         name = self._names.get(offering_id)
         if name is None:
-            return None
+            own_name = str(machine.get("serviceofferingname") or f"custom-{cpus}-{memory}")
+            row: Row = {"id": offering_id, "name": own_name}
+            return MachineType(label(own_name), row, cpus, memory, int(machine.get("cpuspeed") or 0))
         row = self._by_name[name]
         if _customizable(row):
-            return self._sized(f"custom-{cpus}-{memory_mb}", row, cpus, memory_mb)
+            return self._sized(f"custom-{cpus}-{memory}", row, cpus, memory)
         return self._fixed(name, row)
 
     def _alias_of_settings(self, name: str) -> MachineType | None:

@@ -19,7 +19,7 @@ API_KEY, SECRET_KEY = "the-api-key", "the-secret-key"
 
 
 class Fake:
-    """``answers[command]``: ``(status, object or bytes)``, "cut", "hang", a function to these, or the object."""
+    """``answers[command]``: ``(status, object or bytes)``, "cut", "hang", a function to these, or an object."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
