@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from gstack.errors import GceError
 
 MOST_PARTS = 1000
-REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (\S{1,16384})(?: HTTP/\d(?:\.\d)?)?\s*")
+REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (\S{1,16384})(?: HTTP/[0-9](?:\.[0-9])?)?\s*")
 # Header lines, of which the multipart boundary may have taken the last line end, and the blank line.
 HEAD = re.compile(rb"(?:[^\r\n]+(?:\r?\n|\Z))*(?:\r?\n)?")
 

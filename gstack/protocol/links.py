@@ -17,7 +17,7 @@ from gstack.protocol.discovery import document
 
 PREFIX = "/compute/v1"
 GOOGLE = f"https://www.googleapis.com{PREFIX}"
-HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[-A-Za-z0-9._]*[A-Za-z0-9])?)(:\d{1,5})?")
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[-A-Za-z0-9._]*[A-Za-z0-9])?)(:[0-9]{1,5})?")
 PLAIN = re.compile(r"[^\x00-\x20\x7f/?#]{1,128}")
 MALFORMED = "The URL is malformed."
 PLACES = ("zones", "regions")
@@ -130,7 +130,7 @@ def parse(
     if family:
         return Reference(project, "global", None, "images", "", unique_id, family)
     scope, scope_name = _chosen(scope, scope_name, collection, zone, region, field, reference)
-    if unique_id is None and name.isdigit():
+    if unique_id is None and name.isascii() and name.isdigit():
         unique_id = int(name)
     return Reference(project, scope, scope_name, collection, name, unique_id)
 

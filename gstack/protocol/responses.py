@@ -13,7 +13,7 @@ from typing import Any
 from gstack.protocol import values
 from gstack.protocol.discovery import Schema, document
 
-DECIMAL = re.compile(r"0|-?[1-9]\d*")
+DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 TIMES = {
     "creationTimestamp": None,
     "insertTime": "Operation",

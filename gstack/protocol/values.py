@@ -23,10 +23,12 @@ RANGES: dict[str, tuple[int, int]] = {
     "int64": (-(2**63), 2**63 - 1),
     "uint64": (0, 2**64 - 1),
 }
-TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-DURATION = re.compile(r"-?\d+(\.\d{1,9})?s")
-INTEGER = re.compile(r"[+-]?\d{1,20}")
-NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?")
+TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9][0-9]-[0-9][0-9][Tt][0-9][0-9]:[0-9][0-9]:[0-9][0-9](\.[0-9]+)?([Zz]|[+-][0-9][0-9]:[0-9][0-9])"
+)
+DURATION = re.compile(r"-?[0-9]+(\.[0-9]{1,9})?s")
+INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 LARGEST = sys.float_info.max
 SHOWN = 100
 # Members whose value must not come back in an error, where it would reach the client's logs and ours.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gstack.errors import GceError
@@ -202,6 +202,7 @@ def test_a_path_is_read_back_as_it_was_written(collection: str, project: str, pl
 
 
 @given(st.text(max_size=60))
+@example("\u00b2")  # a digit to Python, but no number
 def test_whatever_comes_is_read_or_refused(text: str) -> None:
     try:
         found = _parse(text, "images")

@@ -89,7 +89,7 @@ def test_64_bit_integers_become_strings() -> None:
 
 def test_partials_are_rendered_into_holes(folder: Folder) -> None:
     folder.write("nic", '{"name": {{ name }}, "ip": {{ ip | default(none) }}}')
-    text = '{"one": {{ nic | partial("nic") }}, "all": {{ nics | each("nic") }}, "no": {{ no | partial("nic") }}}'
+    text = '{"one": {{ nic | partial("nic") }}, "all": {{ nics|each("nic") }}, "no": {{ no|partial("nic") }}}'
     nics = [{"name": "nic0", "ip": "10.0.0.1"}, {"name": "nic1"}]
     assert folder.render(text, nic=nics[0], nics=nics, no=None) == {"one": nics[0], "all": nics}
 
