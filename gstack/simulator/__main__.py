@@ -1,7 +1,7 @@
 """python -m gstack.simulator: the embedded CloudStack on its own.
 
-Apart, because importing the package must not read arguments. Surprising: it prints the API keys it made, since there is
-no other way to learn them.
+Apart, because importing the package must not read arguments. Surprising: it prints the API keys it made,
+since there is no other way to learn them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from .simulator import Simulator
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m gstack.simulator", description="An embedded CloudStack 4.22.")
+    parser = argparse.ArgumentParser(
+        prog="python -m gstack.simulator", description="An embedded CloudStack 4.22."
+    )
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--state", metavar="DIR", help="keep the cloud in this folder")

@@ -1,7 +1,8 @@
 """The recorded list of CloudStack's commands: parameters, their types and limits, who may call them.
 
-Apart, because parameter checking, authorisation and listApis all read it. Surprising: it knows all 815 commands, also
-those the simulator does not implement, because an unimplemented and an unknown command are refused differently.
+Apart, because parameter checking, authorisation and listApis all read it. Surprising: it knows all 815
+commands, also those the simulator does not implement, because an unimplemented and an unknown command are
+refused differently.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def make_api(name: str, row: dict) -> Api:
         related=row.get("related"),
         params=params,
         response=tuple((name, kind) for name, kind in row["response"]),
-        job_class=row.get("class") or f"org.apache.cloudstack.api.command.user.{name[0].upper()}{name[1:]}Cmd",
+        job_class=row.get("class")
+        or f"org.apache.cloudstack.api.command.user.{name[0].upper()}{name[1:]}Cmd",
         instance_type=row.get("instance"),
         has_instance_id=row.get("instanceid", False),
         by_name={param.name: param for param in params},

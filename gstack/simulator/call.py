@@ -1,7 +1,7 @@
 """One API call as the commands see it: who calls, what they gave, what they may touch.
 
-Apart, so that a command needs nothing but this object. Surprising: administrators too see only their own objects in a
-list unless they say `listall` or name one object.
+Apart, so that a command needs nothing but this object. Surprising: administrators too see only their own
+objects in a list unless they say `listall` or name one object.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ E = TypeVar("E", bound=Entity)
 
 class Call:
     def __init__(
-        self, simulator: Simulator, api: Api, user: User, raw: dict[str, str], method: str, args: dict[str, Value]
+        self,
+        simulator: Simulator,
+        api: Api,
+        user: User,
+        raw: dict[str, str],
+        method: str,
+        args: dict[str, Value],
     ) -> None:
         self.simulator = simulator
         self.world = simulator.world
@@ -33,6 +39,9 @@ class Call:
         self.raw = raw
         self.method = method
         self.args = args
+        self.data_disks: dict[str, str] | None = (
+            None  # machine id → offering of its first data disk, made when needed
+        )
 
     @property
     def is_root(self) -> bool:
@@ -141,7 +150,9 @@ class Call:
         key: str | None = None,
         on_failure: Callable[[], None] | None = None,
     ) -> Job:
-        """Queue a job about `target`; jobs with the same `key` (by default the target) run one after the other."""
+        """Queue a job about `target`; jobs with the same `key` (by default the target) run one after the
+        other.
+        """
         world = self.world
         job = Job(
             id=world.uuid(),

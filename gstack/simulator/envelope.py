@@ -1,7 +1,7 @@
 """How an answer looks on the wire: the wrapper, JSON, and XML for those who ask for nothing better.
 
-Apart, because only this file knows the two encodings. Surprising: an error in XML loses its uuidList and cserrorcode,
-and empty lists vanish from XML while JSON shows them.
+Apart, because only this file knows the two encodings. Surprising: an error in XML loses its uuidList and
+cserrorcode, and empty lists vanish from XML while JSON shows them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def render_error(wrapper: str, error: ApiError, is_root: bool, as_json: bool) ->
         name = "errorresponse" if error.code in (401, 432) else wrapper
         inner = f"<errorcode>{error.code}</errorcode><errortext>{escape(text)}</errortext>"
         return XML, f"{head}<{name}>{inner}</{name}>".encode()
-    body: dict[str, object] = {"uuidList": [], "errorcode": error.code}
+    body: dict[str, object] = {"uuidList": [{"uuid": key, "description": what} for key, what in error.uuids]}
+    body["errorcode"] = error.code
     if error.cs is not None:
         body["cserrorcode"] = error.cs
     body["errortext"] = text

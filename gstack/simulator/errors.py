@@ -1,7 +1,7 @@
 """Every error the API answers: one exception, and a maker for each text that several commands share.
 
-Apart, because the layers below the commands (signing, parameters, paging) raise them too. Surprising: `cserrorcode`
-depends on the layer that found the fault and not on the fault, so it is part of each maker.
+Apart, because the layers below the commands (signing, parameters, paging) raise them too. Surprising:
+`cserrorcode` depends on the layer that found the fault and not on the fault, so it is part of each maker.
 """
 
 from __future__ import annotations
@@ -10,14 +10,24 @@ HIDDEN = "Internal error executing command, please contact your system administr
 
 
 class ApiError(Exception):
-    """An error answer; also what makes a job fail. `text_for_users` replaces the text for callers without root's role."""
+    """An error answer; also what makes a job fail. `text_for_users` replaces the text for callers without
+    root's role.
+    """
 
-    def __init__(self, code: int, text: str, cs: int | None = 4350, text_for_users: str | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        text: str,
+        cs: int | None = 4350,
+        text_for_users: str | None = None,
+        uuids: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
         self.cs = cs
         self.text_for_users = text_for_users
+        self.uuids = uuids  # id and what it is, for the few texts that speak of an object without naming it
 
     def text_for(self, is_root: bool) -> str:
         return self.text if is_root or self.text_for_users is None else self.text_for_users
@@ -30,7 +40,8 @@ def unauthorized() -> ApiError:
 def unavailable(command: str, random_uuid: str) -> ApiError:
     return ApiError(
         432,
-        f"The API [{command}] does not exist or is not available for the account for user id [{random_uuid}].",
+        f"The API [{command}] does not exist or is not available for the account for user id"
+        f" [{random_uuid}].",
         9999,
     )
 
@@ -46,7 +57,8 @@ def missing(command: str, name: str) -> ApiError:
 def unknown_id(command: str, name: str, value: str) -> ApiError:
     return parameter(
         command,
-        f"invalid value. Invalid parameter {name} value={value} due to incorrect long value format, or entity does not"
+        f"invalid value. Invalid parameter {name} value={value} due to incorrect long value"
+        f" format, or entity does not"
         " exist or due to incorrect parameter annotation for the field in api cmd class.",
     )
 

@@ -1,7 +1,7 @@
 """The audit trail: which event each command leaves.
 
-Apart, because it hangs on every state-changing command and belongs to none. Surprising: one action is three events,
-Scheduled, Started and Completed, of which the later two name the first as their parent.
+Apart, because it hangs on every state-changing command and belongs to none. Surprising: one action is three
+events, Scheduled, Started and Completed, of which the later two name the first as their parent.
 """
 
 from __future__ import annotations
@@ -27,8 +27,16 @@ TYPES: dict[str, tuple[str, str, str]] = {
     "updateVirtualMachine": ("VM.UPDATE", "VirtualMachine", "updating Vm. Vm Id: {}"),
     "scaleVirtualMachine": ("VM.SCALE", "VirtualMachine", "scaling Vm. Vm Id: {}"),
     "changeServiceForVirtualMachine": ("VM.UPGRADE", "VirtualMachine", "upgrading Vm. Vm Id: {}"),
-    "resetSSHKeyForVirtualMachine": ("VM.RESETSSHKEY", "VirtualMachine", "resetting the SSH key of Vm. Vm Id: {}"),
-    "resetPasswordForVirtualMachine": ("VM.RESETPASSWORD", "VirtualMachine", "resetting the password of Vm. Vm Id: {}"),
+    "resetSSHKeyForVirtualMachine": (
+        "VM.RESETSSHKEY",
+        "VirtualMachine",
+        "resetting the SSH key of Vm. Vm Id: {}",
+    ),
+    "resetPasswordForVirtualMachine": (
+        "VM.RESETPASSWORD",
+        "VirtualMachine",
+        "resetting the password of Vm. Vm Id: {}",
+    ),
     "restoreVirtualMachine": ("VM.RESTORE", "VirtualMachine", "restoring Vm. Vm Id: {}"),
     "createVolume": ("VOLUME.CREATE", "Volume", "creating volume. Volume Id: {}"),
     "attachVolume": ("VOLUME.ATTACH", "Volume", "attaching volume. Volume Id: {}"),
@@ -46,7 +54,11 @@ TYPES: dict[str, tuple[str, str, str]] = {
     "deleteSecurityGroup": ("SG.DELETE", "SecurityGroup", "deleting security group"),
     "authorizeSecurityGroupIngress": ("SG.AUTH.INGRESS", "SecurityGroup", "adding ingress rule to group: {}"),
     "authorizeSecurityGroupEgress": ("SG.AUTH.EGRESS", "SecurityGroup", "adding egress rule to group: {}"),
-    "revokeSecurityGroupIngress": ("SG.REVOKE.INGRESS", "SecurityGroup", "revoking ingress rule of group: {}"),
+    "revokeSecurityGroupIngress": (
+        "SG.REVOKE.INGRESS",
+        "SecurityGroup",
+        "revoking ingress rule of group: {}",
+    ),
     "revokeSecurityGroupEgress": ("SG.REVOKE.EGRESS", "SecurityGroup", "revoking egress rule of group: {}"),
     "createTags": ("CREATE_TAGS", "ResourceTag", "creating resource tags"),
     "deleteTags": ("DELETE_TAGS", "ResourceTag", "deleting resource tags"),

@@ -2,8 +2,9 @@
 
     python -m gstack.simulator.extract RECORDINGS_DIR
 
-Kept apart from the simulator because it runs once per newer recording, never at start. Surprising: descriptions are
-dropped, so that no sentence of CloudStack is copied; names, types and limits are all that is needed to behave the same.
+Kept apart from the simulator because it runs once per newer recording, never at start. Surprising:
+descriptions are dropped, so that no sentence of CloudStack is copied; names, types and limits are all that
+is needed to behave the same.
 """
 
 from __future__ import annotations
@@ -32,26 +33,28 @@ def api_rows(folder: Path, role: str) -> dict[str, dict]:
     return {api["name"]: api for api in document["listapisresponse"]["api"]}
 
 
-def job_classes(folder: Path) -> dict[str, str]:
-    """The Java class CloudStack names in a job, by command; root's variants end in ByAdmin and are left out."""
+def jobs_seen(folder: Path) -> dict[str, Row]:
+    """What the jobs of a command say of themselves; root's variants end in ByAdmin and are left out."""
     commands: dict[tuple[str, str], str] = {}
-    classes: dict[str, str] = {}
+    seen: dict[str, Row] = {}
     for line in lines(folder):
         request, answer = line.get("request") or {}, line.get("response")
         job = answer.get("queryasyncjobresultresponse", {}) if isinstance(answer, dict) else {}
         if "cmd" in job:
             submitted = commands.get((line["area"], line["name"].split("/job-")[0]))
             if submitted and not job["cmd"].endswith("ByAdmin"):
-                classes.setdefault(submitted, job["cmd"])
+                row = seen.setdefault(submitted, {"class": job["cmd"], "instance": None, "instanceid": False})
+                row["instance"] = row["instance"] or job.get("jobinstancetype")
+                row["instanceid"] = row["instanceid"] or "jobinstanceid" in job
         elif request.get("command"):
             commands[line["area"], line["name"]] = request["command"]
-    return classes
+    return seen
 
 
 def extract_apis(folder: Path) -> dict[str, Row]:
     seen = json.loads((folder / "field_types.json").read_text(encoding="utf-8"))
     user, admin = api_rows(folder, "user"), api_rows(folder, "admin")
-    classes = job_classes(folder)
+    jobs = jobs_seen(folder)
     made: dict[str, Row] = {}
     for name, api in sorted(admin.items()):
         row: Row = {"async": api["isasync"], "user": name in user}
@@ -61,12 +64,10 @@ def extract_apis(folder: Path) -> dict[str, Row]:
         row["params"] = [
             [p["name"], p["type"], p["required"], p["length"], p.get("since")] for p in api["params"]
         ]
-        row["response"] = [[field["name"], field["type"]] for field in api.get("response", []) if "name" in field]
-        if name in classes:
-            row["class"] = classes[name]
-            details = seen["async_jobs"].get(classes[name].rsplit(".", 1)[-1], {})
-            row["instance"] = (details.get("jobinstancetype") or [None])[0]
-            row["instanceid"] = bool((details.get("jobinstanceid") or [False])[0])
+        row["response"] = [
+            [field["name"], field["type"]] for field in api.get("response", []) if "name" in field
+        ]
+        row.update(jobs.get(name, {}))
         wrapper = seen["wrappers"].get(name, [name.lower() + "response"])[0]
         if wrapper != name.lower() + "response" and not name.endswith("Metrics"):
             row["wrapper"] = wrapper
@@ -90,8 +91,13 @@ def os_types(folder: Path) -> list[Row]:
     for template in answer(folder, "listTemplates featured")["template"]:
         found.setdefault(
             template["ostypeid"],
-            {"id": template["ostypeid"], "name": template["ostypename"], "description": template["ostypename"],
-             "isuserdefined": False, "fordisplay": True},
+            {
+                "id": template["ostypeid"],
+                "name": template["ostypename"],
+                "description": template["ostypename"],
+                "isuserdefined": False,
+                "fordisplay": True,
+            },
         )
     return sorted(found.values(), key=lambda row: row["name"])
 

@@ -1,11 +1,13 @@
 """What can be made to go wrong: a small table of rules that the server and the jobs consult.
 
-Apart, so that the commands stay honest and no test needs to patch them. Surprising: "lose" does the work and then cuts
-the connection, which is the one fault that tells a client with idempotent retries from one without.
+Apart, so that the commands stay honest and no test needs to patch them. Surprising: "lose" does the work
+and then cuts the connection, which is the one fault that tells a client with idempotent retries from one
+without.
 
-kinds: cut (before the work), lose (after it), hang (`seconds`, then cut), slow (`seconds`, then answer), garbage (200 and
-no JSON), status (`code` and `text`: 401, 429, 503 …), fail-job (`code` and `text`), jobless (the job fails without a
-result), race (the check for a taken name is skipped, as it is when several deploys arrive at once).
+kinds: cut (before the work), lose (after it), hang (`seconds`, then cut), slow (`seconds`, then answer),
+garbage (200 and no JSON), status (`code` and `text`: 401, 429, 503 …), fail-job (`code` and `text`),
+jobless (the job fails without a result), race (the check for a taken name is skipped, as it is when several
+deploys arrive at once), no-start (a deploy or a start finds its host unable to start the machine).
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import threading
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-KINDS = frozenset({"cut", "lose", "hang", "slow", "garbage", "status", "fail-job", "jobless", "race"})
+KINDS = frozenset(
+    {"cut", "lose", "hang", "slow", "garbage", "status", "fail-job", "jobless", "race", "no-start"}
+)
 TEXTS = {
     401: "unable to verify user credentials and/or request signature",
     429: "The given user has reached his/her account api limit, please retry after [335] ms.",
@@ -48,7 +52,9 @@ class Faults:
         code: int = 530,
         text: str = "",
     ) -> Fault:
-        """Add a rule: the next `times` matching calls (None: all), once `after` of them went well, meet `kind`."""
+        """Add a rule: the next `times` matching calls (None: all), once `after` of them went well, meet
+        `kind`.
+        """
         if kind not in KINDS:
             raise ValueError(f"unknown kind of fault {kind!r}; known: {', '.join(sorted(KINDS))}")
         fault = Fault(kind, command, times, after, seconds, code, text or TEXTS.get(code, ""))

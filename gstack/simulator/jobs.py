@@ -1,7 +1,8 @@
 """Asynchronous jobs: their queueing, their pace and their outcome.
 
-Apart, because every area submits them. Surprising: there is no thread. A job is a generator whose steps have due times,
-and every request first lets the steps that are due by the clock happen, so the same calls always give the same states.
+Apart, because every area submits them. Surprising: there is no thread. A job is a generator whose steps
+have due times, and every request first lets the steps that are due by the clock happen, so the same calls
+always give the same states.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class Jobs:
     def class_of(self, job: Job) -> str:
         name = load_apis()[job.command].job_class
         is_root = self.world.account[job.account].type == 1
-        return name + "ByAdmin" if is_root and job.command in BY_ADMIN else name
+        return name.replace(".user.", ".admin.") + "ByAdmin" if is_root and job.command in BY_ADMIN else name
 
 
 def jobless() -> Steps:
@@ -143,5 +144,16 @@ def jobless() -> Steps:
 
 
 # Commands of which root runs a variant of its own; its job names that class.
-BY_ADMIN = frozenset({"deployVirtualMachine", "destroyVirtualMachine", "createVolume", "attachVolume", "detachVolume",
-                      "startVirtualMachine", "stopVirtualMachine", "rebootVirtualMachine", "resizeVolume"})
+BY_ADMIN = frozenset(
+    {
+        "deployVirtualMachine",
+        "destroyVirtualMachine",
+        "createVolume",
+        "attachVolume",
+        "detachVolume",
+        "startVirtualMachine",
+        "stopVirtualMachine",
+        "rebootVirtualMachine",
+        "resizeVolume",
+    }
+)

@@ -12,7 +12,8 @@ from .world import World
 
 GIB = 1024**3
 UNLIMITED = -1
-# name, and what an account gets when nobody set a limit: in CloudStack's order, which is the numeric resource type.
+# name, and what an account gets when nobody set a limit: in CloudStack's order, which is the numeric
+# resource type.
 TYPES: tuple[tuple[str, int], ...] = (
     ("user_vm", 20),
     ("public_ip", 20),
@@ -79,8 +80,10 @@ def check(world: World, account: Account, wanted: dict[str, int], code: int = 53
             domain = world.domain[account.domain].number
             raise ApiError(
                 code,
-                f"Maximum amount of resources of Type = '{name}', tag = 'null' for Account Name = {account.name} in"
-                f" Domain Id = {domain} is exceeded: Account Resource Limit = {shown(name, top)}, Current Account"
+                f"Maximum amount of resources of Type = '{name}', tag = 'null' for Account Name ="
+                f" {account.name} in"
+                f" Domain Id = {domain} is exceeded: Account Resource Limit = {shown(name, top)}, Current"
+                f" Account"
                 f" Resource Amount = {shown(name, used[name])}, Current Account Resource Reservation ="
                 f" {shown(name, 0)}, Requested Resource Amount = {shown(name, amount)}.",
                 cs,
@@ -89,6 +92,8 @@ def check(world: World, account: Account, wanted: dict[str, int], code: int = 53
 
 def rows(world: World, account: Account) -> list[Row]:
     owner = world.owner(account.id)
+    if account.type == 5:
+        owner["account"] = account.name
     return [
         {**owner, "resourcetype": str(number), "resourcetypename": name, "max": limit_of(account, name)}
         for number, (name, _) in enumerate(TYPES)

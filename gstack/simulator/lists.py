@@ -1,12 +1,14 @@
 """Everything the list commands have in common: owners, filters, keyword, tags, paging, counting.
 
-Apart, because CloudStack's lists differ only in their filters. Surprising: an empty list is `{}`, a page past the end
-has a count and no array, and without paging a list is silently cut at 500 rows while the count says how many there are.
+Apart, because CloudStack's lists differ only in their filters. Surprising: an empty list is `{}`, a page
+past the end has a count and no array, and without paging a list is silently cut at 500 rows while the count
+says how many there are.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,7 +26,9 @@ Filters = dict[str, Test]
 
 
 def fold(text: str) -> str:
-    """The collation compares without case and without trailing spaces."""
+    """The collation compares without case, accents and trailing spaces."""
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return text.rstrip(" ").casefold()
 
 
@@ -35,13 +39,15 @@ def same_name(text: str | None, wanted: object) -> bool:
 def like(wanted: str) -> Callable[[str | None], bool]:
     """SQL's LIKE '%wanted%', in which % and _ of the caller are wildcards too."""
     parts = {"%": ".*", "_": "."}
-    pattern = re.compile("".join(parts.get(c, re.escape(c)) for c in wanted), re.I | re.S)
-    return lambda text: text is not None and pattern.search(text) is not None
+    pattern = re.compile("".join(parts.get(c, re.escape(c)) for c in fold(wanted)), re.S)
+    return lambda text: text is not None and pattern.search(fold(text)) is not None
 
 
 def same_id(attribute: str) -> Test:
     """Compares an attribute that holds an id with the object that the caller named."""
-    return lambda row, wanted: isinstance(wanted, Entity) and getattr(row, attribute) == wanted.id and bool(wanted.id)
+    return lambda row, wanted: (
+        isinstance(wanted, Entity) and getattr(row, attribute) == wanted.id and bool(wanted.id)
+    )
 
 
 def is_one_of(row: object, wanted: object) -> bool:
@@ -92,7 +98,9 @@ def matches_tags(call: Call) -> Callable[[str], bool] | None:
     return lambda key: any((fold(tag.key or ""), fold(tag.value)) in pairs for tag in tags.get(key, ()))
 
 
-def select(call: Call, rows: Iterable[T], filters: Filters, words: Callable[[T], Iterable[str | None]]) -> list[T]:
+def select(
+    call: Call, rows: Iterable[T], filters: Filters, words: Callable[[T], Iterable[str | None]]
+) -> list[T]:
     """The rows that pass every filter whose parameter was given."""
     active = [(test, call.args[name]) for name, test in filters.items() if name in call.args]
     found = [row for row in rows if all(test(row, wanted) for test, wanted in active)]

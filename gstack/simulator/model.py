@@ -1,7 +1,8 @@
 """What the simulated cloud is made of: one dataclass for each kind of object.
 
-Apart from `world` so that shapes can be read without the tables. Surprising: `number` is CloudStack's internal database
-id. It leaks out of the real API in several places (job texts, root volumes, numeric ids in requests), so it exists here.
+Apart from `world` so that shapes can be read without the tables. Surprising: `number` is CloudStack's
+internal database id. It leaks out of the real API in several places (job texts, root volumes, numeric ids
+in requests), so it exists here.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Template(Entity):
     account: str | None  # None: made by the operator
     row: Row
     zones: dict[str, Row]  # what differs from zone to zone
+    bytes: int = 0  # its real size; a template made of a snapshot does not show it
     state: str = "Active"
 
 
@@ -93,7 +95,15 @@ class Nic(Entity):
     account: str
     ip: str | None = None
     mac: str | None = None
-    secondary: list[Row] = field(default_factory=list)
+    secondary: list[str] = field(default_factory=list)
+    wired: bool = False  # whether the machine ever started
+
+
+@dataclass(slots=True)
+class SecondaryIp(Entity):
+    nic: str
+    account: str
+    ipaddress: str
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """Checks a request's parameters against the recorded list and turns them into values and objects.
 
-Apart, because no command may do it in its own way. Surprising: unknown parameters are ignored, an unreadable boolean is
-false, and an id may also be CloudStack's internal number where the parameter is old enough to have no `since`.
+Apart, because no command may do it in its own way. Surprising: unknown parameters are ignored, an
+unreadable boolean is false, and an id may also be CloudStack's internal number where the parameter is old
+enough to have no `since`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ INDEXED = re.compile(r"(\w+)\[(\d+)\](?:\.(.*))?", re.S)
 DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
 LIMITS = {"integer": 2**31, "short": 2**15, "long": 2**63}
 
-# Parameter name → table of the world. A uuid parameter that is not here names something the simulator never holds.
+# Parameter name → table of the world. A uuid parameter that is not here names something the simulator
+# never holds.
 KINDS = {
     "zoneid": "zone",
     "templateid": "template",
@@ -165,7 +167,9 @@ class Checker:
             except ValueError:
                 continue
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        text = f"Unable to parse date {raw} for command {self.api.name.lower()}, please pass dates in the format"
+        text = (
+            f"Unable to parse date {raw} for command {self.api.name.lower()}, please pass dates in the format"
+        )
         raise errors.ApiError(431, text + " mentioned in the api documentation", 9999)
 
     def table(self, name: str) -> Table | None:

@@ -1,7 +1,7 @@
 """The table of implemented commands, filled by a decorator in each file of `areas`.
 
-Apart, so that areas need not know the simulator. Surprising: the table is fixed at import and holds no state; all state
-is in the Simulator that runs a command, so several can live in one process.
+Apart, so that areas need not know the simulator. Surprising: the table is fixed at import and holds no
+state; all state is in the Simulator that runs a command, so several can live in one process.
 """
 
 from __future__ import annotations

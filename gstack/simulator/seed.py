@@ -1,7 +1,7 @@
 """Fills a new world from the data files: zones, offerings, templates, accounts.
 
-Apart, because nothing reads these files once a world exists. Surprising: which of the recorded zones come to life is
-data too (`cloud.json`), so that further zones need a row there and no code here.
+Apart, because nothing reads these files once a world exists. Surprising: which of the recorded zones come
+to life is data too (`cloud.json`), so that further zones need a row there and no code here.
 """
 
 from __future__ import annotations
@@ -46,7 +46,13 @@ def plant_identities(world: World, cloud: dict) -> None:
     domains = {domain.path: domain.id for domain in world.domain}
     for row in cloud["accounts"]:
         account = model.Account(
-            row["id"], row["number"], row["name"], row["type"], domains[row["domain"]], now, limits=row["limits"]
+            row["id"],
+            row["number"],
+            row["name"],
+            row["type"],
+            domains[row["domain"]],
+            now,
+            limits=row["limits"],
         )
         world.account.add(account)
         if "user" in row:
@@ -59,10 +65,14 @@ def plant_identities(world: World, cloud: dict) -> None:
         )
     for number, row in enumerate(cloud["projects"], 1):
         account = next(a for a in world.account if a.name == row["account"])
-        members = {a.id: role for a in world.account for name, role in row["members"].items() if a.name == name}
+        members = {
+            a.id: role for a in world.account for name, role in row["members"].items() if a.name == name
+        }
         account.project = row["id"]
         world.project.add(
-            model.Project(row["id"], number, row["name"], row["displaytext"], account.id, account.domain, now, members)
+            model.Project(
+                row["id"], number, row["name"], row["displaytext"], account.id, account.domain, now, members
+            )
         )
     world.index_keys()
 
@@ -90,7 +100,11 @@ def plant_templates(world: World, rows: Iterable[Row]) -> None:
         if known is None:
             shared = {key: value for key, value in row.items() if key not in ZONE_FIELDS}
             number = world.template.take_number()
-            known = world.template.add(model.Template(str(row["id"]), number, str(row["name"]), None, shared, {}))
+            known = world.template.add(
+                model.Template(
+                    str(row["id"]), number, str(row["name"]), None, shared, {}, bytes=int(row["size"])
+                )
+            )
         known.zones[zone.id] = {key: row[key] for key in ZONE_FIELDS}
 
 
@@ -106,6 +120,14 @@ def plant_network(world: World, zone: dict, like: Row) -> None:
     number = world.network.take_number()
     world.network.add(
         model.Network(
-            spec["id"], number, spec["name"], zone_row.id, row, None, spec["cidr"], spec["gateway"], str(net.netmask)
+            spec["id"],
+            number,
+            spec["name"],
+            zone_row.id,
+            row,
+            None,
+            spec["cidr"],
+            spec["gateway"],
+            str(net.netmask),
         )
     )

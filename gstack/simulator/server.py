@@ -1,7 +1,7 @@
 """HTTP in front of a Simulator: a WSGI application, and a threaded server with keep-alive that serves it.
 
-Apart, because tests may call the application in process. Surprising: a POST body over 1 MiB is a 404 in HTML, and an
-overlong request line a 414, both before anybody looks at a signature.
+Apart, because tests may call the application in process. Surprising: a POST body over 1 MiB is a 404 in
+HTML, and an overlong request line a 414, both before anybody looks at a signature.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ class WsgiApp:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         query = environ.get("QUERY_STRING", "")
         if len(path) + len(query) + 1 > MAX_TARGET:
-            return Answer(414, "text/html;charset=iso-8859-1", b"<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>")
+            return Answer(
+                414,
+                "text/html;charset=iso-8859-1",
+                b"<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>",
+            )
         if self.control and path.startswith("/control/"):
             return control(self.simulator, path, read_body(environ))
         if path.rstrip("/") != PATH:
@@ -62,7 +66,9 @@ class WsgiApp:
         if method not in ("GET", "HEAD", "POST"):
             return Answer(405, "", b"")
         raw: dict[str, str] = {}
-        if method == "POST" and environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        if method == "POST" and environ.get("CONTENT_TYPE", "").startswith(
+            "application/x-www-form-urlencoded"
+        ):
             body = read_body(environ)
             if len(body) > MAX_BODY:
                 return Answer(404, "text/html;charset=iso-8859-1", NOT_FOUND.encode())
@@ -100,7 +106,9 @@ def send(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
 
 
 def control(simulator: Simulator, path: str, body: bytes) -> Answer:
-    """POST /control/faults {kind, command, …} · /control/clear · /control/settings {name: value} · /control/keys."""
+    """POST /control/faults {kind, command, …} · /control/clear · /control/settings {name: value} ·
+    /control/keys.
+    """
     wanted = orjson.loads(body) if body else {}
     result: object = {}
     if path == "/control/faults":
@@ -136,7 +144,12 @@ class Server:
     """A running server; `port` is the one it got. Use it in a `with`, or call start and stop."""
 
     def __init__(
-        self, simulator: Simulator, port: int = 0, host: str = "127.0.0.1", control: bool = False, threads: int = 16
+        self,
+        simulator: Simulator,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        control: bool = False,
+        threads: int = 16,
     ) -> None:
         self.simulator = simulator
         self.http = wsgi.Server(

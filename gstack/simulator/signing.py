@@ -1,7 +1,7 @@
 """CloudStack's request signature: the canonical string, the HMAC and the expiry of version 3.
 
-Apart, because it is pure. Surprising: names are sorted as they are, case and all, and values are encoded the way Java's
-URLEncoder does it ("*" stays, "~" does not), which is not what most client libraries do.
+Apart, because it is pure. Surprising: names are sorted as they are, case and all, and values are encoded
+the way Java's URLEncoder does it ("*" stays, "~" does not), which is not what most client libraries do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The embedded CloudStack: takes a signed request, answers as the recorded management server did.
 
-This file is the request pipeline, top to bottom; everything it calls has a file of its own. Surprising: a request first
-lets all job steps that are due happen, so a Simulator needs no thread and can be driven by a clock of a test's own.
+This file is the request pipeline, top to bottom; everything it calls has a file of its own. Surprising: a
+request first lets all job steps that are due happen, so a Simulator needs no thread and can be driven by a
+clock of a test's own.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ class Simulator:
             machines_lifecycle.expunge_due(self)
 
     def do(self, who: str, command: str, **params: object) -> dict:
-        """Call a command as a named user without HTTP or signature; returns the parsed body under the wrapper."""
+        """Call a command as a named user without HTTP or signature; returns the parsed body under the
+        wrapper.
+        """
         import orjson
 
         key, secret = self.keys(who)
@@ -107,7 +110,9 @@ class Simulator:
         return next(iter(orjson.loads(self.answer("POST", raw).body).values()))
 
     def answer(self, method: str, raw: Mapping[str, str]) -> Answer:
-        """The whole of one request. `raw` holds decoded parameters from query and body, the signature among them."""
+        """The whole of one request. `raw` holds decoded parameters from query and body, the signature
+        among them.
+        """
         name = raw.get("command", "")
         fault = self.faults.take(name, "cut", "hang", "slow", "garbage", "status", "lose")
         if fault and fault.kind in ("hang", "slow"):
@@ -151,11 +156,18 @@ class Simulator:
                 self.save()
 
     def authenticate(self, raw: Mapping[str, str]) -> User:
-        """The user whose key signed this. An unknown command is refused in the very same words as a bad signature."""
+        """The user whose key signed this. An unknown command is refused in the very same words as a bad
+        signature.
+        """
         key = next((value for name, value in raw.items() if name.lower() == "apikey"), "")
         signature = raw.get("signature", "")
         user = self.world.users_by_key.get(key)
-        if user is None or not user.secret_key or user.state != "enabled" or raw.get("command") not in self.apis:
+        if (
+            user is None
+            or not user.secret_key
+            or user.state != "enabled"
+            or raw.get("command") not in self.apis
+        ):
             raise errors.unauthorized()
         if self.world.account[user.account].state != "enabled":
             raise errors.unauthorized()
@@ -197,7 +209,9 @@ class Simulator:
             wrapper = "errorresponse"
         is_root = user is not None and self.world.account[user.account].type == 1
         kind, content = envelope.render_error(wrapper, error, is_root, is_json(raw))
-        text = error.text_for(is_root).encode("ascii", "replace").decode().replace("\n", " ").replace("\r", " ")
+        text = (
+            error.text_for(is_root).encode("ascii", "replace").decode().replace("\n", " ").replace("\r", " ")
+        )
         return Answer(error.code, kind, content, {"X-Description": text})
 
 

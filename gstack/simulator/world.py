@@ -1,7 +1,7 @@
 """The state of one simulated cloud: its tables, its identities and its snapshot file.
 
-Apart from the commands, which only read and change it. Surprising: a table remembers the ids of removed rows, because
-CloudStack answers differently for an id that never was and for one that is gone.
+Apart from the commands, which only read and change it. Surprising: a table remembers the ids of removed
+rows, because CloudStack answers differently for an id that never was and for one that is gone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ import orjson
 from . import model
 
 E = TypeVar("E", bound=model.Entity)
+# Left out of the tags that are joined into a row, and of those in the rows of projects and networks.
+JOINED = frozenset({"domainpath"})
+IN_PROJECT = frozenset({"account"})
+IN_NETWORK = frozenset({"account", "domainid", "domain", "domainpath", "resourcetype", "resourceid"})
 KEY_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -94,6 +98,7 @@ class World:
         self.template: Table[model.Template] = Table("VirtualMachineTemplate", model.Template, 200)
         self.network: Table[model.Network] = Table("Network", model.Network, 204)
         self.nic: Table[model.Nic] = Table("Nic", model.Nic)
+        self.secondary_ip: Table[model.SecondaryIp] = Table("NicSecondaryIp", model.SecondaryIp)
         self.machine: Table[model.Machine] = Table("VirtualMachine", model.Machine, 11)
         self.volume: Table[model.Volume] = Table("Volume", model.Volume, 11)
         self.snapshot: Table[model.Snapshot] = Table("Snapshot", model.Snapshot)
@@ -137,16 +142,19 @@ class World:
             row = {"account": account.name}
         return {**row, "domainid": domain.id, "domain": domain.name, "domainpath": domain.path}
 
-    def tag_rows(self, entity_id: str) -> list[model.Row]:
+    def tag_rows(self, entity_id: str, without: frozenset[str] = JOINED) -> list[model.Row]:
+        """The tags inside an object's row; which fields a tag has depends on the object."""
         tags = self.tags.get(entity_id)
-        return [self.tag_row(tag) for tag in tags] if tags else []
+        if not tags:
+            return []
+        return [
+            {key: value for key, value in self.tag_row(tag).items() if key not in without} for tag in tags
+        ]
 
     def tag_row(self, tag: model.Tag) -> model.Row:
         row: model.Row = {} if tag.key is None else {"key": tag.key}
         row.update(value=tag.value, resourcetype=tag.resourcetype, resourceid=tag.resourceid)
-        owner = self.owner(tag.account)
-        owner.pop("domainpath")
-        row.update(owner)
+        row.update(self.owner(tag.account))
         if tag.customer:
             row["customer"] = tag.customer
         return row

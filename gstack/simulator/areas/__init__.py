@@ -1,6 +1,7 @@
 """The commands, one file an area. Importing an area registers its commands.
 
-Apart, so that adding an area is adding a file and a line here. Surprising: nothing else in the package names a command.
+Apart, so that adding an area is adding a file and a line here. Surprising: nothing else in the package
+names a command.
 """
 
 from importlib import import_module

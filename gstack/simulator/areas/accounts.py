@@ -1,7 +1,7 @@
 """Accounts, users and their keys, projects, limits and events.
 
-Apart, because these are about who and not about what. Surprising: getUserKeys gives a user the own secret key, and
-listResourceLimits ignores a foreign account instead of refusing it.
+Apart, because these are about who and not about what. Surprising: getUserKeys gives a user the own secret
+key, and listResourceLimits ignores a foreign account instead of refusing it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from .. import errors, limits
 from ..call import Call
 from ..errors import denied, invalid
-from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, select
-from ..model import Account, Domain, Entity, Event, Project, Row, User
+from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, select, visible_accounts, window
+from ..model import Account, Entity, Event, Project, Row, User
 from ..registry import command
-from ..world import date
+from ..world import IN_PROJECT, date
 
 ROLES = {0: "User", 1: "Admin", 2: "DomainAdmin"}
 ROLE_IDS = {0: "3c6dd3b5-e584-11f1-ba46-02fc00000001", 1: "3c6db0a1-e584-11f1-ba46-02fc00000001",
@@ -58,7 +58,7 @@ def account_view(call: Call, account: Account) -> Row:
     row.update(quota(call, account))
     row.update(state=account.state, created=date(account.created))
     row["user"] = [user_view(call, user) for user in call.world.user if user.account == account.id]
-    row.update(isdefault=account.type == 1, hasannotations=False)
+    row.update(isdefault=account.type == 1, groups=[])
     if call.is_root:
         row["apikeyaccess"] = "INHERIT"
     return row
@@ -93,7 +93,9 @@ def user_view(call: Call, user: User) -> Row:
 def list_accounts(call: Call) -> Row:
     check_page(call)
     wide = call.account.type != 0 and (call.flag("listall") or "id" in call.args)
-    rows = [a for a in call.world.account if a.type != 5 and (call.rules(a) if wide else a.id == call.account.id)]
+    rows = [
+        a for a in call.world.account if a.type != 5 and (call.rules(a) if wide else a.id == call.account.id)
+    ]
     filters: Filters = {**ID_FILTERS, "name": name_is, "domainid": same_id("domain")}
     rows = select(call, rows, filters, lambda account: (account.name,))
     return page(call, "account", rows, lambda account: account_view(call, account))
@@ -104,7 +106,11 @@ def list_users(call: Call) -> Row:
     check_page(call)
     world = call.world
     wide = call.account.type != 0 and (call.flag("listall") or "id" in call.args)
-    rows = [u for u in world.user if (call.rules(world.account[u.account]) if wide else u.account == call.account.id)]
+    rows = [
+        u
+        for u in world.user
+        if (call.rules(world.account[u.account]) if wide else u.account == call.account.id)
+    ]
     filters: Filters = {**ID_FILTERS, "username": name_is}
     rows = select(call, rows, filters, lambda user: (user.name,))
     return page(call, "user", rows, lambda user: user_view(call, user))
@@ -144,10 +150,12 @@ def register_user_keys(call: Call) -> Row:
 def project_view(call: Call, project: Project) -> Row:
     world = call.world
     account, domain = world.account[project.account], world.domain[project.domain]
-    owners = [{"account": world.account[key].name} for key, kind in project.members.items() if kind == "Admin"]
+    owners = [
+        {"account": world.account[key].name} for key, kind in project.members.items() if kind == "Admin"
+    ]
     row: Row = {"id": project.id, "name": project.name, "displaytext": project.displaytext}
     row.update(domainid=domain.id, domain=domain.name, owner=owners, projectaccountname=account.name)
-    row.update(state=project.state, tags=world.tag_rows(project.id), **quota(call, account))
+    row.update(state=project.state, tags=world.tag_rows(project.id, IN_PROJECT), **quota(call, account))
     row["created"] = date(project.created)
     return row
 
@@ -164,15 +172,6 @@ def list_projects(call: Call) -> Row:
     filters: Filters = {**ID_FILTERS, "name": name_is}
     rows = select(call, rows, filters, lambda project: (project.name, project.displaytext))
     return page(call, "project", rows, lambda project: project_view(call, project))
-
-
-@command("listDomains", "domain")
-def list_domains(call: Call) -> Row:
-    check_page(call)
-    mine = call.world.domain[call.account.domain]
-    rows = [d for d in call.world.domain if d.path == mine.path or d.path.startswith(mine.path + "/")]
-    rows = select(call, rows, {**ID_FILTERS, "name": name_is}, lambda domain: (domain.name,))
-    return page(call, "domain", rows, lambda domain: {"id": domain.id, "name": domain.name, "path": domain.path})
 
 
 @command("listResourceLimits")
@@ -246,8 +245,6 @@ EVENT_FILTERS: Filters = {
 @command("listEvents", "event")
 def list_events(call: Call) -> Row:
     """The first page holds the newest events, yet inside a page they ascend."""
-    from ..lists import visible_accounts, window
-
     check_page(call)
     mine = visible_accounts(call)
     rows = [event for event in call.world.event if mine(event.account)]
@@ -257,7 +254,3 @@ def list_events(call: Call) -> Row:
         return {}
     shown = [event_view(call, event) for event in chosen]
     return {"count": len(rows), "event": shown} if shown else {"count": len(rows)}
-
-
-def account_domain(call: Call, account: Account) -> Domain:
-    return call.world.domain[account.domain]

@@ -1,7 +1,7 @@
 """Addresses on guest networks: which are free, who holds one.
 
-Apart, because deploying, secondary addresses and expunging all use it. Surprising: an address is kept from the first
-start until the machine is expunged, through every stop.
+Apart, because deploying, secondary addresses and expunging all use it. Surprising: an address is kept from
+the first start until the machine is expunged, through every stop.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from ..call import Call
 from ..errors import ApiError, hidden
 from ..model import Network, Nic
+from ..world import World
 
 
 def is_inside(network: Network, address: str) -> bool:
@@ -42,13 +43,21 @@ def assign(call: Call, nic: Nic) -> None:
     network = call.world.network[nic.network]
     if nic.ip is None:
         nic.ip = take(call, network, nic.id)
+    nic.wired = True
+    give_mac(call, nic)
+
+
+def give_mac(call: Call, nic: Nic) -> None:
     if nic.mac is None:
         noise = call.world.random.randrange(256)
         nic.mac = f"1e:00:{noise:02x}:00:{nic.number >> 8 & 255:02x}:{nic.number & 255:02x}"
 
 
-def release(network: Network, nic: Nic) -> None:
+def release(world: World, nic: Nic) -> None:
+    network = world.network[nic.network]
     if nic.ip:
         network.used.pop(nic.ip, None)
-    for one in nic.secondary:
-        network.used.pop(str(one["ipaddress"]), None)
+    for key in nic.secondary:
+        one = world.secondary_ip[key]
+        network.used.pop(one.ipaddress, None)
+        world.secondary_ip.remove(one)

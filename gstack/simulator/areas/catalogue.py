@@ -1,7 +1,7 @@
 """What the operator offers: zones, offerings, operating systems, hypervisors, and which commands there are.
 
-Apart, because users only read it. Surprising: listApis names only what this simulator implements, so that a client that
-asks first gets an honest answer.
+Apart, because users only read it. Surprising: listApis names only what this simulator implements, so that a
+client that asks first gets an honest answer.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ NETWORK_OFFERING_FILTERS: Filters = {
     "traffictype": equal("traffictype"),  # type: ignore[dict-item]
     "forvpc": lambda record, wanted: record.row.get("forvpc") is wanted,
     "isdefault": lambda record, wanted: record.row.get("isdefault") is wanted,
-    "supportedservices": lambda record, wanted: set(wanted) <= {one["name"] for one in record.row.get("service", ())},
+    "supportedservices": lambda record, wanted: (
+        set(wanted) <= {one["name"] for one in record.row.get("service", ())}
+    ),
 }
 
 

@@ -1,7 +1,7 @@
 """queryAsyncJobResult and listAsyncJobs.
 
-Apart, because these read jobs and run none. Surprising: listAsyncJobs shows pending jobs only, so it is no history, and
-a job a crash ended has no `jobresult` at all.
+Apart, because these read jobs and run none. Surprising: listAsyncJobs shows pending jobs only, so it is no
+history, and a job a crash ended has no `jobresult` at all.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ def view(call: Call, job: Job) -> Row:
     account = world.account[job.account]
     domain = world.domain[account.domain]
     api = call.simulator.apis[job.command]
-    row: Row = {"accountid": account.id, "account": account.name, "domainid": domain.id, "domainpath": domain.path}
+    row: Row = {
+        "accountid": account.id,
+        "account": account.name,
+        "domainid": domain.id,
+        "domainpath": domain.path,
+    }
     row.update(userid=job.user, cmd=call.simulator.jobs.class_of(job))
     row.update(jobprocstatus=0, jobresultcode=job.code)
     if job.result is not None:
         row.update(jobresulttype="object", jobresult=job.result)
-    if api.instance_type is not None:
+    if api.instance_type is not None and (job.instance is not None or not api.has_instance_id):
         row["jobinstancetype"] = api.instance_type
     if job.instance is not None:
         row["jobinstanceid"] = job.instance

@@ -1,7 +1,7 @@
 """SSH key pairs, and the sealing of a machine's password with an RSA key.
 
-Apart, because it is the only place that knows cryptography. Surprising: the comment of a registered key is dropped, and
-one public key cannot be registered under two names.
+Apart, because it is the only place that knows cryptography. Surprising: the comment of a registered key is
+dropped, and one public key cannot be registered under two names.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ..call import Call
-from ..errors import invalid
-from ..lists import Filters, ID_FILTERS, check_page, name_is, page, same_name, select, visible_accounts
+from ..errors import ApiError, invalid
+from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_name, select, visible_accounts
 from ..model import Account, KeyPair, Row
 from ..registry import command
 
-PREFIXES = ("ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-nistp256 ", "ecdsa-sha2-nistp384 ", "ecdsa-sha2-nistp521 ")
+PREFIXES = (
+    "ssh-rsa ",
+    "ssh-ed25519 ",
+    "ecdsa-sha2-nistp256 ",
+    "ecdsa-sha2-nistp384 ",
+    "ecdsa-sha2-nistp521 ",
+)
 
 
 def bare(public_key: str) -> str:
@@ -58,7 +64,13 @@ def seal(public_keys: str, password: str) -> str | None:
 def view(call: Call, pair: KeyPair) -> Row:
     owner = call.world.owner(pair.account)
     owner.pop("domainpath")
-    return {"id": pair.id, "name": pair.name, **owner, "fingerprint": pair.fingerprint, "hasannotations": False}
+    return {
+        "id": pair.id,
+        "name": pair.name,
+        **owner,
+        "fingerprint": pair.fingerprint,
+        "hasannotations": False,
+    }
 
 
 def mine(call: Call, owner: Account) -> list[KeyPair]:
@@ -69,7 +81,9 @@ def add(call: Call, owner: Account, public_key: str) -> KeyPair:
     world = call.world
     name = call.text("name") or ""
     number = world.keypair.take_number()
-    return world.keypair.add(KeyPair(world.uuid(), number, name, owner.id, public_key, fingerprint(public_key)))
+    return world.keypair.add(
+        KeyPair(world.uuid(), number, name, owner.id, public_key, fingerprint(public_key))
+    )
 
 
 @command("createSSHKeyPair")
@@ -120,4 +134,5 @@ def delete(call: Call) -> Row:
         if same_name(pair.name, name):
             call.world.keypair.remove(pair, leave_trace=False)
             return {"success": True}
-    raise invalid(f"A key pair with name '{name}' does not exist for account {owner.name} in specified domain id")
+    text = f"A key pair with name '{name}' does not exist for account {owner.name} in specified domain id"
+    raise ApiError(431, text, uuids=((owner.domain, "domainId"),))

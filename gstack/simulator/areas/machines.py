@@ -1,7 +1,8 @@
 """Virtual machines as they are shown: the row, listVirtualMachines and what else only reads.
 
-Apart from their life and their changes. Surprising: a destroyed machine is invisible to users at once but still holds its
-name, address, groups and root volume, and `details=min` shows only one of several security groups.
+Apart from their life and their changes. Surprising: a destroyed machine is invisible to users at once but
+still holds its name, address, groups and root volume, and `details=min` shows only one of several security
+groups.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from ..call import Call
 from ..errors import ApiError, invalid
 from ..lists import ID_FILTERS, Filters, check_page, like, name_is, page, same_id, select, visible_accounts
-from ..model import Machine, Network, Nic, Row, SecurityGroup
+from ..model import Machine, Nic, Record, Row, SecurityGroup
 from ..registry import command
 from ..world import date
 
@@ -20,13 +21,15 @@ DETAILS = (
 # Details that only root sees in a list.
 HIDDEN_DETAILS = frozenset({"rootdisksize", "Message.ReservedCapacityFreed.Flag"})
 READONLY = "dataDiskController, rootDiskController"
+ALL = frozenset({"all"})
 GONE = frozenset({"Destroyed", "Expunging"})
 
 
 def described(machine: Machine, state: str | None = None) -> str:
     """How CloudStack prints a machine inside its error texts."""
     return (
-        f'VM instance {{"id":{machine.number},"instanceName":"{instance_name(machine)}","state":"{state or machine.state}",'
+        f"VM instance"
+        f' {{"id":{machine.number},"instanceName":"{instance_name(machine)}","state":"{state or machine.state}",'
         f'"type":"User","uuid":"{machine.id}"}}'
     )
 
@@ -41,50 +44,69 @@ def host_row(number: int, zone: str) -> tuple[str, str]:
     return f"3287ce41-06c5-404e-{zone[:4]}-{tail}", f"SimulatedAgent.01e28796-6778-4706-{zone[:4]}-{tail}"
 
 
-def nic_row(nic: Nic, network: Network, with_secondary: bool = True) -> Row:
+def nic_row(call: Call, nic: Nic, with_secondary: bool = True) -> Row:
+    network = call.world.network[nic.network]
     row: Row = {"id": nic.id, "networkid": network.id, "networkname": network.name}
     if nic.ip:
-        row.update(netmask=network.netmask, gateway=network.gateway, ipaddress=nic.ip, broadcasturi="vlan://untagged")
+        row.update(netmask=network.netmask, gateway=network.gateway, ipaddress=nic.ip)
+    if nic.wired:
+        row["broadcasturi"] = "vlan://untagged"
     row.update(traffictype="Guest", type=network.row["type"], isdefault=nic.deviceid == 0)
     if nic.ip and nic.mac:
         row["macaddress"] = nic.mac
     if with_secondary or nic.secondary:
-        row["secondaryip"] = [{"id": one["id"], "ipaddress": one["ipaddress"]} for one in nic.secondary]
+        row["secondaryip"] = [
+            {"id": key, "ipaddress": call.world.secondary_ip[key].ipaddress} for key in nic.secondary
+        ]
     row["extradhcpoption"] = []
     row["deviceid"] = str(nic.deviceid)
     return row
 
 
-def group_row(group: SecurityGroup, account: str) -> Row:
+def group_row(group: SecurityGroup, owner: Row) -> Row:
     row: Row = {"id": group.id, "name": group.name}
     if group.description:
         row["description"] = group.description
-    row.update(account=account, ingressrule=[], egressrule=[], tags=[], virtualmachineids=[])
+    row.update((key, owner[key]) for key in ("account", "projectid", "project") if key in owner)
+    row.update(ingressrule=[], egressrule=[], tags=[], virtualmachineids=[])
     return row
 
 
-def catalogue_part(call: Call, machine: Machine) -> Row:
-    """The fields that `details=min` leaves out."""
-    world = call.world
-    template, offering = world.template[machine.template], world.service_offering[machine.offering]
-    row: Row = {
-        "templateid": template.id,
-        "templatename": template.name,
-        "templatetype": template.row["templatetype"],
-        "templateformat": template.row["format"],
-        "templatedisplaytext": template.row["displaytext"],
-        "passwordenabled": template.row["passwordenabled"],
-        "serviceofferingid": offering.id,
-        "serviceofferingname": offering.name,
-    }
-    disk = world.disk_offering.get(machine.disk_offering)
+def catalogue_part(call: Call, machine: Machine, wanted: frozenset[str]) -> Row:
+    """Template, offerings and sizes, each only if asked for."""
+    world, full = call.world, "all" in wanted
+    row: Row = {}
+    if full or "tmpl" in wanted:
+        template = world.template[machine.template]
+        row["templateid"] = template.id
+        row["templatename"] = template.name
+        row["templatetype"] = template.row["templatetype"]
+        row["templateformat"] = template.row["format"]
+        row["templatedisplaytext"] = template.row["displaytext"]
+        row["passwordenabled"] = template.row["passwordenabled"]
+    if full or "servoff" in wanted:
+        offering = world.service_offering[machine.offering]
+        row.update(serviceofferingid=offering.id, serviceofferingname=offering.name)
+    disk = data_offering(call, machine) if full or "diskoff" in wanted else None
     if disk is not None:
         row.update(diskofferingid=disk.id, diskofferingname=disk.name)
-    row.update(cpunumber=machine.cpunumber, cpuspeed=machine.cpuspeed, memory=machine.memory)
+    if full or "servoff" in wanted or "stats" in wanted:
+        row.update(cpunumber=machine.cpunumber, cpuspeed=machine.cpuspeed, memory=machine.memory)
     return row
 
 
-def view(call: Call, machine: Machine, minimal: bool = False) -> Row:
+def data_offering(call: Call, machine: Machine) -> Record | None:
+    """The disk offering a machine shows is that of its first data disk."""
+    if call.data_disks is None:
+        call.data_disks = {}
+        for volume in call.world.volume:
+            if volume.type != "ROOT" and volume.machine and volume.disk_offering:
+                call.data_disks.setdefault(volume.machine, volume.disk_offering)
+    return call.world.disk_offering.get(call.data_disks.get(machine.id))
+
+
+def view(call: Call, machine: Machine, wanted: frozenset[str] = ALL) -> Row:
+    full = "all" in wanted
     world, is_root = call.world, call.is_root
     owner, user, zone = world.owner(machine.account), world.user[machine.user], world.zone[machine.zone]
     row: Row = {"id": machine.id, "name": machine.name, "displayname": machine.displayname}
@@ -95,25 +117,28 @@ def view(call: Call, machine: Machine, minimal: bool = False) -> Row:
     if machine.lastupdated is not None:
         row["lastupdated"] = date(machine.lastupdated)
     row.update(state=machine.state, haenable=False)
-    if machine.group:
+    if machine.group and (full or "group" in wanted):
         row.update(groupid=machine.group_id, group=machine.group)
     row.update(zoneid=zone.id, zonename=zone.name)
     if machine.host is not None:
         if is_root:
             row["hostid"], row["hostname"] = host_row(machine.host, zone.id)
         row["hostcontrolstate"] = "Enabled"
-    if not minimal:
-        row.update(catalogue_part(call, machine))
+    row.update(catalogue_part(call, machine, wanted))
     row["guestosid"] = machine.ostype
-    if not minimal:
+    if full or "volume" in wanted:
         row.update(rootdeviceid=0, rootdevicetype="ROOT")
-    groups = [group_row(world.security_group[key], str(owner.get("account", ""))) for key in machine.groups]
-    row["securitygroup"] = groups[-1:] if minimal else groups
+    groups = [group_row(world.security_group[key], owner) for key in machine.groups]
+    # What was not asked for is still there but for the first of the rows that the database joined: a
+    # machine with one
+    # group shows neither group nor nic nor address in `details=min`, one with two groups the second
+    # and the nic.
+    row["securitygroup"] = groups if full or "secgrp" in wanted else groups[1:]
     nics = [world.nic[key] for key in machine.nics]
-    row["nic"] = [nic_row(nic, world.network[nic.network]) for nic in nics]
+    wired = full or "nics" in wanted or len(groups) > 1
+    row["nic"] = [nic_row(call, nic) for nic in nics] if wired else []
     row["hypervisor"] = "Simulator"
-    # With one group, and so one joined row, `details=min` loses the address of the machine itself.
-    if nics and nics[0].ip and not (minimal and len(groups) < 2):
+    if wired and nics and nics[0].ip:
         row["ipaddress"] = nics[0].ip
     row.update(tail(call, machine))
     return call.mark(row, machine.id)
@@ -201,12 +226,12 @@ def list_machines(call: Call) -> Row:
         rows = [m for m in rows if m.state == keyword or any(contains(text) for text in words(call, m))]
     if call.flag("retrieveonlyresourcecount"):
         return {"count": len(rows)}
-    minimal, userdata = "min" in wanted, call.flag("userdata")
-    return page(call, "virtualmachine", rows, lambda machine: listed(call, machine, minimal, userdata))
+    shown, userdata = frozenset(wanted) or ALL, call.flag("userdata")
+    return page(call, "virtualmachine", rows, lambda machine: listed(call, machine, shown, userdata))
 
 
-def listed(call: Call, machine: Machine, minimal: bool, userdata: bool) -> Row:
-    row = view(call, machine, minimal)
+def listed(call: Call, machine: Machine, wanted: frozenset[str], userdata: bool) -> Row:
+    row = view(call, machine, wanted)
     if userdata and machine.userdata:
         row["userdata"] = machine.userdata
     return row
@@ -232,8 +257,10 @@ def get_password(call: Call) -> Row:
     if not sealed:
         raise ApiError(
             431,
-            f"No password found for VM [{described(machine)}]. When the VM's SSH keypair is changed, the current"
-            " encrypted password is removed due to inconsistency in the encryption, as the new SSH keypair is different"
+            f"No password found for VM [{described(machine)}]. When the VM's SSH keypair is changed,"
+            f" the current"
+            " encrypted password is removed due to inconsistency in the encryption, as the new SSH"
+            " keypair is different"
             " from which the password was encrypted. To get a new password, it must be reseted.",
         )
     return {"password": {"encryptedpassword": sealed}}

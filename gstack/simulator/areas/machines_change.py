@@ -1,7 +1,8 @@
 """Changes to a machine: updateVirtualMachine, its size, its keys and password, reinstalling it.
 
-Apart from its life, because none of this moves the state machine. Surprising: free-form details are replaced as a whole,
-security groups change on a stopped machine only, and a resize is checked at once in one command and in the job in another.
+Apart from its life, because none of this moves the state machine. Surprising: free-form details are
+replaced as a whole, security groups change on a stopped machine only, and a resize is checked at once in
+one command and in the job in another.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def check_update(call: Call, machine: Machine) -> None:
     if call.text("customid") and not call.is_root:
         raise errors.denied("Please check your permissions, you are not allowed to create/update custom id")
     if machine.state in ("Error", "Destroyed", "Expunging"):
-        raise errors.hidden(f"Failed to update VM, due to: {machines.described(machine)} is in state {machine.state}")
+        raise errors.hidden(
+            f"Failed to update VM, due to: {machines.described(machine)} is in state {machine.state}"
+        )
     if call.flag("haenable") and not call.world.service_offering[machine.offering].row["offerha"]:
         text = "Can't enable ha for the vm as it's created from the Service offering having HA disabled"
         raise errors.hidden(f"Failed to update VM, due to: {text}")
@@ -107,6 +110,7 @@ def resize(call: Call, machine: Machine, offering: Record, size: tuple[int, int,
         machine.details.pop(key, None)
     if offering.row["iscustomized"]:
         machine.details.update(machines_deploy.free_details(call.details()))
+        machine.details.setdefault("cpuSpeed", str(machine.cpuspeed))
 
 
 @command("changeServiceForVirtualMachine", "machine")
@@ -114,7 +118,8 @@ def change_service(call: Call) -> Row:
     machine, offering = call.need("id", Machine), call.need("serviceofferingid", Record)
     if machine.state != "Stopped":
         raise invalid(
-            f"Unable to upgrade virtual machine {machines.described(machine)}  in state {machine.state}; make sure the"
+            f"Unable to upgrade virtual machine {machines.described(machine)}  in state"
+            f" {machine.state}; make sure the"
             " virtual machine is stopped"
         )
     size = check_new_offering(machine, offering, call)
@@ -146,7 +151,8 @@ def check_live(machine: Machine, offering: Record, size: tuple[int, int, int]) -
     if not (cpus > machine.cpunumber or speed > machine.cpuspeed or memory > machine.memory):
         raise invalid(
             "While the VM is running, only scalling up it is supported. New service offering"
-            f' {{"memory": {memory}, "speed": {speed}, "cpu": {cpus}}} should have at least one value (ram, speed or cpu)'
+            f' {{"memory": {memory}, "speed": {speed}, "cpu": {cpus}}} should have at least one value'
+            f" (ram, speed or cpu)"
             f' greater than the current values {{"memory": {machine.memory}, "speed": {machine.cpuspeed},'
             f' "cpu": {machine.cpunumber}}}.'
         )
@@ -162,10 +168,8 @@ def reset_key(call: Call) -> Row:
             raise invalid(f"Vm {machines.described(machine)} should be stopped to do SSH Key reset")
         yield 0.2
         machines_deploy.use_keys(machine, keys)
-        password = fresh_password(call, machine)
-        if not machine.details.get("SSH.PublicKey", "").startswith("ssh-rsa "):
-            machine.details.pop("Encrypted.Password", None)
-        return {"virtualmachine": with_password(machines.view(call, machine), password)}
+        machine.details.pop("Encrypted.Password", None)
+        return {"virtualmachine": machines.view(call, machine)}
 
     return call.later(work, machine)
 
@@ -199,7 +203,10 @@ def restore(call: Call) -> Row:
     def work() -> Steps:
         was_running = machine.state == "Running"
         if machine.state not in ("Running", "Stopped"):
-            raise invalid(f"Vm {machines.described(machine)} currently in {machine.state} state, restore vm can only execute")
+            raise invalid(
+                f"Vm {machines.described(machine)} currently in {machine.state} state, restore vm can"
+                f" only execute"
+            )
         yield from go_down(call, machine)
         replace_root(call, machine, template)
         password = fresh_password(call, machine)
@@ -221,14 +228,16 @@ def replace_root(call: Call, machine: Machine, template: Template | None) -> Non
     size = max(old.size, int(str(world.template[machine.template].row.get("size", 0))))
     world.volume.remove(old)
     world.tags.pop(old.id, None)
-    machines_deploy.add_root(call, machine, size)
+    machines_deploy.add_root(call, machine, size, old.service_offering)
     root = world.volume[call.simulator.roots[machine.id]]
     if old.pool:
-        root.state, root.pool = "Ready", True
+        root.state, root.pool, root.attached = "Ready", True, world.now()
 
 
 @command("addNicToVirtualMachine")
 def add_nic(call: Call) -> Row:
     """Zones with security groups know one network, so there is none to add here yet."""
     machine, network = call.need("virtualmachineid", Machine), call.need("networkid", Network)
-    raise invalid(f"Can't add a nic of network {network.name} to {machines.described(machine)} in a basic zone")
+    raise invalid(
+        f"Can't add a nic of network {network.name} to {machines.described(machine)} in a basic zone"
+    )

@@ -1,7 +1,8 @@
 """deployVirtualMachine: its checks, the machine with its disks and nic, and the job that starts it.
 
-Apart, because deploying is half of all the rules about machines. Surprising: the machine exists and is listed as Stopped
-before its job has done anything, and a deploy that finds no host leaves it in state Error.
+Apart, because deploying is half of all the rules about machines. Surprising: the machine exists and is
+listed as Stopped before its job has done anything, and a deploy that finds no host leaves it in state
+Error.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ def check_name(call: Call, name: str) -> None:
     if not NAME.fullmatch(name):
         raise errors.parameter(
             call.api.name,
-            "invalid value. Invalid value provided for API arg: name - it can contain ASCII letters 'a' through 'z', the"
-            " digits '0' through '9', and the hyphen ('-'), must be between 1 and 63 characters long, and can't start or"
-            " end with \"-\" and can't start with digit",
+            "invalid value. Invalid value provided for API arg: name - it can contain ASCII letters"
+            " 'a' through 'z', the"
+            " digits '0' through '9', and the hyphen ('-'), must be between 1 and 63 characters"
+            " long, and can't start or"
+            ' end with "-" and can\'t start with digit',
         )
 
 
@@ -74,19 +77,27 @@ def bounded(details: dict[str, str], key: str, words: str, low: int, high: int) 
 
 
 def sizes(offering: Record, details: dict[str, str] | None) -> tuple[int, int, int]:
-    """Number of CPUs, their MHz and the MiB of memory; a custom offering takes what it leaves open from `details`."""
+    """Number of CPUs, their MHz and the MiB of memory; a custom offering takes what it leaves open from
+    `details`.
+    """
     row = offering.row
     given = details or {}
     asked = {key for key in given if key in ("cpuNumber", "cpuSpeed", "memory")}
     if not row["iscustomized"]:
         if asked:
-            raise invalid("cpuNumber or cpuSpeed or memory should not be specified for static service offering")
+            raise invalid(
+                "cpuNumber or cpuSpeed or memory should not be specified for static service offering"
+            )
         return int(str(row["cpunumber"])), int(str(row["cpuspeed"])), int(str(row["memory"]))
     if not given:
-        raise invalid("Need to specify custom parameter values cpu, cpu speed and memory when using custom offering")
+        raise invalid(
+            "Need to specify custom parameter values cpu, cpu speed and memory when using custom offering"
+        )
     held = row.get("serviceofferingdetails")
     span = {key: int(str(value)) for key, value in held.items()} if isinstance(held, dict) else {}
-    cpus = bounded(given, "cpuNumber", "cpu cores", span.get("mincpunumber", 1), span.get("maxcpunumber", TOP))
+    cpus = bounded(
+        given, "cpuNumber", "cpu cores", span.get("mincpunumber", 1), span.get("maxcpunumber", TOP)
+    )
     fixed = row.get("cpuspeed")
     speed = int(str(fixed)) if fixed is not None else bounded(given, "cpuSpeed", "cpu speed", 1, TOP)
     memory = bounded(given, "memory", "memory", span.get("minmemory", 32), span.get("maxmemory", TOP))
@@ -117,7 +128,9 @@ def chosen_keys(call: Call, owner: Account) -> list[KeyPair]:
     single = call.text("keypair")
     if single:
         names = [single]
-    found = [k for name in names for k in call.world.keypair if k.account == owner.id and same_name(k.name, name)]
+    found = [
+        k for name in names for k in call.world.keypair if k.account == owner.id and same_name(k.name, name)
+    ]
     if len(found) != len(names):
         raise invalid("Not all specified keypairs exist")
     return found
@@ -144,9 +157,12 @@ def need_template(call: Call, zone: Record) -> Template:
     if zone.id not in template.zones or template.state != "Active":
         raise invalid(f"Template {template.id} is not available in zone {zone.id}")
     if not template.row.get("ispublic") and not call.reaches(template):
-        caller = f'{{"accountName":"{call.account.name}","id":{call.account.number},"uuid":"{call.account.id}"}}'
+        caller = (
+            f'{{"accountName":"{call.account.name}","id":{call.account.number},"uuid":"{call.account.id}"}}'
+        )
         raise errors.denied(
-            f"Account Account [{caller}] does not have permission to launch instances from template {described(template)}"
+            f"Account Account [{caller}] does not have permission to launch instances from template"
+            f" {described(template)}"
         )
     hypervisor = call.text("hypervisor")
     if hypervisor and hypervisor.lower() != str(template.row["hypervisor"]).lower():
@@ -260,11 +276,14 @@ def set_group(call: Call, machine: Machine, name: str | None) -> None:
 
 def add_nic(call: Call, machine: Machine, network: Network, address: str | None) -> None:
     world = call.world
-    nic = Nic(world.uuid(), world.nic.take_number(), network.id, len(machine.nics), machine.id, machine.account)
+    nic = Nic(
+        world.uuid(), world.nic.take_number(), network.id, len(machine.nics), machine.id, machine.account
+    )
     world.nic.add(nic)
     machine.nics.append(nic.id)
     if address:
         nic.ip = address
+        addresses.give_mac(call, nic)
         network.used[address] = nic.id
 
 
@@ -279,10 +298,11 @@ def add_volumes(call: Call, machine: Machine, size: int, disk: Record | None, ex
     world.volume.add(volume)
 
 
-def add_root(call: Call, machine: Machine, size: int) -> Volume:
+def add_root(call: Call, machine: Machine, size: int, offering: str | None = None) -> Volume:
     world = call.world
     volume = Volume(world.uuid(), world.volume.take_number(), f"ROOT-{machine.number}", machine.account, machine.zone,
-                    "ROOT", size, world.now(), machine=machine.id, deviceid=0, service_offering=machine.offering,
+                    "ROOT", size, world.now(), machine=machine.id, deviceid=0,
+                    service_offering=offering or machine.offering,
                     template=machine.template)  # fmt: skip
     call.simulator.roots[machine.id] = volume.id
     return world.volume.add(volume)
@@ -300,7 +320,8 @@ def new_password(call: Call, machine: Machine) -> str:
 
 def fail(call: Call, machine: Machine) -> None:
     machine.state, machine.lastupdated, machine.host = "Error", call.world.now(), None
-    call.world.volume[call.simulator.roots[machine.id]].state = "Destroy"
+    root = call.world.volume[call.simulator.roots[machine.id]]
+    root.state, root.pool = "Destroy", True
 
 
 def run(call: Call, machine: Machine, template: Template) -> Row:
@@ -314,17 +335,29 @@ def run(call: Call, machine: Machine, template: Template) -> Row:
         host = pick_host(call, machine)
         if host is None:
             fail(call, machine)
-            raise ApiError(533, f"No destination found for a deployment for {machines.described(machine, 'Stopped')}")
+            raise ApiError(
+                533, f"No destination found for a deployment for {machines.described(machine, 'Stopped')}"
+            )
         machine.state, machine.lastupdated, machine.host = "Starting", call.world.now(), host
         yield 0.5
+        if call.simulator.faults.take(call.api.name, "no-start"):
+            refusal = not_started(machine)
+            for key in machine.nics:
+                addresses.assign(call, call.world.nic[key])
+            fail(call, machine)
+            raise refusal
         come_up(call, machine)
         yield 0.2
-        machine.details.pop("deployvm", None)
         password = new_password(call, machine) if template.row["passwordenabled"] else None
         return {"virtualmachine": with_password(machines.view(call, machine), password)}
 
     job = call.submit(work, machine, on_failure=lambda: fail(call, machine))
     return {"id": machine.id, "jobid": job.id}
+
+
+def not_started(machine: Machine) -> ApiError:
+    text = f"Unable to create a deployment for {machines.described(machine)}"
+    return ApiError(530, f"Unable to start a VM [{machine.id}] due to [{text}].")
 
 
 def with_password(row: Row, password: str | None) -> Row:
@@ -348,8 +381,10 @@ def come_up(call: Call, machine: Machine) -> None:
     for volume in world.volume:
         if volume.machine == machine.id and volume.state == "Allocated":
             volume.state, volume.pool = "Ready", True
+            volume.size = volume.size or world.template[machine.template].bytes
             if volume.type == "DATADISK":
                 volume.attached = world.now()
+    machine.details.pop("deployvm", None)
     machine.state, machine.lastupdated = "Running", world.now()
 
 

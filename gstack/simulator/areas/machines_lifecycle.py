@@ -1,7 +1,9 @@
-"""The life of a machine after its deploy: start, stop, reboot, destroy, recover, expunge, and what a crash leaves.
+"""The life of a machine after its deploy: start, stop, reboot, destroy, recover, expunge, and what a crash
+leaves.
 
-Apart, because these are the state machine. Surprising: a start or stop of a machine in the wrong state is accepted and
-fails later in its job, and destroying needs an expunge, at once or by the clock, before the name is free again.
+Apart, because these are the state machine. Surprising: a start or stop of a machine in the wrong state is
+accepted and fails later in its job, and destroying needs an expunge, at once or by the clock, before the
+name is free again.
 """
 
 from __future__ import annotations
@@ -20,9 +22,7 @@ from . import addresses, machines, machines_deploy
 if TYPE_CHECKING:
     from ..simulator import Simulator
 
-NEVER = (
-    "Recovering a vm can only be done by an Admin. Or when the allow.user.expunge.recover.vm key is set."
-)
+NEVER = "Recovering a vm can only be done by an Admin. Or when the allow.user.expunge.recover.vm key is set."
 EMPTY: Row = {"securitygroup": [], "nic": [], "affinitygroup": [], "deleteprotection": False, "tags": []}
 FREED = "Message.ReservedCapacityFreed.Flag"
 
@@ -64,8 +64,11 @@ def start(call: Call) -> Row:
         move(call, machine, "Starting")
         machine.host = host
         yield 0.5
+        if call.simulator.faults.take(call.api.name, "no-start"):
+            refusal = machines_deploy.not_started(machine)
+            move(call, machine, "Stopped")
+            raise refusal
         machines_deploy.come_up(call, machine)
-        machine.details.pop("deployvm", None)
         yield 0.1
         return result(call, machine)
 
@@ -122,12 +125,18 @@ def destroy(call: Call) -> Row:
         if machine.deleteprotection:
             raise ApiError(
                 431,
-                f"Instance [id = {machine.id}, name = {machines.instance_name(machine)}] has delete protection enabled"
+                f"Instance [id = {machine.id}, name = {machines.instance_name(machine)}] has delete"
+                f" protection enabled"
                 " and cannot be deleted.",
             )
         if expunges and not may_expunge(call):
             raise ApiError(530, "Account does not have permission for expunging.")
         yield from go_down(call, machine)
+        if machine.state == "Error":
+            move(call, machine, "Expunging")
+            row = result(call, machine)
+            expunge(call.simulator, machine)
+            return row
         if machine.state != "Destroyed":
             move(call, machine, "Destroyed")
             drop_data_disks(call.world, machine, {volume.id for volume in volumes})
@@ -159,7 +168,9 @@ def recover(call: Call) -> Row:
         raise errors.invalid(f"Unable to recover {machines.described(machine)}, it is not in state Destroyed")
     move(call, machine, "Stopped")
     machine.expunge_at = None
-    return result(call, machine)
+    # This one answer shows users what only root sees elsewhere.
+    row = {**machines.view(call, machine), "instancename": machines.instance_name(machine), "arch": "x86_64"}
+    return {"virtualmachine": row}
 
 
 @command("expungeVirtualMachine", "machine")
@@ -187,7 +198,7 @@ def expunge(simulator: Simulator, machine: Machine) -> None:
             world.tags.pop(volume.id, None)
     for key in machine.nics:
         nic = world.nic[key]
-        addresses.release(world.network[nic.network], nic)
+        addresses.release(world, nic)
         world.nic.remove(nic)
     simulator.roots.pop(machine.id, None)
     world.tags.pop(machine.id, None)
@@ -205,7 +216,9 @@ def expunge_due(simulator: Simulator) -> None:
 
 
 def after_crash(simulator: Simulator) -> None:
-    """A restart finds no running job: pending ones failed without a result, machines on their way fell to Stopped."""
+    """A restart finds no running job: pending ones failed without a result, machines on their way fell to
+    Stopped.
+    """
     world = simulator.world
     for job in world.job:
         if job.status == 0:

@@ -1,7 +1,7 @@
 """Guest networks and the nics on them, with secondary addresses.
 
-Apart, because nics are read and changed on their own. Surprising: `name` is no parameter of listNetworks and filters all
-the same, and a nic lists its secondary addresses only when it has some.
+Apart, because nics are read and changed on their own. Surprising: `name` is no parameter of listNetworks
+and filters all the same, and a nic lists its secondary addresses only when it has some.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from .. import errors
 from ..call import Call
 from ..jobs import Steps
 from ..lists import ID_FILTERS, Filters, check_page, page, same_id, same_name, select
-from ..model import Machine, Network, Nic, Row
+from ..model import Machine, Network, Nic, Row, SecondaryIp
 from ..registry import command
+from ..world import IN_NETWORK
 from . import addresses, machines
 
 FILTERS: Filters = {
@@ -19,7 +20,9 @@ FILTERS: Filters = {
     "zoneid": same_id("zone"),
     "type": lambda net, wanted: str(net.row["type"]).lower() == str(wanted).lower(),
     "traffictype": lambda net, wanted: str(net.row["traffictype"]).lower() == str(wanted).lower(),
-    "supportedservices": lambda net, wanted: set(wanted) <= {service["name"] for service in net.row["service"]},
+    "supportedservices": lambda net, wanted: (
+        set(wanted) <= {service["name"] for service in net.row["service"]}
+    ),
     "canusefordeploy": lambda net, wanted: net.row["canusefordeploy"] is wanted,
     "networkofferingid": lambda net, wanted: net.row["networkofferingid"] == getattr(wanted, "id", None),
     "issystem": lambda net, wanted: wanted is False,
@@ -28,7 +31,7 @@ FOR_ROOT = ("broadcasturi", "physicalnetworkid")
 
 
 def view(call: Call, network: Network) -> Row:
-    return {**network.row, "tags": call.world.tag_rows(network.id)}
+    return {**network.row, "tags": call.world.tag_rows(network.id, IN_NETWORK)}
 
 
 @command("listNetworks", "network")
@@ -54,7 +57,7 @@ def list_nics(call: Call) -> Row:
     rows = select(call, [call.world.nic[key] for key in machine.nics], wanted, lambda nic: (nic.ip,))
 
     def row(nic: Nic) -> Row:
-        shown = machines.nic_row(nic, call.world.network[nic.network], with_secondary=False)
+        shown = machines.nic_row(call, nic, with_secondary=False)
         return {**shown, "virtualmachineid": machine.id}
 
     return page(call, "nic", rows, row)
@@ -71,32 +74,31 @@ def add_ip(call: Call) -> Row:
         network.used[address] = nic.id
     else:
         address = addresses.take(call, network, nic.id)
-    row: Row = {"id": call.world.uuid(), "ipaddress": address, "nicid": nic.id, "networkid": network.id}
-    nic.secondary.append(row)
+    table = call.world.secondary_ip
+    one = table.add(SecondaryIp(call.world.uuid(), table.take_number(), nic.id, nic.account, address))
+    nic.secondary.append(one.id)
+    row: Row = {"id": one.id, "ipaddress": address, "nicid": nic.id, "networkid": network.id}
 
     def work() -> Steps:
         yield 0.1
-        return {"nicsecondaryip": dict(row)}
+        return {"nicsecondaryip": row}
 
     job = call.submit(work, nic, key=nic.machine)
-    job.instance = str(row["id"])
-    return {"id": row["id"], "jobid": job.id}
+    job.instance = one.id
+    return {"id": one.id, "jobid": job.id}
 
 
-@command("removeIpFromNic")
+@command("removeIpFromNic", "secondary_ip")
 def remove_ip(call: Call) -> Row:
-    wanted = call.text("id")
-    for nic in call.world.nic:
-        for one in nic.secondary:
-            if one["id"] == wanted:
-                call.check_access(nic)
-                return call.later(lambda: taking_off(call, nic, one), nic, key=nic.machine)
-    raise errors.unknown_id("removeIpFromNic", "id", call.raw.get("id", ""))
+    one = call.need("id", SecondaryIp)
+    nic = call.world.nic[one.nic]
 
+    def work() -> Steps:
+        yield 0.1
+        if one.id in nic.secondary:
+            nic.secondary.remove(one.id)
+            call.world.network[nic.network].used.pop(one.ipaddress, None)
+            call.world.secondary_ip.remove(one)
+        return {"success": True}
 
-def taking_off(call: Call, nic: Nic, one: Row) -> Steps:
-    yield 0.1
-    if one in nic.secondary:
-        nic.secondary.remove(one)
-        call.world.network[nic.network].used.pop(str(one["ipaddress"]), None)
-    return {"success": True}
+    return call.later(work, nic, key=nic.machine)

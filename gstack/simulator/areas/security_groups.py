@@ -1,7 +1,7 @@
 """Security groups and their rules.
 
-Apart, because they belong to an account and not to a zone. Surprising: a call makes one rule for each CIDR or group it
-names and answers only the rules it added; nearly everything but ids is checked in the job.
+Apart, because they belong to an account and not to a zone. Surprising: a call makes one rule for each CIDR
+or group it names and answers only the rules it added; nearly everything but ids is checked in the job.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAMED = ("tcp", "udp", "icmp", "all")
 MAX_PORT = 65_535
 
 
-def rule_row(call: Call, rule: Rule) -> Row:
+def rule_row(call: Call, rule: Rule, tagged: bool) -> Row:
     row: Row = {"ruleid": rule.id, "protocol": rule.protocol}
     if rule.protocol == "icmp":
         row.update(icmptype=rule.start, icmpcode=rule.end)
@@ -31,8 +31,7 @@ def rule_row(call: Call, rule: Rule) -> Row:
         row.update(securitygroupname=group.name, account=call.world.account[group.account].name)
     else:
         row["cidr"] = rule.cidr
-    tags = call.world.tag_rows(rule.id)
-    return {**row, "tags": tags} if tags else row
+    return {**row, "tags": call.world.tag_rows(rule.id, frozenset())} if tagged else row
 
 
 def view(call: Call, group: SecurityGroup, rules: list[Rule] | None = None, counted: bool = True) -> Row:
@@ -41,9 +40,9 @@ def view(call: Call, group: SecurityGroup, rules: list[Rule] | None = None, coun
     if group.description:
         row["description"] = group.description
     row.update(call.world.owner(group.account))
-    row["ingressrule"] = [rule_row(call, rule) for rule in shown if rule.direction == "ingress"]
-    row["egressrule"] = [rule_row(call, rule) for rule in shown if rule.direction == "egress"]
-    row["tags"] = call.world.tag_rows(group.id)
+    row["ingressrule"] = [rule_row(call, rule, counted) for rule in shown if rule.direction == "ingress"]
+    row["egressrule"] = [rule_row(call, rule, counted) for rule in shown if rule.direction == "egress"]
+    row["tags"] = call.world.tag_rows(group.id, frozenset())
     members = [machine.id for machine in call.world.machine if group.id in machine.groups] if counted else []
     if counted:
         row["virtualmachinecount"] = len(members)
@@ -146,7 +145,7 @@ def traffic(call: Call) -> tuple[str, int, int]:
         raise invalid(f"Invalid port numbers {start}:{end}")
     if start > end:
         raise invalid(f"Invalid port range {start}:{end}")
-    return protocol, start, end
+    return protocol, start, end or MAX_PORT  # 0 to 0 is stored as 0 to 65535
 
 
 def icmp(call: Call) -> tuple[int, int]:
@@ -176,10 +175,15 @@ def named_groups(call: Call) -> list[SecurityGroup]:
         account, name = pair.get("account", ""), pair.get("group", "")
         domain = call.world.domain[call.account.domain]
         owner = next((a for a in call.world.account if a.name == account and a.domain == domain.id), None)
-        groups = [g for g in call.world.security_group if owner and g.account == owner.id and same_name(g.name, name)]
+        groups = [
+            g
+            for g in call.world.security_group
+            if owner and g.account == owner.id and same_name(g.name, name)
+        ]
         if not groups:
             raise invalid(
-                f"Nonexistent group {name} for account {account}/{domain.number} is given, unable to authorize security"
+                f"Nonexistent group {name} for account {account}/{domain.number} is given, unable to"
+                f" authorize security"
                 " group rule."
             )
         found.append(groups[0])
@@ -201,15 +205,17 @@ def authorize(call: Call, direction: str) -> Row:
             for r in world.rule
             if r.group == group.id and r.direction == direction
         }
-        ends: list[tuple[str | None, str | None]] = [(cidr, None) for cidr in cidrs]
-        ends += [(None, one.id) for one in groups]
+        ends: list[tuple[str | None, str | None]] = [(None, one.id) for one in groups]
+        ends += [(cidr, None) for cidr in cidrs]
         added = []
         for cidr, allowed in ends:
             if (protocol, start, end, cidr, allowed) in known:
                 continue
             known.add((protocol, start, end, cidr, allowed))
             number = world.rule.take_number()
-            rule = Rule(world.uuid(), number, group.id, group.account, direction, protocol, start, end, cidr, allowed)
+            rule = Rule(
+                world.uuid(), number, group.id, group.account, direction, protocol, start, end, cidr, allowed
+            )
             added.append(world.rule.add(rule))
         if not added:
             raise ApiError(530, f"Failed to authorize security group {direction} rule(s)")

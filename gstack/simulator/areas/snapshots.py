@@ -1,7 +1,7 @@
 """Snapshots of volumes.
 
-Apart, because a snapshot outlives its volume and its machine. Surprising: a deleted snapshot leaves every list but is
-still known, so deleting it again fails in the job and not at once.
+Apart, because a snapshot outlives its volume and its machine. Surprising: a deleted snapshot leaves every
+list but is still known, so deleting it again fails in the job and not at once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from ..registry import command
 from ..world import date
 from . import tags, volumes
 
-SETTLED = frozenset({"BackedUp", "CreatedOnPrimary", "Creating"})
+SETTLED = frozenset({"BackedUp", "BackingUp", "CreatedOnPrimary", "Creating"})
 
 
 def described(call: Call, snapshot: Snapshot) -> str:
     volume = call.world.volume.get(snapshot.volume)
     number = volume.number if volume else call.world.volume.gone.get(snapshot.volume, 0)
     return (
-        f'Snapshot {{"id":{snapshot.number},"name":"{snapshot.name}","state":"{snapshot.state}","uuid":"{snapshot.id}",'
+        f"Snapshot"
+        f' {{"id":{snapshot.number},"name":"{snapshot.name}","state":"{snapshot.state}","uuid":"{snapshot.id}",'
         f'"version":"2.2","volumeId":{number}}}'
     )
 
@@ -38,7 +39,9 @@ def view(call: Call, snapshot: Snapshot, in_job: bool = False) -> Row:
         row["snapshottype"] = "MANUAL"
     row.update(volumeid=snapshot.volume, volumename=snapshot.volume_name, volumetype=snapshot.volume_type)
     row["volumestate"] = volume.state if volume else "Expunged"
-    row.update(created=date(snapshot.created), name=snapshot.name, intervaltype="MANUAL", state=snapshot.state)
+    row.update(
+        created=date(snapshot.created), name=snapshot.name, intervaltype="MANUAL", state=snapshot.state
+    )
     row["physicalsize"] = snapshot.physicalsize
     if snapshot.state in SETTLED:
         row.update(zoneid=snapshot.zone, zonename=world.zone[snapshot.zone].name)
@@ -48,8 +51,14 @@ def view(call: Call, snapshot: Snapshot, in_job: bool = False) -> Row:
         row["ostypeid"] = ostype.id
         if in_job:
             row["osdisplayname"] = ostype.row["description"]
-    row.update(virtualsize=snapshot.size, tags=world.tag_rows(snapshot.id), hasannotations=False)
+    row.update(virtualsize=snapshot.size, tags=shown_tags(call, snapshot, in_job), hasannotations=False)
     return row if in_job else call.mark(row, snapshot.id)
+
+
+def shown_tags(call: Call, snapshot: Snapshot, in_job: bool) -> list[Row]:
+    if in_job:
+        return [{"key": tag.key, "value": tag.value} for tag in call.world.tags.get(snapshot.id, ())]
+    return call.world.tag_rows(snapshot.id)
 
 
 FILTERS: Filters = {
@@ -105,23 +114,26 @@ def create(call: Call) -> Row:
     )
     world.snapshot.add(snapshot)
     tags.put(call, "Snapshot", snapshot.id, snapshot.account, pairs)
-    quiesce = call.flag("quiescevm")
+    quiesce, backs_up_later = call.flag("quiescevm"), call.flag("asyncbackup")
 
     def fail() -> None:
         volume.state, snapshot.state = "Ready", "Destroyed"
 
     def work() -> Steps:
         if quiesce:
-            fail()
-            text = f"Failed to create snapshot due to an internal error creating snapshot for volume {volume.id}"
+            text = (
+                f"Failed to create snapshot due to an internal error creating snapshot for volume {volume.id}"
+            )
             raise ApiError(530, text)
         snapshot.state, volume.state, snapshot.physicalsize = "Creating", "Snapshotting", snapshot.size
         yield 0.4
         snapshot.state, volume.state = "CreatedOnPrimary", "Ready"
         yield 0.2
-        snapshot.state, snapshot.physicalsize = "BackedUp", 0
+        snapshot.state, snapshot.physicalsize = "BackingUp" if backs_up_later else "BackedUp", 0
         yield 0.1
-        return {"snapshot": view(call, snapshot, in_job=True)}
+        row = view(call, snapshot, in_job=True)
+        snapshot.state = "BackedUp"
+        return {"snapshot": row}
 
     job = call.submit(work, snapshot, key=volume.machine or volume.id, on_failure=fail)
     return {"id": snapshot.id, "jobid": job.id}
@@ -155,7 +167,8 @@ def revert(call: Call) -> Row:
         yield 0.2
         raise ApiError(
             530,
-            f"Revert snapshot command failed for snapshot {described(call, snapshot)}, because this command is supported"
+            f"Revert snapshot command failed for snapshot {described(call, snapshot)}, because this"
+            f" command is supported"
             " only for KVM hypervisor",
         )
 

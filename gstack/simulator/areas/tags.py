@@ -1,7 +1,7 @@
 """Resource tags.
 
-Apart, because they hang on everything. Surprising: keys are unique per object without regard to case, there is no update,
-over-long keys and values are cut in silence, and nearly every mistake shows only in the job.
+Apart, because they hang on everything. Surprising: keys are unique per object without regard to case, there
+is no update, over-long keys and values are cut in silence, and nearly every mistake shows only in the job.
 """
 
 from __future__ import annotations
@@ -129,9 +129,9 @@ def create_tags(call: Call) -> Row:
         made = prepared(pairs)
         for entity in found:
             taken = {fold(tag.key) for tag in call.world.tags.get(entity.id, ()) if tag.key is not None}
-            for key, _ in made:
+            for (key, _), (sent, _) in zip(made, pairs, strict=True):
                 if key is not None and fold(key) in taken:
-                    raise ApiError(530, f"tag {key} already on {kind} with id {entity.id}")
+                    raise ApiError(530, f"tag {sent} already on {kind} with id {entity.id}")
         for entity in found:
             put(call, kind, entity.id, owner_of(call, entity), list(pairs), customer)
         yield 0.1

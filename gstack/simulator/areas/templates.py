@@ -1,7 +1,7 @@
 """Templates: the operator's and those users make from snapshots and volumes.
 
-Apart from the catalogue, because users may own them. Surprising: a template is listed once for each zone under the same
-id, and the filter is mandatory even when the id is given.
+Apart from the catalogue, because users may own them. Surprising: a template is listed once for each zone
+under the same id, and the filter is mandatory even when the id is given.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from ..registry import command
 from ..world import date
 from . import machines, machines_deploy
 
+NOT_IN_MIN = frozenset({"details", "forcks"})
 KINDS = ("featured", "self", "selfexecutable", "sharedexecutable", "executable", "community", "all")
 UNKNOWN = "No enum constant com.cloud.template.VirtualMachineTemplate.TemplateFilter."
+UPDATED = ("id", "name", "displaytext", "ispublic", "created", "isready", "format", "isfeatured", "crossZones", "ostypeid",
+           "ostypename", "account", "project", "projectid", "templatetype", "hypervisor", "domain", "domainpath",
+           "domainid", "details", "bits", "isdynamicallyscalable", "tags")  # fmt: skip
 # Where a row says something of one zone rather than of the template.
 BEFORE_ZONE = ("account", "project", "projectid")
 
@@ -30,16 +34,18 @@ class Placed:
         self.id, self.name, self.zone = template.id, template.name, zone
 
 
-def view(call: Call, placed: Placed) -> Row:
+def view(call: Call, placed: Placed, minimal: bool = False) -> Row:
     template, here = placed.template, placed.template.zones[placed.zone]
     row: Row = {}
     for key, value in template.row.items():
+        if minimal and key in NOT_IN_MIN:
+            continue
         row[key] = value
         if key == "ispublic":
             row["created"] = here["created"]
         if key in BEFORE_ZONE:
             row.update(zoneid=here["zoneid"], zonename=here["zonename"])
-        if key == "details":
+        if key == "arch":
             row["downloaddetails"] = here["downloaddetails"]
     row["tags"] = call.world.tag_rows(template.id)
     return row
@@ -64,7 +70,9 @@ FILTERS: Filters = {
     **ID_FILTERS,
     "name": name_is,
     "zoneid": lambda placed, wanted: placed.zone == getattr(wanted, "id", None),
-    "hypervisor": lambda placed, wanted: str(placed.template.row["hypervisor"]).lower() == str(wanted).lower(),
+    "hypervisor": lambda placed, wanted: (
+        str(placed.template.row["hypervisor"]).lower() == str(wanted).lower()
+    ),
 }
 
 
@@ -89,7 +97,8 @@ def list_templates(call: Call) -> Row:
         for zone in (list(template.zones)[:1] if unique else template.zones)
     ]
     rows = select(call, rows, FILTERS, lambda placed: (placed.name, str(placed.template.row["displaytext"])))
-    return page(call, "template", rows, lambda placed: view(call, placed))
+    minimal = "min" in (call.words("details") or ())
+    return page(call, "template", rows, lambda placed: view(call, placed, minimal))
 
 
 @command("createTemplate")
@@ -99,14 +108,18 @@ def create(call: Call) -> Row:
     ostype = call.need("ostypeid", Record)
     source = snapshot or volume
     if source is None:
-        raise invalid("Failed to create private template record, neither volume ID nor snapshot ID were specified.")
+        raise invalid(
+            "Failed to create private template record, neither volume ID nor snapshot ID were specified."
+        )
     call.check_access(source)
     if volume is not None:
         machine = world.machine.get(volume.machine)
         if machine is not None and machine.state != "Stopped":
             raise hidden(f"Unable to create a template of {machines.described(machine)}: it is not stopped")
     if snapshot is not None and snapshot.state != "BackedUp":
-        raise invalid(f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for template creation")
+        raise invalid(
+            f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for template creation"
+        )
     owner = world.account[source.account]
     limits.check(world, owner, {"template": 1})
     template = Template(
@@ -116,6 +129,7 @@ def create(call: Call) -> Row:
         account=owner.id,
         row={},
         zones={},
+        bytes=source.size,
     )
     template.row = own_row(call, template, owner, source, ostype)
     zone = world.zone[source.zone]
@@ -132,10 +146,7 @@ def create(call: Call) -> Row:
     def work() -> Steps:
         yield 0.6
         template.state = "Active"
-        size = template.row.pop("size")
-        row = view(call, Placed(template, zone.id))
-        template.row = with_size(template.row, int(str(size)))
-        return {"template": row}
+        return {"template": view(call, Placed(template, zone.id))}
 
     job = call.submit(work, template, on_failure=fail)
     return {"id": template.id, "jobid": job.id}
@@ -143,7 +154,6 @@ def create(call: Call) -> Row:
 
 def own_row(call: Call, template: Template, owner: Account, source: Snapshot | Volume, ostype: Record) -> Row:
     who = call.world.owner(owner.id)
-    size = source.size
     row: Row = {
         "id": template.id,
         "name": template.name,
@@ -158,26 +168,33 @@ def own_row(call: Call, template: Template, owner: Account, source: Snapshot | V
         "ostypename": ostype.row["description"],
     }
     row.update((key, who[key]) for key in BEFORE_ZONE if key in who)
-    row.update(status="Download Complete", size=size, templatetype="USER", hypervisor="Simulator")
+    row["status"] = "Download Complete"
+    if isinstance(source, Volume):
+        row["size"] = source.size
+    row.update(templatetype="USER", hypervisor="Simulator")
     row.update((key, who[key]) for key in ("domain", "domainpath", "domainid"))
     row["isextractable"] = False
     if source.template:
         row["sourcetemplateid"] = source.template
-    details = call.details() or {}
-    row.update(details=details, arch="x86_64", bits=0, sshkeyenabled=call.flag("sshkeyenabled"))
+    row.update(
+        details={**origin_details(call, source), **(call.details() or {})},
+        arch="x86_64",
+        bits=0,
+        sshkeyenabled=call.flag("sshkeyenabled"),
+    )
     row["isdynamicallyscalable"] = call.flag("isdynamicallyscalable")
-    row.update(directdownload=False, deployasis=False, forcks=False, requireshvm=True, tags=[], hasannotations=False)
+    row.update(
+        directdownload=False, deployasis=False, forcks=False, requireshvm=True, tags=[], hasannotations=False
+    )
     return row
 
 
-def with_size(row: Row, size: int) -> Row:
-    """The size is known once the template is settled; the job's own answer lacks it."""
-    full: Row = {}
-    for key, value in row.items():
-        full[key] = value
-        if key == "status":
-            full.update(size=size, physicalsize=size)
-    return full
+def origin_details(call: Call, source: Snapshot | Volume) -> dict[str, str]:
+    """A template takes over all details of the machine that its disk hangs on, hidden ones too."""
+    world = call.world
+    volume = world.volume.get(source.volume) if isinstance(source, Snapshot) else source
+    machine = world.machine.get(volume.machine) if volume else None
+    return dict(machine.details) if machine else {}
 
 
 @command("deleteTemplate", "template")
@@ -227,6 +244,7 @@ def update(call: Call) -> Row:
     ostype = call.entity("ostypeid", Record)
     if ostype is not None:
         template.row.update(ostypeid=ostype.id, ostypename=ostype.row["description"])
-    zone = next(iter(template.zones))
-    row = view(call, Placed(template, zone))
-    return {"template": {key: value for key, value in row.items() if key not in ("zoneid", "zonename")}}
+    row = view(call, Placed(template, next(iter(template.zones))))
+    answer = {key: row[key] for key in UPDATED if key in row}
+    # Not ready and bootable: this one answer is not what the list says.
+    return {"template": {**answer, "isready": False, "bootable": True}}

@@ -1,7 +1,8 @@
 """Volumes: made, attached, detached, grown, deleted.
 
-Apart, because a volume lives longer than its machine. Surprising: creating is checked at once while attaching, detaching
-and resizing are checked in the job, deleting is no job at all, and a root volume's offering id is a number in a string.
+Apart, because a volume lives longer than its machine. Surprising: creating is checked at once while
+attaching, detaching and resizing are checked in the job, deleting is no job at all, and a root volume's
+offering id is a number in a string.
 """
 
 from __future__ import annotations
@@ -31,17 +32,34 @@ def described(volume: Volume, machine: Machine | None) -> str:
 def view(call: Call, volume: Volume) -> Row:
     world = call.world
     zone, machine = world.zone[volume.zone], world.machine.get(volume.machine)
-    row: Row = {"id": volume.id, "name": volume.name, "zoneid": zone.id, "zonename": zone.name, "type": volume.type}
+    row: Row = {
+        "id": volume.id,
+        "name": volume.name,
+        "zoneid": zone.id,
+        "zonename": zone.name,
+        "type": volume.type,
+    }
+    lost = machine is not None and volume.state == "Destroy" and machine.state != "Destroyed"
     if machine is not None:
-        row.update(deviceid=volume.deviceid, virtualmachineid=machine.id)
+        row["deviceid"] = volume.deviceid
+    if machine is not None and not lost:
+        row["virtualmachineid"] = machine.id
     template = world.template.get(volume.template)
     if template is not None:
-        row.update(templateid=template.id, templatename=template.name, templatedisplaytext=template.row["displaytext"])
-    if machine is not None:
-        row.update(vmname=machine.name, vmdisplayname=machine.displayname, vmstate=machine.state, vmtype="User")
+        row.update(
+            templateid=template.id,
+            templatename=template.name,
+            templatedisplaytext=template.row["displaytext"],
+        )
+    if machine is not None and lost:
+        row["vmtype"] = "User"
+    elif machine is not None:
+        row.update(
+            vmname=machine.name, vmdisplayname=machine.displayname, vmstate=machine.state, vmtype="User"
+        )
     row.update(provisioningtype="thin", size=volume.size, created=date(volume.created), state=volume.state)
     row.update(world.owner(volume.account))
-    if volume.pool and machine is not None:
+    if volume.pool and machine is not None and not lost:
         row.update(diskkbsread=0, diskkbswrite=0, diskioread=0, diskiowrite=0)
     disk = world.disk_offering.get(volume.disk_offering)
     if disk is not None:
@@ -79,7 +97,9 @@ def list_volumes(call: Call) -> Row:
         call.args.pop("ids", None)
     check_page(call)
     mine = visible_accounts(call)
-    rows = select(call, [v for v in call.world.volume if mine(v.account)], FILTERS, lambda v: (v.name, v.type))
+    rows = select(
+        call, [v for v in call.world.volume if mine(v.account)], FILTERS, lambda v: (v.name, v.type)
+    )
     return page(call, "volume", rows, lambda volume: view(call, volume))
 
 
@@ -99,7 +119,10 @@ def new_size(call: Call, offering: Record) -> int:
 
 def check_range(call: Call, size: int) -> None:
     settings = call.simulator.settings
-    low, high = settings.number("custom.diskoffering.size.min"), settings.number("custom.diskoffering.size.max")
+    low, high = (
+        settings.number("custom.diskoffering.size.min"),
+        settings.number("custom.diskoffering.size.max"),
+    )
     if not low <= size <= high:
         raise invalid(f"Volume size: {size} GB is out of allowed range. Min: {int(low)}. Max: {int(high)}")
 
@@ -138,13 +161,18 @@ def create(call: Call) -> Row:
 
 
 def from_snapshot(call: Call, volume: Volume, snapshot: Snapshot, offering: Record | None) -> None:
-    """The volume takes offering and size of the snapshot's origin; a `size` in the call is ignored, as recorded."""
+    """The volume takes offering and size of the snapshot's origin; a `size` in the call is ignored, as
+    recorded.
+    """
     call.check_access(snapshot)
     if snapshot.state != "BackedUp":
-        raise invalid(f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for volume creation")
+        raise invalid(
+            f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for volume creation"
+        )
     if offering is not None and snapshot.volume_type != "ROOT":
         raise invalid(
-            "Disk Offering ID cannot be passed whilst creating volume from snapshot other than ROOT disk snapshots"
+            "Disk Offering ID cannot be passed whilst creating volume from snapshot other than ROOT"
+            " disk snapshots"
         )
     volume.zone, volume.size, volume.snapshot = snapshot.zone, snapshot.size, snapshot.id
     volume.template = snapshot.template
@@ -165,7 +193,8 @@ def check_attach(call: Call, volume: Volume, machine: Machine, device: int | Non
     top = int(call.simulator.settings.number("max.data.disks"))
     if len(held) >= top:
         raise invalid(
-            f"The specified VM already has the maximum number of data disks ({top}) attached. Please specify another VM."
+            f"The specified VM already has the maximum number of data disks ({top}) attached. Please"
+            f" specify another VM."
         )
     if device is not None and device in held:
         raise invalid(f"deviceId {device} is used by vm {machine.id}")
@@ -245,17 +274,23 @@ def resize(call: Call) -> Row:
         if target < volume.size and not shrink:
             raise ApiError(
                 432,
-                f"Going from existing size of {volume.size} to size of {target} would shrink the volume.Need to sign off"
+                f"Going from existing size of {volume.size} to size of {target} would shrink the"
+                f" volume.Need to sign off"
                 " by supplying the shrinkok parameter with value of true.",
             )
         if target < volume.size and volume.pool:
-            text = f"Failed to resize volume operation of volume UUID: [{volume.id}] due to - Failed to resize"
+            text = (
+                f"Failed to resize volume operation of volume UUID: [{volume.id}] due to - Failed to resize"
+            )
             raise ApiError(530, text)
         owner = call.world.account[volume.account]
         limits.check(call.world, owner, {"primary_storage": max(0, target - volume.size)}, 530)
         before, volume.state = volume.state, "Resizing" if volume.pool else volume.state
         yield 0.3
         volume.state, volume.size = before, target
+        machine = call.world.machine.get(volume.machine)
+        if machine is not None and volume.type == "ROOT":
+            machine.details["rootdisksize"] = str(target // GIB)
         if offering is not None and not volume.pool:
             volume.disk_offering = offering.id
         return {"volume": view(call, volume)}

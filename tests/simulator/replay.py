@@ -1,0 +1,487 @@
+"""Replays recorded CloudStack calls against the simulator and says where the two differ.
+
+Apart from the test, so that it can be run by hand while writing an area. Surprising: time is the
+recording's, not the clock's: a line that polls a pending job is asked at once, one that polls a finished
+job after the clock was turned on.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gstack.simulator import Simulator, sign
+from gstack.simulator.registry import COMMANDS
+
+FOLDER = Path(__file__).resolve().parent.parent / "recordings" / "cloudstack"
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
+CALLERS = {"user": "tenant", "user2": "other", "admin": "admin", "dom": "acme-admin"}
+# Internal numbers inside error texts; they count what a database has seen.
+NUMBERS = re.compile(
+    r'(?<="id":)\d+|(?<=i-)\d+-\d+(?=-VM)|(?<=id \[)\d+|(?<=job id=)\d+|(?<=volumeId":)\d+'
+    r'|(?<=instanceId":)\d+|(?<="uniqueName":")[^"]*|(?<=VM_VS_)\d+|(?<=_)\d{14}|(?<=account id=)\d+'
+)
+# Compared by value and not only by type.
+SAME = frozenset(
+    {
+        "state",
+        "protocol",
+        "startport",
+        "endport",
+        "icmptype",
+        "icmpcode",
+        "cidr",
+        "size",
+        "type",
+        "jobstatus",
+        "jobresultcode",
+        "jobinstancetype",
+        "deviceid",
+        "details",
+        "cpunumber",
+        "memory",
+        "cpuspeed",
+        "virtualsize",
+        "volumestate",
+        "vmstate",
+        "keypairs",
+        "serviceofferingid",
+        "cmd",
+        "success",
+        "max",
+        "key",
+        "value",
+        "securitygroupname",
+        "destroyed",
+        "resourcetype",
+        "count",
+        "level",
+    }
+)
+# These come and go with how far the real server's jobs and statistics were at the moment of the call.
+FLEETING = frozenset(
+    {
+        "cpuused",
+        "diskioread",
+        "diskiowrite",
+        "diskkbsread",
+        "diskkbswrite",
+        "memoryintfreekbs",
+        "memorykbs",
+        "memorytargetkbs",
+        "networkkbsread",
+        "networkkbswrite",
+        "lastupdated",
+        "hostcontrolstate",
+        "pooltype",
+        "bootmode",
+        "boottype",
+        "jobid",
+        "jobstatus",
+        "ipaddress",
+        "icon",
+        "managementserverid",
+        "managementservername",
+    }
+)
+
+
+STATE = re.compile(r"(?:^|[/ ])state ")
+JOBS = re.compile(r'"jobid": "([0-9a-f-]{36})"')
+
+# Lines sent while the jobs before them were still running, though nothing polls those.
+HOLD = {("vm_lifecycle", "two stops: second"), ("vm_lifecycle", "listAsyncJobs pending")}
+# What the recorder did by other means right before a line.
+BEFORE = {
+    ("vm_lifecycle", "start fails on host"): lambda cloud: cloud.faults.add("no-start"),
+    ("vm_lifecycle", "deploy fails on host"): lambda cloud: cloud.faults.add("no-start"),
+    ("vm_lifecycle", "destroy expunge=true as user (setting on)"): lambda cloud: cloud.settings.update(
+        {"allow.user.expunge.recover.vm": True}
+    ),
+    ("vm_lifecycle", "deploy for name reuse"): lambda cloud: cloud.settings.update(
+        {"allow.user.expunge.recover.vm": False}
+    ),
+}
+
+
+ZONE = "8fcd71d6-6d92-4547-b001-fd414bd9af7a"
+UBUNTU = "78ca403c-80ad-4715-b115-882168a09dd5"
+MICRO = "503f7312-7d87-4f2e-a9e0-6e2b70b39ea4"
+TINY = "893bd32a-cf34-489e-b52a-d2439a866460"
+SSD_10 = "a9c4edda-f663-44c1-941f-f8bb76f27c59"
+Step = tuple[str, str, dict[str, str], dict[str, str]]
+
+
+def public_key(name: str) -> str:
+    return next(
+        line["request"]["publickey"] for line in read("ssh_keys") if line["request"].get("name") == name
+    )
+
+
+def group(name: str, uuid: str) -> Step:
+    return "user", "createSecurityGroup", {"name": name}, {uuid: "securitygroup.id"}
+
+
+def key(name: str) -> Step:
+    return "user", "registerSSHKeyPair", {"name": name, "publickey": name}, {}
+
+
+def machine(name: str, uuid: str, **more: str) -> Step:
+    params = {
+        "zoneid": ZONE,
+        "templateid": UBUNTU,
+        "serviceofferingid": more.pop("offering", TINY),
+        "name": name,
+        **more,
+    }
+    return "user", "deployVirtualMachine", params, {uuid: "id"}
+
+
+def disk(name: str, uuid: str) -> Step:
+    return "user", "createVolume", {"zoneid": ZONE, "diskofferingid": SSD_10, "name": name}, {uuid: "id"}
+
+
+def root_of(uuid: str, volume: str) -> Step:
+    return "user", "listVolumes", {"virtualmachineid": uuid, "type": "ROOT"}, {volume: "volume.0.id"}
+
+
+PREPARE: dict[str, list[Step]] = {
+    "vm_basic": [
+        group("web", "7455d2cf-46df-4430-a490-750fc465a0bc"),
+        group("db", "a2c10c75-0107-4082-a97b-06badff7f0a4"),
+        key("rsa1"),
+        key("ed1"),
+    ],
+    "vm_lifecycle": [
+        group("lc-a", "db21f4ac-3d40-4402-b176-e27735385e2d"),
+        group("web", "d0738e28-3f79-456d-a403-f03e63bfd597"),
+        group("lc-c", "c3e2532f-512e-421e-83ed-198a25f721d0"),
+        key("rsa1"),
+        key("ed1"),
+    ],
+    "volumes_snapshots": [
+        machine("volvm", "9543b30d-82b9-41de-85fd-b0a9f6dc5a92"),
+        machine("volvm2", "317f175b-a61b-445f-b100-c85d7d602866", startvm="false"),
+        root_of("9543b30d-82b9-41de-85fd-b0a9f6dc5a92", "4536965d-bf34-435e-9073-ada815321157"),
+    ],
+    "tags": [
+        machine("tagvm1", "3ca13c44-9ff7-402c-8138-c80e6839388d", offering=MICRO),
+        machine("tagvm2", "d169fdb5-58e7-48de-a818-3b986606dd9b", offering=MICRO),
+        machine("tagvm3", "7a6a3a23-f1db-478a-9054-97a4d14dfc37", offering=MICRO, startvm="false"),
+        key("ec1"),
+    ],
+    "accounts_projects_events": [
+        ("user2", "listVolumes", {"type": "ROOT"}, {"b9e6b654-247f-45fd-bd78-ddc737906006": "volume.0.id"}),
+    ],
+    "edge_races": [
+        machine("lim-54160", "9b512302-e090-47f2-9114-605eb14b4038", offering=MICRO),
+        *(
+            disk(f"lim-54160-{number}", uuid)
+            for number, uuid in enumerate(
+                (
+                    "fc5eb8ed-863e-4930-a398-03996e878cbb",
+                    "548adc9b-af05-4f80-abc7-6baa7bf219e6",
+                    "d6632c2d-1428-4e60-97ae-1af8819c42b4",
+                    "d1be0fe0-f0bd-44b4-b1f4-2c6f82f1f51a",
+                    "05a94617-3d51-4ab4-a66d-357dec39b353",
+                    "d5f9b892-f059-40ac-8385-650d9facb8c0",
+                    "b7146f08-f026-43bc-ac18-228bade3d4e1",
+                )
+            )
+        ),
+        disk("alloc-54160", "a8917b97-ffef-4d06-887f-959548cc4139"),
+        group("sg-54160", "f62c2c10-b37f-41c5-bf22-7ccb353949a6"),
+        machine(
+            "sg-54160",
+            "5244cca2-1b90-4bac-83ed-a0743709e18b",
+            offering=MICRO,
+            securitygroupids="f62c2c10-b37f-41c5-bf22-7ccb353949a6",
+        ),
+    ],
+}
+
+
+def quota(name: str, top: int) -> Callable[[Simulator], None]:
+    """Only this limit of `other` stands in the way."""
+
+    def change(cloud: Simulator) -> None:
+        account = next(account for account in cloud.world.account if account.name == "other")
+        account.limits = {"*": -1, name: top}
+
+    return change
+
+
+BEFORE.update(
+    {
+        ("accounts_projects_events", line): quota(name, top)
+        for line, name, top in (
+            ("quota user_vm", "user_vm", 0),
+            ("quota cpu", "cpu", 0),
+            ("quota memory", "memory", 100),
+            ("quota volume on deploy", "volume", 0),
+            ("quota volume", "volume", 0),
+            ("quota primary storage", "primary_storage", 5),
+            ("quota ok vm", "cpu", 1),
+            ("quota snapshot", "snapshot", 0),
+            ("quota cpu on scale", "cpu", 1),
+            ("quota template", "template", 0),
+        )
+    }
+)
+
+
+@dataclass
+class Report:
+    replayed: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    differing: dict[str, str] = field(default_factory=dict)
+    needless: list[str] = field(default_factory=list)
+    total: int = 0
+
+
+def read(area: str) -> list[dict]:
+    with gzip.open(FOLDER / f"{area}.jsonl.gz", "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_795_253_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Replay:
+    """One area on one fresh simulator. Ids are learned by walking a recorded and a fresh answer side by
+    side.
+    """
+
+    def __init__(self, area: str, settings: dict[str, object] | None = None) -> None:
+        self.area = area
+        self.clock = Clock()
+        self.simulator = Simulator(job_seconds=1.0, clock=self.clock, seed=1, settings=settings)
+        self.ids: dict[str, str] = {}
+        self.lines = read(area)
+        self.final = {}
+        for number, line in enumerate(self.lines):
+            jobid = (line.get("request") or {}).get("jobid")
+            if jobid:
+                self.final[jobid] = number
+        self.open: dict[str, int] = {}
+        self.report = Report()
+
+    def prepare(self, wanted: str | None = None) -> None:
+        """Make what the recorder had made before an area without recording it, under ids this replay then knows.
+
+        At first only what has no id to be named by; the rest right before the first line that names it.
+        """
+        for who, command, params, learned in PREPARE.get(self.area, ()):
+            if wanted not in learned and (
+                wanted is not None or (learned and command != "createSecurityGroup")
+            ):
+                continue
+            self.make_known(" ".join(params.values()))
+            if "publickey" in params:
+                params = {**params, "publickey": public_key(params["publickey"])}
+            status, body = self.call(
+                CALLERS[who],
+                "POST",
+                {
+                    **{key: self.translate(value) for key, value in params.items()},
+                    "command": command,
+                    "response": "json",
+                },
+            )
+            assert status == 200, body
+            self.clock.now += 10
+            for recorded, path in learned.items():
+                found: object = next(iter(body.values()))
+                for part in path.split("."):
+                    found = found[int(part)] if part.isdecimal() else found[part]
+                self.ids[recorded] = found
+
+    def call(self, who: str, method: str, params: dict[str, str]) -> tuple[int, object]:
+        key, secret = self.simulator.keys(who)
+        raw = {**params, "apiKey": key}
+        raw["signature"] = sign(raw, secret)
+        answer = self.simulator.answer(method, raw)
+        try:
+            return answer.status, json.loads(answer.body)
+        except ValueError:
+            return answer.status, {"_raw": answer.body.decode()}
+
+    def translate(self, text: str) -> str:
+        return UUID.sub(lambda match: self.ids.get(match[0].lower(), match[0]), text)
+
+    def make_known(self, value: str) -> None:
+        for found in UUID.findall(value):
+            if found.lower() not in self.ids and not self.exists(found):
+                self.prepare(found.lower())
+
+    def known(self, value: str) -> bool:
+        self.make_known(value)
+        return all(
+            found.lower() in self.ids or found.startswith("11111111") or self.exists(found)
+            for found in UUID.findall(value)
+        )
+
+    def exists(self, uuid: str) -> bool:
+        return any(uuid.lower() in table.rows for table in self.simulator.world.tables().values())
+
+    def why_not(self, line: dict) -> str | None:
+        request = line.get("request") or {}
+        command = request.get("command")
+        if line.get("as") not in CALLERS or not command or "_line" in request:
+            return "not a plain call"
+        if line["status"] == 432 or line["status"] == 401:
+            return None
+        if command not in COMMANDS:
+            return f"not implemented: {command}"
+        if line.get("zone_kind") not in ("basic", "any", None):
+            return "another kind of zone"
+        if not all(self.known(str(value)) for value in request.values()):
+            return "names an object that was not made in this replay"
+        return None
+
+    def run(self, listed: dict[str, str]) -> Report:
+        self.prepare()
+        self.report.total = len(self.lines)
+        excused: dict[str, bool] = {}
+        for number, line in enumerate(self.lines):
+            label = f"{self.area}:{number}:{line['name']}"
+            reason = self.why_not(line)
+            if reason:
+                self.report.skipped[reason] += 1
+                continue
+            difference = self.step(number, line)
+            self.report.replayed += 1
+            if line["name"] in listed:
+                excused[line["name"]] = excused.get(line["name"], False) or difference is not None
+            elif difference:
+                self.report.differing[label] = difference
+        self.report.needless = [name for name in listed if not excused.get(name)]
+        return self.report
+
+    def step(self, number: int, line: dict) -> str | None:
+        name = line["name"]
+        self.open = {job: last for job, last in self.open.items() if last > number}
+        if name.endswith("/job-final") or (
+            "/" not in name and not self.open and (self.area, name) not in HOLD
+        ):
+            self.clock.now += 10
+        before = BEFORE.get((self.area, name))
+        if before:
+            before(self.simulator)
+        params = {key: self.translate(str(value)) for key, value in line["request"].items()}
+        status, body = self.call(CALLERS[line["as"]], line["method"], params)
+        wanted = rows_of(line["response"])
+        if STATE.search(name):
+            for _ in range(60):
+                got = rows_of(body)
+                if [row.get("state") for row in got[:1]] == [row.get("state") for row in wanted[:1]]:
+                    break
+                self.clock.now += 0.05
+                status, body = self.call(CALLERS[line["as"]], line["method"], params)
+        for job in JOBS.findall(json.dumps(line["response"])):
+            if self.final.get(job, -1) > number:
+                self.open[job] = self.final[job]
+        if status != line["status"]:
+            return f"status {status}, recorded {line['status']}: {str(body)[:200]} | {str(line['response'])[:200]}"
+        self.learn(line["response"], body)
+        return self.compare(line["response"], body, "")
+
+    def learn(self, recorded: object, fresh: object) -> None:
+        if isinstance(recorded, dict) and isinstance(fresh, dict):
+            for key, value in recorded.items():
+                if key in fresh:
+                    self.learn(value, fresh[key])
+            return
+        if isinstance(recorded, list) and isinstance(fresh, list):
+            for one, other in self.pairs(recorded, fresh):
+                self.learn(one, other)
+        elif (
+            isinstance(recorded, str)
+            and isinstance(fresh, str)
+            and UUID.fullmatch(recorded)
+            and UUID.fullmatch(fresh)
+        ):
+            self.ids.setdefault(recorded, fresh)
+
+    def pairs(self, recorded: list, fresh: list) -> list[tuple[object, object]]:
+        """Rows that mean the same object: by id, by key or name, else by position."""
+        by: dict[object, object] = {}
+        for row in fresh:
+            if isinstance(row, dict):
+                for key in ("id", "ruleid", "key", "name"):
+                    if key in row:
+                        by.setdefault((key, row[key]), row)
+        pairs = []
+        for position, row in enumerate(recorded):
+            match = None
+            if isinstance(row, dict):
+                for key in ("id", "ruleid", "key", "name"):
+                    value = row.get(key)
+                    if isinstance(value, str):
+                        match = match or by.get((key, self.ids.get(value, value)))
+            if match is None and position < len(fresh) and len(recorded) == len(fresh):
+                match = fresh[position]
+            if match is not None:
+                pairs.append((row, match))
+        return pairs
+
+    def compare(self, recorded: object, fresh: object, path: str) -> str | None:
+        if isinstance(recorded, dict) and isinstance(fresh, dict):
+            return self.compare_objects(recorded, fresh, path)
+        if isinstance(recorded, list) and isinstance(fresh, list):
+            if bool(recorded) != bool(fresh):
+                return f"{path}: {len(fresh)} rows, recorded {len(recorded)}"
+            for one, other in self.pairs(recorded, fresh):
+                difference = self.compare(one, other, f"{path}[]")
+                if difference:
+                    return difference
+            return None
+        if type(recorded) is not type(fresh) and not {type(recorded), type(fresh)} <= {int, float}:
+            return f"{path}: {type(fresh).__name__}, recorded {type(recorded).__name__}"
+        name = path.rsplit(".", 1)[-1]
+        if name == "errortext" and isinstance(recorded, str) and isinstance(fresh, str):
+            return self.compare_texts(recorded, fresh)
+        if (name in SAME or name in ("errorcode", "cserrorcode")) and recorded != fresh:
+            return f"{path}: {fresh!r}, recorded {recorded!r}"
+        return None
+
+    def compare_objects(self, recorded: dict, fresh: dict, path: str) -> str | None:
+        name = path.rsplit(".", 1)[-1]
+        if name == "details":
+            recorded = {key: value for key, value in recorded.items() if key != "Encrypted.Password"}
+            fresh = {key: value for key, value in fresh.items() if key != "Encrypted.Password"}
+            return None if recorded == fresh else f"{path}: {fresh}, recorded {recorded}"
+        absent = {key for key in recorded if key not in fresh} - FLEETING
+        extra = {key for key in fresh if key not in recorded} - FLEETING
+        if absent or extra:
+            return f"{path}: lacks {sorted(absent)}, adds {sorted(extra)}"
+        for key in recorded:
+            if key in fresh:
+                difference = self.compare(recorded[key], fresh[key], f"{path}.{key}")
+                if difference:
+                    return difference
+        return None
+
+    def compare_texts(self, recorded: str, fresh: str) -> str | None:
+        if "is not available for the account for user id" in recorded:
+            recorded, fresh = UUID.sub("~", recorded), UUID.sub("~", fresh)
+        recorded, fresh = self.translate(NUMBERS.sub("#", recorded)), NUMBERS.sub("#", fresh)
+        return None if recorded == fresh else f"errortext {fresh!r}, recorded {recorded!r}"
+
+
+def rows_of(body: object) -> list[dict]:
+    if isinstance(body, dict) and len(body) == 1:
+        inner = next(iter(body.values()))
+        if isinstance(inner, dict):
+            return next((value for value in inner.values() if isinstance(value, list)), [])
+    return []

@@ -1,0 +1,173 @@
+"""Holds the simulator against the recordings of a real CloudStack, line by line.
+
+A line counts when status, error, envelope, field names, JSON types and the telling values are as recorded.
+What differs for a known reason is listed here; an entry that no longer differs has to go.
+"""
+
+from __future__ import annotations
+
+import pytest
+from replay import Replay
+
+# Commands of the recordings that the simulator does not have yet, by the reason they wait.
+WAITING = {
+    "another zone kind": (
+        "listPublicIpAddresses listFirewallRules listPortForwardingRules listLoadBalancerRules"
+        " listVPCs listVPCOfferings"
+        " listNetworkACLs createNetwork createVPC associateIpAddress"
+    ),
+    "projects are seeded and not made": (
+        "createProject addAccountToProject listProjectAccounts suspendProject activateProject updateProject"
+        " deleteProject"
+    ),
+    "affinity groups": (
+        "createAffinityGroup listAffinityGroupTypes listAffinityGroups deleteAffinityGroup"
+        " updateVMAffinityGroup"
+    ),
+    "snapshot policies and snapshots of whole machines": (
+        "createSnapshotPolicy listSnapshotPolicies updateSnapshotPolicy deleteSnapshotPolicies"
+        " createVMSnapshot"
+        " listVMSnapshot deleteVMSnapshot"
+    ),
+    "template sharing and copying": "updateTemplatePermissions listTemplatePermissions copyTemplate listIsos",
+    "volumes that can be recovered, other offerings for volumes": (
+        "destroyVolume recoverVolume changeOfferingForVolume"
+    ),
+    "instance groups and registered user data": (
+        "createInstanceGroup listInstanceGroups updateInstanceGroup deleteInstanceGroup"
+        " registerUserData listUserData"
+        " deleteUserData"
+    ),
+    "statistics, consoles, schedules": (
+        "listVirtualMachinesMetrics listVirtualMachinesUsageHistory listVolumesMetrics createConsoleEndpoint"
+        " listVMSchedule createVMSchedule listVolumesUsageHistory"
+    ),
+    "for the operator": (
+        "addResourceDetail listConfigurations listHosts listPods listClusters listStoragePools listSystemVms"
+        " listCapacity listManagementServers listInfrastructure listDomains listAlerts"
+    ),
+    "events other than listing them": "listEventTypes archiveEvents deleteEvents",
+    "catalogue that nothing reads": "listOsCategories listRegions cloudianIsEnabled quotaIsEnabled",
+}
+
+ONE_ZONE = "the recorded cloud had three zones, this one has one"
+TEMPLATES = "the simulator has two templates more, of one name"
+MADE_BEFORE = "counts what the recorder had made before, here or in another area"
+RACE = "a race between parallel calls"
+PROJECT = "works on a project that the recording made"
+OTHER = "the account `other` had made or was given something before"
+
+KNOWN: dict[str, dict[str, str]] = {
+    "security_groups": {"list group in use (virtualmachineids)": "the machine in it was not recorded"},
+    "ssh_keys": {"other user same name": OTHER},
+    "vm_basic": {},
+    "vm_lifecycle": {
+        "destroy-while-starting/state Starting": "the address appeared a moment earlier than in all other lines",
+        "destroy-while-starting/state Running": "a detail went a moment later than in all other lines",
+        "deploy in affinity group/job-final": "affinity groups",
+        "list vm with affinity": "affinity groups",
+    },
+    "volumes_snapshots": {
+        "listTemplates sharedexecutable user2": "template sharing",
+        "listTemplates self after copy": "template copying",
+        "list volumes all": "follows lines that could not be replayed",
+    },
+    "tags": {
+        "missing-key tag: list vm": "tags inside a row have no order",
+        "shown in listTemplates": MADE_BEFORE,
+        "listTags all": MADE_BEFORE,
+        "listTags resourcetype": MADE_BEFORE,
+        "listTags resourceids?": MADE_BEFORE,
+        "listTags keyword": MADE_BEFORE,
+        "listTags page": MADE_BEFORE,
+        "listTags admin listall": MADE_BEFORE,
+        "filter two tags (AND/OR?)": "the state of the second machine is not recorded",
+        "filter two tags both on vm": "the state of the second machine is not recorded",
+        "filter volumes": MADE_BEFORE,
+        "filter networks": MADE_BEFORE,
+        "filter snapshots": MADE_BEFORE,
+        "filter SGs": MADE_BEFORE,
+        "filter templates": MADE_BEFORE,
+        "createVolume with tags result": MADE_BEFORE,
+        "setenv createSnapshot tags": "the hidden cause is not known",
+    },
+    "accounts_projects_events": {
+        "listAccounts admin": "the recorded cloud had more accounts",
+        "listAccounts domain admin": "the recorded cloud had more accounts",
+        "listUsers admin": "the recorded cloud had more users",
+        "getUser admin": "the API key is redacted in the recording",
+        "listProjects none": PROJECT,
+        "listProjects": PROJECT,
+        "listProjects name": PROJECT,
+        "listProjects keyword": PROJECT,
+        "listProjects other user member": PROJECT,
+        "listProjects by tag": PROJECT,
+        "list sg without projectid": MADE_BEFORE,
+        "list sg projectid=-1": PROJECT,
+        "list vms no projectid": MADE_BEFORE,
+        "member stops project vm": PROJECT,
+        "start in suspended project/job-final": PROJECT,
+        "list deleted project": PROJECT,
+        "listEvents page": MADE_BEFORE,
+        "listEvents type": MADE_BEFORE,
+        "listEvents level": MADE_BEFORE,
+        "listEvents startdate": MADE_BEFORE,
+        "listEvents startdate date": MADE_BEFORE,
+        "listEvents entrytime/duration": "an odd filter that nothing uses",
+        "listEvents user2": OTHER,
+        "listResourceLimits user2": OTHER,
+        "listAccounts user2 counters": "the byte counters of an account appear with its first traffic",
+    },
+    "edge_races": {
+        **{f"race: same VM name x6 #{number}": RACE for number in range(6)},
+        "race: VMs with same name": RACE,
+        **{f"race: same SG name x6 #{number}": RACE for number in range(3)},
+        "race: different SG rules x12 #0": ONE_ZONE,
+        "after changeOffering": "changeOfferingForVolume",
+        "sg+destroy: delete sg after expunge": "the destroy and the expunge before it were not recorded",
+    },
+    "vm_extra": {
+        "list by groupid": "instance groups",
+        "vm after group delete": "instance groups",
+        "start/job-final": "instance groups",
+        "createVMSchedule": "a command that only an enabled plugin answers",
+        "retrieveonlyresourcecount": MADE_BEFORE,
+        "deploy tagged disk offering (no storage)/job-final": "storage tags are not looked at",
+        "listZones disabled (user)": "zones cannot be disabled yet",
+        "listZones disabled available=true": "zones cannot be disabled yet",
+        "deploy in disabled zone": "zones cannot be disabled yet",
+        "deploy interrupted by crash: before": "a crash; tested in test_state.py",
+        "deploy interrupted by crash: job before": "a crash; tested in test_state.py",
+    },
+    "catalog": {
+        "listApis one": "what a parameter is related to is left out of the data",
+        "listCapabilities admin": "one field more for root",
+        "listZones": ONE_ZONE,
+        "listZones available": ONE_ZONE,
+        "listZones showcapacities user": ONE_ZONE,
+        "listZones showcapacities admin": ONE_ZONE,
+        "listZones numeric id 3": ONE_ZONE,
+        "listTemplates featured": ONE_ZONE,
+        "listTemplates executable": ONE_ZONE,
+        "listTemplates all admin": ONE_ZONE,
+        "listTemplates by id": ONE_ZONE,
+        "listTemplates zoneid": TEMPLATES,
+        "listTemplates showunique": TEMPLATES,
+        "listTemplates details=min": TEMPLATES,
+        "listNetworkOfferings zone": "which offerings a zone can use is not known here",
+        "listOsTypes page": "only the recorded operating systems exist",
+    },
+}
+
+
+@pytest.mark.parametrize("area", sorted(KNOWN))
+def test_simulator_answers_as_recorded(area: str) -> None:
+    """Every recorded line of the area is answered as recorded, but for the listed ones."""
+    report = Replay(area).run(KNOWN[area])
+    print(f"{area}: {report.replayed} of {report.total} lines replayed, {len(KNOWN[area])} known to differ")
+    for reason, count in report.skipped.most_common():
+        print(f"  not replayed: {count} {reason}")
+    assert not report.differing, "\n".join(f"{line}: {what}" for line, what in report.differing.items())
+    assert not report.needless, f"listed but no longer different: {report.needless}"
+    commands = {reason.split(": ")[1] for reason in report.skipped if reason.startswith("not implemented")}
+    assert commands <= set(" ".join(WAITING.values()).split()), "a command that is not listed as waiting"
