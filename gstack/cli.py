@@ -58,7 +58,7 @@ def simulator(port: int, state: Path | None, job_seconds: float) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
-@click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), help="[default: 5000; any free one with COMMAND]")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps everything over a restart.")
 @click.option("--job-seconds", type=float, default=0.3, show_default=True, help="How long a job takes.")
 @click.option("--cloudstack", "url", metavar="URL", help="Use this CloudStack instead of the embedded one.")
@@ -66,7 +66,7 @@ def simulator(port: int, state: Path | None, job_seconds: float) -> None:
 @click.option("--secret-key", metavar="S", envvar="GSTACK_DEMO_SECRET_KEY", help="Its secret key.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def demo(
-    port: int,
+    port: int | None,
     state: Path | None,
     job_seconds: float,
     url: str | None,

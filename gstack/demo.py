@@ -1,8 +1,8 @@
 """``gstack demo`` and ``gstack simulator``: everything running on one machine, with every client prepared.
 
-Nothing here is special to the demo but the throw-away folder: the gateway it starts is the same command, with the
-same configuration file, that a production gateway is. Progress goes to standard error, so that the standard output
-of ``gstack demo -- CMD`` is that of CMD alone.
+Nothing here is special to the demo but the throw-away folder: the gateway it starts is the same command, with
+the same configuration file, that a production gateway is. The tests of real clients run in what :func:`prepared`
+gives. Progress goes to standard error, so that the standard output of ``gstack demo -- CMD`` is CMD's alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
@@ -29,11 +30,15 @@ from rich.console import Console
 from gstack import configure
 from gstack.app import create_app
 from gstack.auth import credentials
+from gstack.auth.identity import Refused
+from gstack.errors import GceError
 from gstack.settings import Settings, SettingsError
 from gstack.simulator import Simulator
 from gstack.simulator import serve as serve_simulator
 
-START_SECONDS = 30
+START_SECONDS = 60
+STOP_SECONDS = 15
+DEFAULT_PORT = 5000
 console = Console(stderr=True, highlight=False)
 
 
@@ -60,22 +65,91 @@ def run_simulator(port: int, state: Path | None, job_seconds: float) -> None:
         server.stop()
 
 
+@dataclass(frozen=True)
+class Demo:
+    """A running gateway, the CloudStack behind it, and the environment of :func:`client_environment`."""
+
+    gateway: Gateway
+    cloud: Cloud
+    environment: dict[str, str]
+
+
 def run_demo(
-    port: int, state: Path | None, job_seconds: float, cloud: Cloud | None, command: tuple[str, ...]
+    port: int | None, state: Path | None, job_seconds: float, cloud: Cloud | None, command: tuple[str, ...]
 ) -> int:
-    """Start everything, run ``command`` (or wait for Ctrl-C), stop everything; the command's exit status."""
+    """Start everything, run ``command`` (or wait for Ctrl-C), stop everything; the command's exit status.
+
+    Without ``port`` the gateway listens on DEFAULT_PORT, or for the time of ``command`` on any free one.
+    """
+    if port is None:
+        port = 0 if command else DEFAULT_PORT
+    with prepared(state, port=port, job_seconds=job_seconds, cloud=cloud) as demo:
+        if command:
+            return _run(command, demo.environment)
+        _print_recipes(demo.gateway.settings, demo.environment)
+        _wait_for_signal()
+        return 0
+
+
+@contextlib.contextmanager
+def prepared(
+    state: Path | None = None,
+    *,
+    port: int = 0,
+    job_seconds: float = 0.3,
+    cloud: Cloud | None = None,
+    gcloud: bool = True,
+) -> Iterator[Demo]:
+    """A gateway with every client prepared, for as long as the context lasts.
+
+    ``state`` keeps everything for a later run (default: a folder that goes away); ``port`` 0 is any free one;
+    ``cloud`` is a CloudStack to use instead of the embedded one, whose jobs take ``job_seconds``. ``gcloud``:
+    sign it in, where it is installed. Raises :class:`SettingsError` when the gateway does not start.
+    """
     with contextlib.ExitStack() as stack:
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gstack-demo-")))
         if cloud is None:
             cloud = stack.enter_context(_simulator(folder, job_seconds, keep=state is not None))
-        settings, config = _configured(folder, port or _free_port(), cloud)
-        stack.enter_context(_gateway(settings, config))
-        environment = _environment(folder, settings, cloud)
-        if command:
-            return _run(command, environment)
-        _print_recipes(settings, environment)
-        _wait_for_signal()
-        return 0
+        gateway = configured(folder, port or _free_port(), cloud)
+        gateway.start()
+        stack.callback(gateway.stop)
+        environment = client_environment(gateway.settings, cloud)
+        if gcloud:
+            _activate_gcloud(os.environ | environment)
+        yield Demo(gateway, cloud, environment)
+
+
+class Gateway:
+    """The gateway as a process of its own, as it runs in production."""
+
+    def __init__(self, settings: Settings, config: Path) -> None:
+        self.settings = settings
+        self.config = config
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises :class:`SettingsError` when it does not."""
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "gstack", "--config", str(self.config)]
+        )
+        try:
+            _wait_until_up(self.process, self.settings)
+        except BaseException:
+            self.stop()
+            raise
+        console.print(f"[green]✓[/] gateway on {self.settings.public_url}")
+
+    def stop(self) -> None:
+        """Stop it as a service manager does; nothing happens when it does not run."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
@@ -89,7 +163,8 @@ def _simulator(folder: Path, job_seconds: float, *, keep: bool) -> Iterator[Clou
         server.stop()
 
 
-def _configured(folder: Path, port: int, cloud: Cloud) -> tuple[Settings, Path]:
+def configured(folder: Path, port: int, cloud: Cloud) -> Gateway:
+    """A gateway that is installed in ``folder`` and stands before ``cloud``, not yet running."""
     url = urlsplit(cloud.url)
     config = folder / "gstack.conf"
     settings = configure.install(
@@ -104,22 +179,7 @@ def _configured(folder: Path, port: int, cloud: Cloud) -> tuple[Settings, Path]:
             "LOG_LEVEL": "WARNING",
         },
     )
-    return settings, config
-
-
-@contextlib.contextmanager
-def _gateway(settings: Settings, config: Path) -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, "-m", "gstack", "--config", str(config)])  # noqa: S603
-    try:
-        _wait_until_up(process, settings)
-        console.print(f"[green]✓[/] gateway on {settings.public_url}")
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    return Gateway(settings, config)
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], settings: Settings) -> None:
@@ -135,14 +195,10 @@ def _wait_until_up(process: subprocess.Popen[bytes], settings: Settings) -> None
     raise SettingsError("The gateway did not start; its words are above.")
 
 
-def _environment(folder: Path, settings: Settings, cloud: Cloud) -> dict[str, str]:
-    """The environment in which every client finds the gateway, trusts it and is signed in."""
-    app = create_app(settings)
-    with app.app_context():
-        made = credentials.create_key_file(
-            settings, cloud.api_key, cloud.secret_key, folder / "key.json", name="demo"
-        )
-    root = settings.public_url
+def client_environment(settings: Settings, cloud: Cloud) -> dict[str, str]:
+    """The environment in which every client finds the running gateway, trusts it and is signed in."""
+    folder, root = settings.folder, settings.public_url
+    made = _key_file(settings, cloud)
     authority = settings.file("GSTACK_CA_FILE", "ca.pem")
     bundle = folder / "ca-bundle.pem"
     bundle.write_text(_system_authorities() + "\n" + authority.read_text())
@@ -165,6 +221,8 @@ def _environment(folder: Path, settings: Settings, cloud: Cloud) -> dict[str, st
         "CLOUDSDK_COMPUTE_REGION": zone[:-2],
         "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": str(bundle),
         "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{root}/compute/v1/",
         "REQUESTS_CA_BUNDLE": str(bundle),
         "SSL_CERT_FILE": str(bundle),
@@ -174,8 +232,7 @@ def _environment(folder: Path, settings: Settings, cloud: Cloud) -> dict[str, st
         "GOOGLE_OAUTH_ACCESS_TOKEN": token,
         "GOOGLE_PROJECT": made.project,
     }
-    _activate_gcloud(os.environ | environment)
-    return environment
+    return environment | _no_proxy(urlsplit(root).hostname or "localhost")
 
 
 def _system_authorities() -> str:
@@ -187,30 +244,48 @@ def _system_authorities() -> str:
     return Path(default or certifi.where()).read_text()
 
 
+def _key_file(settings: Settings, cloud: Cloud) -> credentials.Made:
+    app = create_app(settings)
+    try:
+        with app.app_context():
+            file = settings.folder / "key.json"
+            return credentials.create_key_file(settings, cloud.api_key, cloud.secret_key, file)
+    except (Refused, GceError) as error:
+        raise SettingsError(f"CloudStack at {cloud.url} does not accept these keys: {error}") from error
+
+
+def _no_proxy(host: str) -> dict[str, str]:
+    """A proxy of this machine's must not be asked for a gateway that runs on it."""
+    known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    hosts = ",".join(filter(None, (known, host)))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
 def _access_token(root: str, authority: Path, cloud: Cloud) -> str:
-    answer = requests.post(
-        f"{root}/token",
-        data={
-            "grant_type": "client_credentials",
-            "client_id": cloud.api_key,
-            "client_secret": cloud.secret_key,
-        },
-        verify=str(authority),
-        timeout=30,
-    )
-    answer.raise_for_status()
-    return str(answer.json()["access_token"])
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": cloud.api_key,
+        "client_secret": cloud.secret_key,
+    }
+    return str(_asked("POST", f"{root}/token", authority, data=form)["access_token"])
 
 
 def _first_zone(root: str, authority: Path, token: str, project: str) -> str:
-    answer = requests.get(
-        f"{root}/compute/v1/projects/{project}/zones",
-        headers={"Authorization": f"Bearer {token}"},
-        verify=str(authority),
-        timeout=30,
-    )
-    answer.raise_for_status()
-    return str(answer.json()["items"][0]["name"])
+    url = f"{root}/compute/v1/projects/{project}/zones"
+    answer = _asked("GET", url, authority, headers={"Authorization": f"Bearer {token}"})
+    if not answer.get("items"):
+        raise SettingsError("This CloudStack shows no zone to these keys.")
+    return str(answer["items"][0]["name"])
+
+
+def _asked(verb: str, url: str, authority: Path, **more: Any) -> dict[str, Any]:
+    """The JSON that the gateway answers; SettingsError with its words when it refuses."""
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.request(verb, url, verify=str(authority), timeout=60, **more)
+    if not answer.ok:
+        raise SettingsError(f"The gateway answered {answer.status_code}: {answer.text[:500].strip()}")
+    return dict(answer.json())
 
 
 def _activate_gcloud(environment: dict[str, str]) -> None:
