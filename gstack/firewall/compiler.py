@@ -25,10 +25,11 @@ from gstack.firewall.intervals import (
     V6_LINE,
     Interval,
     Numbers,
+    protocol,
 )
-from gstack.firewall.rules import EGRESS, INGRESS, Member, Rule
+from gstack.firewall.rules import EGRESS, ICMP, ICMP6, INGRESS, Member, Rule
 
-FAMILIES = (Numbers((V4_LINE,)), Numbers((V6_LINE,)))
+IPV4, IPV6 = Numbers((V4_LINE,)), Numbers((V6_LINE,))
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _seen(rule: Rule, direction: str, member: Member | None) -> Numbers | None:
     if not member.addresses:
         return None if rule.allow else ADDRESSES
     found = NOTHING
-    for family in FAMILIES:
+    for family in (IPV4, IPV6):
         # Both ends of a packet are of one family. Of several own addresses the packet's is not known.
         own = member.addresses & family
         within = own & rule.local
@@ -184,13 +185,18 @@ def _winners(ordered: Sequence[_Match], implied: Numbers) -> Numbers:
 def _services_of(peer: Member, held: Sequence[tuple[Rule, Numbers]], full: Region) -> Numbers:
     """What ``peer`` may use, whichever of its addresses it sends from."""
     if peer.addresses:
-        return full.services_with(peer.addresses)
-    matches = [
-        _Match(rule.priority, rule.allow, rule.services, ADDRESSES)
-        for rule, seen in held
-        if rule.names_source(peer) or (not rule.allow and rule.peers & seen)
-    ]
-    return Numbers.of(interval for interval, _ in _decide(matches, NOWHERE).cells)
+        found = full.services_with(peer.addresses)
+    else:
+        matches = [
+            _Match(rule.priority, rule.allow, rule.services, ADDRESSES)
+            for rule, seen in held
+            if rule.names_source(peer) or (not rule.allow and rule.peers & seen)
+        ]
+        found = Numbers.of(interval for interval, _ in _decide(matches, NOWHERE).cells)
+    # By name a peer is meant with all its addresses, and icmp from an IPv6 one is ICMPv6.
+    if (not peer.addresses or peer.addresses & IPV6) and protocol(ICMP6) - found:
+        found -= protocol(ICMP)
+    return found
 
 
 def _with_rest(

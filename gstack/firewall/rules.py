@@ -14,7 +14,7 @@ from typing import Any
 from gstack.firewall.intervals import ADDRESSES, NOTHING, SERVICES, Numbers, addresses, protocol
 
 INGRESS, EGRESS = "INGRESS", "EGRESS"
-TCP, UDP, ICMP, SCTP = 6, 17, 1, 132
+TCP, UDP, ICMP, ICMP6, SCTP = 6, 17, 1, 58, 132
 # GCE's names; ipip is what Calico and kops open for IP-in-IP, protocol 4.
 # https://cloud.google.com/firewall/docs/firewalls#protocols_and_ports
 PROTOCOL_NAMES = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "esp": 50, "ah": 51, "sctp": SCTP, "ipip": 4}

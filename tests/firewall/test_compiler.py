@@ -39,7 +39,7 @@ class Packet:
 def gce_allows(
     firewalls: list[dict[str, Any]], packet: Packet, me: Machine, others: list[Machine], way: str
 ) -> bool:
-    """GCE's words: the matching rule of the lowest number wins, a denial among equals; else the implied ones."""
+    """The matching rule of the lowest number wins, a denial among equals, or the implied one."""
     sender = next((other for other in others if packet.peer in other.addresses), None)
     winner = min(
         (
