@@ -19,13 +19,14 @@ API_KEY, SECRET_KEY = "the-api-key", "the-secret-key"
 
 
 class Fake:
-    """``answers[command]``: ``(status, object or bytes)``, "cut", "hang", a function to these, or an object."""
+    """``answers[command]``: an object, ``(status, object or bytes)``, "cut", "hang", or a function to one."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.seen: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.release = threading.Event()
         self.port = 0
+        self.server: ThreadingHTTPServer | None = None
 
     def params(self, number: int = -1) -> dict[str, str]:
         """The parameters of a request, without what signing added."""
@@ -67,13 +68,18 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """A client that hangs up, or does not trust the certificate, is no failure of the test."""
+
+
 @pytest.fixture
 def fake() -> Iterator[Fake]:
     fake = Fake()
     handler = type("Handler", (_Handler,), {"fake": fake})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    fake.port = server.server_address[1]
+    fake.server, fake.port = server, server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield fake
