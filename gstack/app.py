@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Response
 
 from gstack import logs
 from gstack.auth import oauth
@@ -64,5 +64,5 @@ def register_methods(app: Flask, guard: pipeline.Guard) -> None:
         app.register_blueprint(blueprint)
 
 
-def _view(method_id: str, guard: pipeline.Guard, **path: str) -> object:
+def _view(method_id: str, guard: pipeline.Guard, **path: str) -> Response:
     return pipeline.answer(document().methods[method_id], path, guard)

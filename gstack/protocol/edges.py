@@ -60,7 +60,7 @@ def _run_part(
         path=path,
         method=part.method,
         query_string=query,
-        headers=headers,
+        headers=list(headers.items()),
         data=part.body,
         base_url=f"{scheme}://{host}",
     )

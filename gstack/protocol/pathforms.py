@@ -48,7 +48,8 @@ def _override(environ: dict[str, Any]) -> None:
     environ["REQUEST_METHOD"] = method
     form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     if method == "GET" and form:
-        length = min(int(environ.get("CONTENT_LENGTH") or 0), _LONGEST_OVERRIDE)
+        declared = environ.get("CONTENT_LENGTH") or "0"
+        length = min(int(declared), _LONGEST_OVERRIDE) if declared.isdecimal() else 0
         query = environ["wsgi.input"].read(length).decode("latin-1")
         environ["QUERY_STRING"] = "&".join(part for part in (environ.get("QUERY_STRING", ""), query) if part)
         environ["wsgi.input"] = io.BytesIO()

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 class Guard(Protocol):
     """Who may call: implemented by the auth room."""
 
-    def authenticate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> Any:
+    def authenticate(self, headers: Any, query: Any) -> Any:
         """The grant behind a request's bearer token, or GceError authError."""
 
     def enter(self, grant: Any, project: str, *, public: bool) -> Any:
@@ -119,7 +119,8 @@ def check_body(exchange: Exchange) -> None:
 
 def handle(exchange: Exchange) -> None:
     """The resource room does its work."""
-    exchange.result = HANDLERS[exchange.method.id].function(exchange.call)
+    assert exchange.call is not None  # the step before made it
+    exchange.result = HANDLERS[exchange.method.id](exchange.call)
 
 
 STEPS: tuple[Callable[[Exchange], None], ...] = (

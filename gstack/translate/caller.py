@@ -1,5 +1,6 @@
 """Who asks, and in which project: what the guard hands to every handler.
- At the bottom of this room so that the guard, the handlers and the workflows share one definition. It holds
+
+At the bottom of this room so that the guard, the handlers and the workflows share one definition. It holds
 no keys: those are inside the ``cloud``, which is never serialised.
 """
 

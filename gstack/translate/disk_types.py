@@ -1,5 +1,6 @@
 """Disk types: CloudStack's disk offerings under GCE's names.
- Apart because disks, instances and the disk types themselves must agree. Offerings are listed under their
+
+Apart because disks, instances and the disk types themselves must agree. Offerings are listed under their
 own names, and besides them Google's ``pd-standard``, ``pd-balanced`` and ``pd-ssd``, which stand for a
 custom-size offering. The surprising thing: a root disk has no disk offering of its own here, so for it the
 name is all that counts.

@@ -1,5 +1,6 @@
 """Images: CloudStack's templates sorted into the image projects and families that GCE's clients ask for.
- Apart because instances, disks and images all resolve
+
+Apart because instances, disks and images all resolve
 ``projects/debian-cloud/global/images/family/debian-12``. The surprising thing is who may fill a public
 project: only templates that an administrator featured, or named in the setting IMAGE_PROJECTS by id. A
 tenant can publish a community template of any name, so those appear in a project named after their owner

@@ -1,5 +1,6 @@
 """Machine types: CloudStack's service offerings under GCE's names.
- Apart because instances, templates of instances and the machine types themselves must agree. An offering is
+
+Apart because instances, templates of instances and the machine types themselves must agree. An offering is
 listed under its own name; ``custom-4-8192`` and Google's predefined names (``n1-standard-1``) are answered
 when asked for, by a customizable offering or the smallest fixed one that is large enough. The surprising
 thing: the answer keeps the name that was asked for, so that a client that reads it back sees no difference.

@@ -1,5 +1,6 @@
 """Names: GCE's RFC 1035 labels for CloudStack's free text, one way only.
- Apart because instances, images, offerings, networks and projects must all be named by one rule. The
+
+Apart because instances, images, offerings, networks and projects must all be named by one rule. The
 surprising thing: there is no inverse function. A label leads back to its object by a look-up in the
 listing; and an object's name never changes because a newer one came along, so nobody can take over a name
 by making a second object.

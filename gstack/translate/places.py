@@ -1,5 +1,6 @@
 """Zones and regions from CloudStack's zones.
- Apart because nearly every link and every request names a zone. The surprising thing: clients cut the last
+
+Apart because nearly every link and every request names a zone. The surprising thing: clients cut the last
 two characters off a zone's name to get its region, so a zone that is not called ``<region>-<one
 character>`` is shown under another name than CloudStack's; it is still found under its own.
 """

@@ -1,5 +1,6 @@
 """CloudStack's resource limits as GCE quotas.
- CloudStack counts per account or project, for all zones together; GCE per project and per region. Both of
+
+CloudStack counts per account or project, for all zones together; GCE per project and per region. Both of
 GCE's show the same account-wide figures: a limit that holds for all regions holds for each.
 """
 

@@ -1,5 +1,6 @@
 """Labels, network tags and gstack's own marks as CloudStack resource tags.
- Apart because everything that has labels keeps them this way. Three kinds share an object's tags: a label
+
+Apart because everything that has labels keeps them this way. Three kinds share an object's tags: a label
 is a tag of its own name; a network tag is a key ``gstack-tag:<tag>``; gstack's marks are keys
 ``gstack:<name>``. All others are foreign: hidden, never touched. The surprising thing: CloudStack refuses
 empty values, characters beyond the basic plane and control characters, silently cuts at 255, and takes
