@@ -212,7 +212,7 @@ def _checked(setting: Setting, value: Any, where: str) -> Any:
         raise SettingsError(
             f"{setting.name} in {where} must be one of {', '.join(setting.choices)}, not {value!r}."
         )
-    if setting.least is not None and value < setting.least:
+    if setting.least is not None and isinstance(value, int | float) and value < setting.least:
         raise SettingsError(f"{setting.name} in {where} must be at least {setting.least}, not {value!r}.")
     return value
 
