@@ -64,7 +64,7 @@ RULES: tuple[Rule, ...] = (
     Rule(None, "[Aa]lready exists", "alreadyExists"),
     Rule(None, "^tag .* already on ", "alreadyExists"),
     Rule(431, "Not upgrading vm .* already has the requested", "failedPrecondition"),
-    Rule(None, "does not have permission|are not allowed|can only be done by an Admin", "forbidden"),
+    Rule(None, "does not have permission|you are not allowed|can only be done by an Admin", "forbidden"),
     Rule(None, "The owner of .* is disabled", "forbidden"),
     Rule(
         None,

@@ -51,6 +51,7 @@ RECORDED = [
         "alreadyExists",
     ),
     ("createNetworkACL", 431, "ACL item with number 5 already exists in ACL: u", "alreadyExists"),
+    ("deployVirtualMachine", 431, "Both userdata and userdata ID inputs are not allowed", "invalid"),
     ("createVolume", 431, "This disk offering does not allow custom size", "invalid"),
     (
         "createVolume",
