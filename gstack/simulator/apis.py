@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "simulator"
 
@@ -50,7 +51,7 @@ class Api:
     by_name: dict[str, Param] = field(default_factory=dict)
 
 
-def make_api(name: str, row: dict) -> Api:
+def make_api(name: str, row: dict[str, Any]) -> Api:
     params = tuple(Param(*values) for values in row["params"])
     return Api(
         name=name,

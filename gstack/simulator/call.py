@@ -120,11 +120,10 @@ class Call:
     def named_account(self) -> Account | None:
         """The account that `account` and `domainid` name, if the caller may use it."""
         name, domain = self.text("account"), self.args.get("domainid")
-        if name is None and isinstance(domain, Entity) and domain.id != self.account.domain:
-            caller = f'{{"accountName":"{self.account.name}","id":{self.account.number},"uuid":"{self.account.id}"}}'
-            if self.account.type == 0:
-                text = f"Account Account [{caller}] does not have permission to operate within domain id={domain.id}"
-                raise errors.denied(text)
+        abroad = isinstance(domain, Entity) and domain.id != self.account.domain
+        if name is None and abroad and self.account.type == 0:
+            me, what = self.described(), "does not have permission to operate within domain"
+            raise errors.denied(f"Account Account [{me}] {what} id={getattr(domain, 'id', '')}")
         if name is None:
             return None
         domain_id = domain.id if isinstance(domain, Entity) else self.account.domain
@@ -134,6 +133,11 @@ class Call:
                     raise errors.denied()
                 return account
         raise errors.invalid(f"Unable to find account {name} in domain {domain_id}")
+
+    def described(self) -> str:
+        """How CloudStack prints the calling account inside its error texts."""
+        me = self.account
+        return f'{{"accountName":"{me.name}","id":{me.number},"uuid":"{me.id}"}}'
 
     def owner(self) -> Account:
         """The account that owns what this call makes."""

@@ -15,20 +15,21 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "simulator"
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
-def lines(folder: Path, *areas: str) -> Iterator[dict]:
+def lines(folder: Path, *areas: str) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("*.jsonl")):
         if not areas or path.stem in areas:
             with path.open(encoding="utf-8") as file:
                 yield from (json.loads(line) for line in file)
 
 
-def api_rows(folder: Path, role: str) -> dict[str, dict]:
+def api_rows(folder: Path, role: str) -> dict[str, dict[str, Any]]:
     document = json.loads((folder / f"listApis.{role}.json").read_text(encoding="utf-8"))
     return {api["name"]: api for api in document["listapisresponse"]["api"]}
 

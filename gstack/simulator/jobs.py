@@ -19,7 +19,7 @@ from .model import Job, Row
 from .world import World
 
 # A job yields the share of its whole time that passes before its next step.
-Steps = Generator[float, None, Row]
+Steps = Generator[float, None, Row | None]
 Work = Callable[[], Steps]
 TICK = 0.2  # share of a job's time that it waits in the queue before it does anything
 EXPIRE_SECONDS = 1440 * 60.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import errors
 from .model import Entity, Row
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500
 T = TypeVar("T")
-Test = Callable[[T, object], bool]
+Test = Callable[[Any, Any], bool]
 Filters = dict[str, Test]
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from . import errors
 from .apis import Api, Param
@@ -172,7 +173,7 @@ class Checker:
         )
         raise errors.ApiError(431, text + " mentioned in the api documentation", 9999)
 
-    def table(self, name: str) -> Table | None:
+    def table(self, name: str) -> Table[Any] | None:
         kind = self.id_kind if name in ("id", "ids") else KINDS.get(name)
         return getattr(self.world, kind) if kind else None
 
@@ -202,9 +203,9 @@ class Checker:
             raise errors.unknown_id(self.api.name, param.name, raw)
         return entity
 
-    def find(self, table: Table, raw: str, numeric: bool) -> Entity | None:
+    def find(self, table: Table[Any], raw: str, numeric: bool) -> Entity | None:
         key = raw.lower()
-        entity = table.get(key)
+        entity: Entity | None = table.get(key)
         if entity is not None:
             return entity
         if key in table.gone:

@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from ipaddress import ip_network
+from typing import Any
 
 from . import model
 from .apis import DATA
 from .model import Row
-from .world import World
+from .world import Table, World
+
+Data = dict[str, Any]
 
 # What differs between the rows that listTemplates answers for one template in several zones.
 ZONE_FIELDS = ("zoneid", "zonename", "created", "downloaddetails")
 
 
-def read(name: str) -> dict:
-    return json.loads((DATA / name).read_text(encoding="utf-8"))
+def read(name: str) -> Data:
+    data: Data = json.loads((DATA / name).read_text(encoding="utf-8"))
+    return data
 
 
 def plant(world: World) -> None:
@@ -39,7 +43,7 @@ def plant(world: World) -> None:
         plant_network(world, live[name], catalogue["network_like"])
 
 
-def plant_identities(world: World, cloud: dict) -> None:
+def plant_identities(world: World, cloud: Data) -> None:
     now = world.now()
     for number, row in enumerate(cloud["domains"], 1):
         world.domain.add(model.Domain(row["id"], number, row["name"], row["path"]))
@@ -77,7 +81,7 @@ def plant_identities(world: World, cloud: dict) -> None:
     world.index_keys()
 
 
-def plant_zones(world: World, catalogue: dict, live: dict) -> None:
+def plant_zones(world: World, catalogue: Data, live: Data) -> None:
     extra = {row["id"]: row for row in catalogue["zone_for_admin"]}
     for row in catalogue["zone"]:
         number = world.zone.take_number()
@@ -86,12 +90,12 @@ def plant_zones(world: World, catalogue: dict, live: dict) -> None:
             world.zone.add(model.Record(row["id"], number, row["name"], full))
 
 
-def plant_records(table: object, rows: Iterable[Row]) -> None:
+def plant_records(table: Table[model.Record], rows: Iterable[Data]) -> None:
     for row in rows:
-        table.add(model.Record(row["id"], table.take_number(), row["name"], row))  # type: ignore[attr-defined]
+        table.add(model.Record(row["id"], table.take_number(), row["name"], row))
 
 
-def plant_templates(world: World, rows: Iterable[Row]) -> None:
+def plant_templates(world: World, rows: Iterable[Data]) -> None:
     for row in rows:
         known = world.template.get(str(row["id"]))
         zone = world.zone.get(str(row["zoneid"]))
@@ -108,15 +112,23 @@ def plant_templates(world: World, rows: Iterable[Row]) -> None:
         known.zones[zone.id] = {key: row[key] for key in ZONE_FIELDS}
 
 
-def plant_network(world: World, zone: dict, like: Row) -> None:
+def plant_network(world: World, zone: Data, like: Row) -> None:
     spec = zone["network"]
     net = ip_network(spec["cidr"])
     zone_row = next(z for z in world.zone if z.name == zone["name"])
     row = {
-        **like, "id": spec["id"], "name": spec["name"], "displaytext": spec["name"], "zoneid": zone_row.id,
-        "zonename": zone_row.name, "related": spec["id"], "gateway": spec["gateway"], "netmask": str(net.netmask),
-        "cidr": spec["cidr"], "physicalnetworkid": spec["physicalnetworkid"],
-    }  # fmt: skip
+        **like,
+        "id": spec["id"],
+        "name": spec["name"],
+        "displaytext": spec["name"],
+        "zoneid": zone_row.id,
+        "zonename": zone_row.name,
+        "related": spec["id"],
+        "gateway": spec["gateway"],
+        "netmask": str(net.netmask),
+        "cidr": spec["cidr"],
+        "physicalnetworkid": spec["physicalnetworkid"],
+    }
     number = world.network.take_number()
     world.network.add(
         model.Network(

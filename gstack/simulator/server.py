@@ -22,8 +22,17 @@ from .simulator import Answer, Cut, Simulator
 PATH = "/client/api"
 MAX_BODY = 1_048_576
 MAX_TARGET = 8_190
-REASONS = {200: "OK", 301: "Moved Permanently", 302: "Found", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
-           414: "URI Too Long", 429: "Too Many Requests", 503: "Service Unavailable"}  # fmt: skip
+REASONS = {
+    200: "OK",
+    301: "Moved Permanently",
+    302: "Found",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    414: "URI Too Long",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
 NOT_FOUND = (
     '<html>\n<head>\n<meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>\n'
     "<title>Error 404 Not Found</title>\n</head>\n<body><h2>HTTP ERROR 404 Not Found</h2>\n</body>\n</html>\n"
@@ -129,8 +138,8 @@ def control(simulator: Simulator, path: str, body: bytes) -> Answer:
 class Gateway(wsgi.Gateway_10):
     """Gives the application a way to end its connection without an answer."""
 
-    def get_environ(self) -> dict:
-        environ = super().get_environ()
+    def get_environ(self) -> dict[str, object]:  # type: ignore[override]
+        environ: dict[str, object] = super().get_environ()  # type: ignore[no-untyped-call]
         environ["gstack.cut"] = self.cut
         return environ
 
@@ -162,7 +171,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        return self.http.bind_addr[1]
+        return int(self.http.bind_addr[1])
 
     @property
     def url(self) -> str:

@@ -1,4 +1,4 @@
-"""The global settings of the simulated cloud that the recordings show to matter, under CloudStack's own names.
+"""The global settings of the simulated cloud that matter, under CloudStack's own names.
 
 Apart, because they are CloudStack's configuration and not the simulator's. Surprising: `expunge.delay` is a
 day, as shipped, so a destroyed machine keeps its name and address for longer than any test runs unless it

@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from . import areas, envelope, errors, events, signing, world
 from .apis import Api, load_apis
@@ -97,12 +100,10 @@ class Simulator:
             self.jobs.advance()
             machines_lifecycle.expunge_due(self)
 
-    def do(self, who: str, command: str, **params: object) -> dict:
+    def do(self, who: str, command: str, **params: object) -> dict[str, Any]:
         """Call a command as a named user without HTTP or signature; returns the parsed body under the
         wrapper.
         """
-        import orjson
-
         key, secret = self.keys(who)
         raw = {name: str(value) for name, value in params.items()}
         raw.update(command=command, response="json", apiKey=key)

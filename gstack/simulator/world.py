@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
 
@@ -72,7 +72,7 @@ class Table(Generic[E]):
     def dump(self) -> dict[str, object]:
         return {"rows": list(self.rows.values()), "gone": self.gone, "next": self.next}
 
-    def load(self, saved: dict) -> None:
+    def load(self, saved: dict[str, Any]) -> None:
         names = {f.name for f in fields(self.row_type)}
         for values in saved["rows"]:
             self.add(self.row_type(**{key: value for key, value in values.items() if key in names}))
@@ -112,7 +112,7 @@ class World:
         self.hypervisors: list[model.Row] = []
         self.users_by_key: dict[str, model.User] = {}
 
-    def tables(self) -> dict[str, Table]:
+    def tables(self) -> dict[str, Table[Any]]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Table)}
 
     def now(self) -> float:

@@ -277,7 +277,7 @@ class Replay:
         self.report = Report()
 
     def prepare(self, wanted: str | None = None) -> None:
-        """Make what the recorder had made before an area without recording it, under ids this replay then knows.
+        """Make what the recorder had made unrecorded, under ids that this replay then knows.
 
         At first only what has no id to be named by; the rest right before the first line that names it.
         """
@@ -392,7 +392,8 @@ class Replay:
             if self.final.get(job, -1) > number:
                 self.open[job] = self.final[job]
         if status != line["status"]:
-            return f"status {status}, recorded {line['status']}: {str(body)[:200]} | {str(line['response'])[:200]}"
+            bodies = f"{str(body)[:200]} | {str(line['response'])[:200]}"
+            return f"status {status}, recorded {line['status']}: {bodies}"
         self.learn(line["response"], body)
         return self.compare(line["response"], body, "")
 

@@ -62,7 +62,7 @@ KNOWN: dict[str, dict[str, str]] = {
     "ssh_keys": {"other user same name": OTHER},
     "vm_basic": {},
     "vm_lifecycle": {
-        "destroy-while-starting/state Starting": "the address appeared a moment earlier than in all other lines",
+        "destroy-while-starting/state Starting": "the address came earlier than in other lines",
         "destroy-while-starting/state Running": "a detail went a moment later than in all other lines",
         "deploy in affinity group/job-final": "affinity groups",
         "list vm with affinity": "affinity groups",

@@ -15,15 +15,31 @@ from ..registry import command
 from ..world import IN_PROJECT, date
 
 ROLES = {0: "User", 1: "Admin", 2: "DomainAdmin"}
-ROLE_IDS = {0: "3c6dd3b5-e584-11f1-ba46-02fc00000001", 1: "3c6db0a1-e584-11f1-ba46-02fc00000001",
-            2: "3c6dc4f2-e584-11f1-ba46-02fc00000001"}  # fmt: skip
+ROLE_IDS = {
+    0: "3c6dd3b5-e584-11f1-ba46-02fc00000001",
+    1: "3c6db0a1-e584-11f1-ba46-02fc00000001",
+    2: "3c6dc4f2-e584-11f1-ba46-02fc00000001",
+}
 # The word a limit has in the rows of accounts and projects, by resource type.
 WORDS = (
-    ("vm", "user_vm"), ("ip", "public_ip"), ("volume", "volume"), ("snapshot", "snapshot"), ("backup", "backup"),
-    ("backupstorage", "backup_storage"), ("template", "template"), ("project", "project"), ("network", "network"),
-    ("vpc", "vpc"), ("cpu", "cpu"), ("memory", "memory"), ("gpu", "gpu"), ("primarystorage", "primary_storage"),
-    ("secondarystorage", "secondary_storage"), ("bucket", "bucket"), ("objectstorage", "object_storage"),
-)  # fmt: skip
+    ("vm", "user_vm"),
+    ("ip", "public_ip"),
+    ("volume", "volume"),
+    ("snapshot", "snapshot"),
+    ("backup", "backup"),
+    ("backupstorage", "backup_storage"),
+    ("template", "template"),
+    ("project", "project"),
+    ("network", "network"),
+    ("vpc", "vpc"),
+    ("cpu", "cpu"),
+    ("memory", "memory"),
+    ("gpu", "gpu"),
+    ("primarystorage", "primary_storage"),
+    ("secondarystorage", "secondary_storage"),
+    ("bucket", "bucket"),
+    ("objectstorage", "object_storage"),
+)
 
 
 def role(account: Account) -> Row:

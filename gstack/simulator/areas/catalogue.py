@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..apis import Api
 from ..call import Call
 from ..errors import ApiError, invalid
-from ..lists import ID_FILTERS, Filters, check_page, name_is, page, select
+from ..lists import ID_FILTERS, Filters, Test, check_page, name_is, page, select
 from ..model import Record, Row
 from ..registry import COMMANDS, command
 
@@ -17,7 +17,7 @@ NO_SUCH_API = "Api Discovery plugin was unable to find an api by that name or pr
 INTERNAL = ("for_admin", "hosts")
 
 
-def equal(key: str) -> object:
+def equal(key: str) -> Test:
     return lambda record, wanted: str(record.row.get(key)).lower() == str(wanted).lower()
 
 
@@ -72,12 +72,12 @@ def list_zones(call: Call) -> Row:
         rows = [zone for zone in rows if zone.id in used]
     if not call.args.get("ids"):
         call.args.pop("ids", None)
-    filters: Filters = {**ID_FILTERS, "name": name_is, "networktype": equal("networktype")}  # type: ignore[dict-item]
+    filters: Filters = {**ID_FILTERS, "name": name_is, "networktype": equal("networktype")}
     rows = select(call, rows, filters, lambda zone: (zone.name,))
     return page(call, "zone", rows, lambda zone: zone_row(call, zone))
 
 
-def at_least(key: str) -> object:
+def at_least(key: str) -> Test:
     """cpunumber and memory ask for offerings with at least that much; custom ones can always have it."""
     return lambda record, wanted: record.row.get(key) is None or int(record.row[key]) >= int(wanted)
 
@@ -87,9 +87,9 @@ OFFERING_FILTERS: Filters = {
     "name": name_is,
     "issystem": lambda record, wanted: record.row["issystem"] is wanted,
     "iscustomized": lambda record, wanted: record.row["iscustomized"] is wanted,
-    "cpunumber": at_least("cpunumber"),  # type: ignore[dict-item]
-    "cpuspeed": at_least("cpuspeed"),  # type: ignore[dict-item]
-    "memory": at_least("memory"),  # type: ignore[dict-item]
+    "cpunumber": at_least("cpunumber"),
+    "cpuspeed": at_least("cpuspeed"),
+    "memory": at_least("memory"),
 }
 
 
@@ -109,9 +109,9 @@ def list_disk_offerings(call: Call) -> Row:
 NETWORK_OFFERING_FILTERS: Filters = {
     **ID_FILTERS,
     "name": name_is,
-    "guestiptype": equal("guestiptype"),  # type: ignore[dict-item]
-    "state": equal("state"),  # type: ignore[dict-item]
-    "traffictype": equal("traffictype"),  # type: ignore[dict-item]
+    "guestiptype": equal("guestiptype"),
+    "state": equal("state"),
+    "traffictype": equal("traffictype"),
     "forvpc": lambda record, wanted: record.row.get("forvpc") is wanted,
     "isdefault": lambda record, wanted: record.row.get("isdefault") is wanted,
     "supportedservices": lambda record, wanted: (
@@ -127,7 +127,7 @@ def list_network_offerings(call: Call) -> Row:
 
 @command("listOsTypes", "os_type")
 def list_os_types(call: Call) -> Row:
-    filters: Filters = {**ID_FILTERS, "description": equal("description")}  # type: ignore[dict-item]
+    filters: Filters = {**ID_FILTERS, "description": equal("description")}
     return plain_list(call, "ostype", list(call.world.os_type), filters)
 
 
@@ -139,5 +139,5 @@ def plain_list(call: Call, key: str, rows: list[Record], filters: Filters) -> Ro
 
 @command("listHypervisors")
 def list_hypervisors(call: Call) -> Row:
-    rows = [{"name": "Simulator"}] if "zoneid" in call.args else call.world.hypervisors
-    return page(call, "hypervisor", list(rows), lambda row: row)
+    rows: list[Row] = [{"name": "Simulator"}] if "zoneid" in call.args else call.world.hypervisors
+    return page(call, "hypervisor", rows, dict)

@@ -49,7 +49,7 @@ def query_job(call: Call) -> Row:
     job = call.entity("jobid", Job)
     assert job is not None
     if not call.rules(call.world.account[job.account]):
-        me = f'{{"accountName":"{call.account.name}","id":{call.account.number},"uuid":"{call.account.id}"}}'
+        me = call.described()
         raise denied(f"Account Account [{me}] is not authorized to see job id={job.number}")
     return view(call, job)
 

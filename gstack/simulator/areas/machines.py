@@ -15,9 +15,21 @@ from ..registry import command
 from ..world import date
 
 DETAILS = (
-    "all", "group", "nics", "stats", "secgrp", "tmpl", "servoff", "diskoff", "backoff", "iso", "volume", "min",
-    "affgrp", "vnfnics",
-)  # fmt: skip
+    "all",
+    "group",
+    "nics",
+    "stats",
+    "secgrp",
+    "tmpl",
+    "servoff",
+    "diskoff",
+    "backoff",
+    "iso",
+    "volume",
+    "min",
+    "affgrp",
+    "vnfnics",
+)
 # Details that only root sees in a list.
 HIDDEN_DETAILS = frozenset({"rootdisksize", "Message.ReservedCapacityFreed.Flag"})
 READONLY = "dataDiskController, rootDiskController"
@@ -27,9 +39,9 @@ GONE = frozenset({"Destroyed", "Expunging"})
 
 def described(machine: Machine, state: str | None = None) -> str:
     """How CloudStack prints a machine inside its error texts."""
+    name, state = instance_name(machine), state or machine.state
     return (
-        f"VM instance"
-        f' {{"id":{machine.number},"instanceName":"{instance_name(machine)}","state":"{state or machine.state}",'
+        f'VM instance {{"id":{machine.number},"instanceName":"{name}","state":"{state}",'
         f'"type":"User","uuid":"{machine.id}"}}'
     )
 

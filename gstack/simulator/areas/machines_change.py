@@ -94,8 +94,8 @@ def kept(machine: Machine) -> dict[str, str]:
 def check_new_offering(machine: Machine, offering: Record, call: Call) -> tuple[int, int, int]:
     new = machines_deploy.sizes(offering, call.details())
     if offering.id == machine.offering and not offering.row["iscustomized"]:
-        text = f"Not upgrading vm {machines.described(machine)} since it already has the requested service offering"
-        raise invalid(f"{text} ({offering.name})")
+        text = "since it already has the requested service offering"
+        raise invalid(f"Not upgrading vm {machines.described(machine)} {text} ({offering.name})")
     return new
 
 

@@ -26,7 +26,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
 GET_LIMIT = 4096
 GIB = limits.GIB
 TOP = 2**31 - 1
-PASSWORD_CHARACTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+READABLE = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def check_name(call: Call, name: str) -> None:
@@ -49,8 +49,8 @@ def check_free(call: Call, name: str, network: Network) -> None:
     for machine in call.world.machine:
         if same_name(machine.name, name) and any(nics[key].network == network.id for key in machine.nics):
             domain = network.row["networkdomain"]
-            text = f"The vm with hostName {name} already exists in the network domain: {domain}; network={network.name}"
-            raise invalid(text)
+            text = f"The vm with hostName {name} already exists in the network domain: {domain}"
+            raise invalid(f"{text}; network={network.name}")
 
 
 def check_userdata(call: Call, userdata: str) -> str:
@@ -145,8 +145,8 @@ def root_bytes(call: Call, template: Template, offering: Record) -> int:
     if wanted <= 0:
         raise invalid("Root disk size should be a positive number.")
     if wanted * GIB < size:
-        text = f"Unsupported: rootdisksize override ({wanted} GB) is smaller than template size ({size / GIB:.2f} GB)"
-        raise invalid(f"{text} {size}")
+        text = f"Unsupported: rootdisksize override ({wanted} GB) is smaller than template size"
+        raise invalid(f"{text} ({size / GIB:.2f} GB) {size}")
     return wanted * GIB
 
 
@@ -157,9 +157,7 @@ def need_template(call: Call, zone: Record) -> Template:
     if zone.id not in template.zones or template.state != "Active":
         raise invalid(f"Template {template.id} is not available in zone {zone.id}")
     if not template.row.get("ispublic") and not call.reaches(template):
-        caller = (
-            f'{{"accountName":"{call.account.name}","id":{call.account.number},"uuid":"{call.account.id}"}}'
-        )
+        caller = call.described()
         raise errors.denied(
             f"Account Account [{caller}] does not have permission to launch instances from template"
             f" {described(template)}"
@@ -293,24 +291,45 @@ def add_volumes(call: Call, machine: Machine, size: int, disk: Record | None, ex
         return
     world = call.world
     name = f"DATA-{machine.number}"
-    volume = Volume(world.uuid(), world.volume.take_number(), name, machine.account, machine.zone, "DATADISK", extra,
-                    world.now(), machine=machine.id, deviceid=1, disk_offering=disk.id)  # fmt: skip
+    volume = Volume(
+        world.uuid(),
+        world.volume.take_number(),
+        name,
+        machine.account,
+        machine.zone,
+        "DATADISK",
+        extra,
+        world.now(),
+        machine=machine.id,
+        deviceid=1,
+        disk_offering=disk.id,
+    )
     world.volume.add(volume)
 
 
 def add_root(call: Call, machine: Machine, size: int, offering: str | None = None) -> Volume:
     world = call.world
-    volume = Volume(world.uuid(), world.volume.take_number(), f"ROOT-{machine.number}", machine.account, machine.zone,
-                    "ROOT", size, world.now(), machine=machine.id, deviceid=0,
-                    service_offering=offering or machine.offering,
-                    template=machine.template)  # fmt: skip
+    volume = Volume(
+        world.uuid(),
+        world.volume.take_number(),
+        f"ROOT-{machine.number}",
+        machine.account,
+        machine.zone,
+        "ROOT",
+        size,
+        world.now(),
+        machine=machine.id,
+        deviceid=0,
+        service_offering=offering or machine.offering,
+        template=machine.template,
+    )
     call.simulator.roots[machine.id] = volume.id
     return world.volume.add(volume)
 
 
 def new_password(call: Call, machine: Machine) -> str:
     length = int(call.simulator.settings.number("vm.password.length"))
-    password = "".join(call.world.random.choices(PASSWORD_CHARACTERS, k=length))
+    password = "".join(call.world.random.choices(READABLE, k=length))
     sealed = seal(machine.details.get("SSH.PublicKey", ""), password)
     machine.details.pop("Encrypted.Password", None)
     if sealed:

@@ -25,9 +25,8 @@ def described(call: Call, snapshot: Snapshot) -> str:
     volume = call.world.volume.get(snapshot.volume)
     number = volume.number if volume else call.world.volume.gone.get(snapshot.volume, 0)
     return (
-        f"Snapshot"
-        f' {{"id":{snapshot.number},"name":"{snapshot.name}","state":"{snapshot.state}","uuid":"{snapshot.id}",'
-        f'"version":"2.2","volumeId":{number}}}'
+        f'Snapshot {{"id":{snapshot.number},"name":"{snapshot.name}","state":"{snapshot.state}",'
+        f'"uuid":"{snapshot.id}","version":"2.2","volumeId":{number}}}'
     )
 
 

@@ -61,7 +61,7 @@ def resource_type(call: Call) -> str:
 
 def find(call: Call, kind: str, key: str) -> Entity:
     table = getattr(call.world, TABLES[kind]) if TABLES[kind] else None
-    entity = table.get(key.lower()) if table is not None else None
+    entity: Entity | None = table.get(key.lower()) if table is not None else None
     if entity is None:
         how = "id" if key.isdecimal() else "uuid"
         raise ApiError(431, f"Unable to find resource by {how} {key} and type {kind}")

@@ -19,9 +19,31 @@ from . import machines, machines_deploy
 NOT_IN_MIN = frozenset({"details", "forcks"})
 KINDS = ("featured", "self", "selfexecutable", "sharedexecutable", "executable", "community", "all")
 UNKNOWN = "No enum constant com.cloud.template.VirtualMachineTemplate.TemplateFilter."
-UPDATED = ("id", "name", "displaytext", "ispublic", "created", "isready", "format", "isfeatured", "crossZones", "ostypeid",
-           "ostypename", "account", "project", "projectid", "templatetype", "hypervisor", "domain", "domainpath",
-           "domainid", "details", "bits", "isdynamicallyscalable", "tags")  # fmt: skip
+UPDATED = (
+    "id",
+    "name",
+    "displaytext",
+    "ispublic",
+    "created",
+    "isready",
+    "format",
+    "isfeatured",
+    "crossZones",
+    "ostypeid",
+    "ostypename",
+    "account",
+    "project",
+    "projectid",
+    "templatetype",
+    "hypervisor",
+    "domain",
+    "domainpath",
+    "domainid",
+    "details",
+    "bits",
+    "isdynamicallyscalable",
+    "tags",
+)
 # Where a row says something of one zone rather than of the template.
 BEFORE_ZONE = ("account", "project", "projectid")
 
@@ -135,8 +157,11 @@ def create(call: Call) -> Row:
     zone = world.zone[source.zone]
     place = {"downloadState": "DOWNLOADED", "datastore": f"{zone.name}-sec", "downloadPercent": "100"}
     template.zones[zone.id] = {
-        "zoneid": zone.id, "zonename": zone.name, "created": date(world.now()), "downloaddetails": [place],
-    }  # fmt: skip
+        "zoneid": zone.id,
+        "zonename": zone.name,
+        "created": date(world.now()),
+        "downloaddetails": [place],
+    }
     template.state = "Creating"
     world.template.add(template)
 
