@@ -7,12 +7,16 @@ while there is none the operation is blocked: it waits for an operator, and its 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from gstack.cloudstack.client import Cloud, Endpoint, Row
 from gstack.cloudstack.errors import Unauthorized
+from gstack.errors import GceError
 
 if TYPE_CHECKING:
     from gstack.operations.run import Run
@@ -23,84 +27,91 @@ Result = TypeVar("Result")
 BLOCKED = "No credential of this project is accepted by CloudStack. Add one, or make this one work again."
 
 
-class OperationCloud:
-    """A ``Cloud`` for the steps of one operation; outside of a step it refuses to work."""
+class OperationCloud(Cloud):
+    """A ``Cloud`` for the steps of one operation, with whatever credential works; outside of a step it raises
+    RuntimeError. Its calls, wherever they come from, all pass through :meth:`use`."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, projectid: str | None) -> None:
+        # No super().__init__(): the keys, and all that hangs on them, are those of the cloud in use.
         self._run = run
-        self._services = run.runtime.services
+        self._project = replace(run.project, cloudstack_id=projectid)
         self._credential = run.credential_id
         self._refused: set[str] = set()
-        self._cloud: Any = None
+        self._cloud: Cloud | None = None
         self._shown_blocked = False
+        self._choosing = threading.Lock()  # calls side by side must not be blocked twice: there is one slot
 
     @property
-    def key(self) -> str:
+    def key(self) -> str:  # type: ignore[override]
         """What cached answers belong to."""
-        return str(self._current().key)
+        return self._current().key
 
-    def call(self, command: str, **params: Any) -> dict[str, Any]:
-        """As ``Cloud.call``."""
-        return dict(self._with(lambda cloud: cloud.call(command, **params)))
+    @property
+    def endpoint(self) -> Endpoint:  # type: ignore[override]
+        """The process's endpoint."""
+        return self._current().endpoint
 
-    def list(self, command: str, **params: Any) -> list[dict[str, Any]]:
-        """As ``Cloud.list``."""
-        found: list[dict[str, Any]] = self._with(lambda cloud: cloud.list(command, **params))
-        return found
+    @property
+    def projectid(self) -> str | None:  # type: ignore[override]
+        """The CloudStack project, if any."""
+        return self._project.cloudstack_id
 
-    def first(self, command: str, **params: Any) -> dict[str, Any] | None:
-        """As ``Cloud.first``."""
-        found: dict[str, Any] | None = self._with(lambda cloud: cloud.first(command, **params))
-        return found
+    def __repr__(self) -> str:
+        return f"OperationCloud({self._run.name!r})"
 
-    def count(self, command: str, **params: Any) -> int:
-        """As ``Cloud.count``."""
-        return int(self._with(lambda cloud: cloud.count(command, **params)))
+    def within(self, projectid: str | None) -> OperationCloud:
+        """The same operation's view of a CloudStack project, or of the account itself (None)."""
+        return OperationCloud(self._run, projectid)
 
-    def together(self, *calls: tuple[str, dict[str, Any]]) -> Any:
-        """As ``Cloud.together``."""
-        return self._with(lambda cloud: cloud.together(*calls))
+    def call(self, command_name: str, /, **params: Any) -> Row:
+        """As :meth:`Cloud.call`."""
+        return self.use(lambda cloud: cloud.call(command_name, **params))
 
-    def use(self, function: Callable[[Any], Result]) -> Result:
+    def use(self, function: Callable[[Cloud], Result]) -> Result:
         """Give the plain ``Cloud`` to ``function``, again with another one if its credential is refused."""
-        return self._with(function)
-
-    def _with(self, function: Callable[[Any], Result]) -> Result:
         while True:
             cloud = self._current()
             try:
                 result = function(cloud)
-            except Unauthorized:
+            except Unauthorized as error:
                 # 401 also means a command that this CloudStack does not know.
                 if _accepted(cloud):
-                    raise
+                    raise GceError(
+                        "notImplemented", f"This CloudStack does not know {error.command}, which is needed here."
+                    ) from None
                 # Refused before anything was done: asking again as somebody else repeats nothing.
-                log.warning("credential.refused", operation=self._run.name, credential=self._credential)
-                self._refused.add(self._credential)
-                self._cloud = None
+                self._drop(cloud)
             else:
                 self._show_blocked(None)
                 return result
 
-    def _current(self) -> Any:
+    def _current(self) -> Cloud:
         if not self._run.in_step:
             raise RuntimeError("CloudStack was asked outside of a step: a resumed run may see other answers")
-        if self._cloud is None:
-            self._cloud = self._choose() or self._blocked()
-        return self._cloud
+        with self._choosing:
+            if self._cloud is None:
+                self._cloud = self._choose() or self._blocked()
+            return self._cloud
 
-    def _choose(self) -> Any:
-        own, project = self._run.credential_id, self._run.project
-        for credential in (own, *self._services.others(own, project)):
+    def _drop(self, cloud: Cloud) -> None:
+        with self._choosing:
+            if self._cloud is cloud:
+                log.warning("credential.refused", operation=self._run.name, credential=self._credential)
+                self._refused.add(self._credential)
+                self._cloud = None
+
+    def _choose(self) -> Cloud | None:
+        own, services = self._run.credential_id, self._run.runtime.services
+        for credential in (own, *services.others(own, self._project)):
             if credential in self._refused:
                 continue
-            cloud = self._services.cloud_for(credential, project)
+            cloud = services.cloud_for(credential, self._project)
             if cloud is not None:
                 self._credential = credential
                 return cloud
         return None
 
-    def _blocked(self) -> Any:
+    def _blocked(self) -> Cloud:
         runtime = self._run.runtime
         self._show_blocked(BLOCKED)
         with runtime.slot_lent():
@@ -119,7 +130,7 @@ class OperationCloud:
         self._run.runtime.note(self._run.name, blocked=reason)
 
 
-def _accepted(cloud: Any) -> bool:
+def _accepted(cloud: Cloud) -> bool:
     try:
         cloud.first("listZones")
     except Unauthorized:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import Any
 
 from dbos import DBOSClient
@@ -36,6 +36,7 @@ from gstack.protocol.call import Call
 from gstack.settings import Settings
 from gstack.store.db import db
 from gstack.store.operations import DONE, Claim, Operation
+from gstack.translate.caller import Caller
 
 EXTENSION = "gstack.operations"
 # Threads of a web worker that no waiting request may take.
@@ -118,7 +119,7 @@ def start(
     envelope = {
         "plan": plan,
         "target": target,
-        "project": _project(call),
+        "project": asdict(_caller(call).project),
         "credential": operation.credential_id,
     }
     session = db.session()
@@ -175,7 +176,7 @@ def repeated(call: Call) -> dict[str, Any] | None:
     request_id = call.params.get("requestId")
     if not request_id:
         return None
-    key = request_key(call.project, _user(call), request_id)
+    key = request_key(call.project, _caller(call).user, request_id)
     found = db.session.scalars(select(Operation).where(Operation.request_key == key)).first()
     if found is None:
         return None
@@ -194,26 +195,22 @@ def repeated(call: Call) -> dict[str, Any] | None:
 
 def hold(call: Call, name: str) -> dict[str, Any]:
     """The operation, after it is DONE or OPERATION_HOLD_SECONDS have passed."""
-    return _waited(call, name, current_settings()["OPERATION_HOLD_SECONDS"])
+    return _waited(call, name, _operations().settings["OPERATION_HOLD_SECONDS"])
 
 
-def wait(call: Call, scope: str, name: str) -> dict[str, Any]:
+def wait(call: Call, operation: Operation) -> dict[str, Any]:
     """The operation, after it is DONE or OPERATION_WAIT_SECONDS have passed; at once when no slot is free."""
-    found = find(call.project, scope, name)
-    if found.status == DONE:
-        return operation_view(found, call.links)
-    return _waited(call, found.name, current_settings()["OPERATION_WAIT_SECONDS"])
+    if operation.status == DONE:
+        return operation_view(operation, call.links)
+    return _waited(call, operation.name, _operations().settings["OPERATION_WAIT_SECONDS"])
 
 
-def find(project: str, scope: str, name: str) -> Operation:
-    """An operation by name or number. GceError ``notFound``."""
+def find(project: str, scope: str, name: str) -> Operation | None:
+    """An operation by name or number."""
     by_number = name.isdigit() and len(name) < 20
     matches: ColumnElement[bool] = Operation.id == int(name) if by_number else Operation.name == name
     query = select(Operation).where(Operation.project == project, Operation.scope == scope, matches)
-    found = db.session.scalars(query).first()
-    if found is None:
-        raise not_found(f"projects/{project}/{scope}/operations/{name}")
-    return found
+    return db.session.scalars(query).first()
 
 
 def rows(project: str, scope: str | None = None) -> list[Operation]:
@@ -224,12 +221,11 @@ def rows(project: str, scope: str | None = None) -> list[Operation]:
     return list(db.session.scalars(query))
 
 
-def forget(project: str, scope: str, name: str) -> None:
-    """Delete a DONE operation. GceError ``notFound``, or ``resourceNotReady`` while it runs."""
-    found = find(project, scope, name)
-    if found.status != DONE:
-        raise not_ready(f"projects/{project}/{scope}/operations/{found.name}")
-    db.session.delete(found)
+def forget(operation: Operation) -> None:
+    """Delete a DONE operation. GceError ``resourceNotReady`` while it runs."""
+    if operation.status != DONE:
+        raise not_ready(f"projects/{operation.project}/{operation.scope}/operations/{operation.name}")
+    db.session.delete(operation)
     db.session.commit()
 
 
@@ -237,11 +233,6 @@ def blocked() -> list[Operation]:
     """Operations of all projects that wait for an operator; ``blocked`` says why."""
     query = select(Operation).where(Operation.blocked.is_not(None), Operation.status != DONE)
     return list(db.session.scalars(query.order_by(Operation.insert_ms)))
-
-
-def current_settings() -> Settings:
-    """The settings of the application in context."""
-    return _operations().settings
 
 
 def finished(engine: Engine, names: Collection[str]) -> set[str]:
@@ -286,15 +277,15 @@ def _operation(
         scope=place(target).scope,
         type=type,
         target_link=target,
-        user=_user(call),
+        user=_caller(call).user,
         insert_ms=now,
         workflow=workflow,
-        credential_id=str(getattr(call.caller, "credential_id", "")),
+        credential_id=_caller(call).credential_id,
         target_id=None if target_id is None else str(target_id),
         description=description,
         client_operation_id=request_uuid(request_id) if request_id else None,
         operation_group_id=group,
-        request_key=request_key(call.project, _user(call), request_id) if request_id else None,
+        request_key=request_key(call.project, _caller(call).user, request_id) if request_id else None,
         request_hash=_hash(call) if request_id else None,
     )
 
@@ -325,15 +316,9 @@ def _is_held(claim: Claim) -> bool:
     return db.session.get(Claim, key) is not None
 
 
-def _project(call: Call) -> dict[str, Any]:
-    project = getattr(call.caller, "project", None)
-    if is_dataclass(project) and not isinstance(project, type):
-        return asdict(project)
-    return {"id": call.project}
-
-
-def _user(call: Call) -> str:
-    return str(getattr(call.caller, "user", ""))
+def _caller(call: Call) -> Caller:
+    caller: Caller = call.caller
+    return caller
 
 
 def _hash(call: Call) -> str:

@@ -93,7 +93,7 @@ class Sender:
         delay = runtime.patience.job_poll
         while True:
             try:
-                job: Job = self._run.cloud.use(lambda cloud: poll(cloud, jobid, self._command))
+                job = self._run.cloud.use(lambda cloud: poll(cloud, jobid, self._command))
                 if not job.pending:
                     return job
             except (Unavailable, Throttled):

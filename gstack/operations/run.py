@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -26,6 +27,7 @@ from gstack.operations.failures import internal, pack, reworded, unpack, where
 from gstack.operations.recovery import RECOVERY
 from gstack.store.db import db
 from gstack.store.operations import Operation
+from gstack.translate.caller import Project
 
 if TYPE_CHECKING:
     from gstack.operations.runtime import Runtime
@@ -36,21 +38,21 @@ log = structlog.get_logger(__name__)
 class Run:
     """One operation under way.
 
-    ``name`` is the operation's; ``target`` its link from ``projects/`` on; ``project`` the mapping that
-    describes the caller's project (``id``, ``cloudstack_id`` …). ``cloud`` is used inside steps only,
-    ``catalogue`` with it. ``resumed`` says that an earlier run of this operation ended without an outcome.
+    ``name`` is the operation's; ``target`` its link from ``projects/`` on; ``project`` the caller's.
+    ``cloud`` is used inside steps only, ``catalogue`` with it. ``resumed`` says that an earlier run of this
+    operation ended without an outcome.
     """
 
     def __init__(self, runtime: Runtime, name: str, envelope: dict[str, Any], attempts: int) -> None:
         self.runtime = runtime
         self.name = name
         self.target: str = envelope["target"]
-        self.project: dict[str, Any] = envelope["project"]
+        self.project = _project(envelope["project"])
         self.credential_id: str = envelope["credential"]
         self.resumed = attempts > 1
         self.in_step = False
-        self.cloud: Any = OperationCloud(self)
-        self.catalogue: Any = runtime.services.catalogue
+        self.cloud = OperationCloud(self, self.project.cloudstack_id)
+        self.catalogue = runtime.services.catalogue
         self._undo: list[tuple[str, Callable[[str], Any]]] = []
         self._warnings: list[dict[str, Any]] = []
         self._later = 0
@@ -173,7 +175,12 @@ class Run:
             options["delay_seconds"] = delay
         DBOS.enqueue_workflow_with_options(
             options,
-            {"plan": plan, "target": self.target, "project": self.project, "credential": self.credential_id},
+            {
+                "plan": plan,
+                "target": self.target,
+                "project": asdict(self.project),
+                "credential": self.credential_id,
+            },
         )
 
     def seal(self, text: str) -> str:
@@ -235,3 +242,9 @@ class Run:
                     db.session.rollback()
             self.runtime.pause(delay)
             delay = min(delay * 2, patience.retry_most)
+
+
+def _project(stored: dict[str, Any]) -> Project:
+    """The project as it was when the operation started; members of another release's Project are left out."""
+    known = {field.name for field in fields(Project)}
+    return Project(**{name: value for name, value in stored.items() if name in known})

@@ -22,6 +22,8 @@ from flask import Flask
 from sqlalchemy import delete, func, update
 from sqlalchemy.exc import OperationalError
 
+from gstack.cloudstack.catalogue import Catalogue
+from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, operation_error
 from gstack.operations.failures import Stopping, internal, where
 from gstack.operations.run import Run
@@ -29,6 +31,7 @@ from gstack.operations.workflow import Function
 from gstack.settings import Settings
 from gstack.store.db import db
 from gstack.store.operations import DONE, RUNNING, Claim, Operation
+from gstack.translate.caller import Project
 
 log = structlog.get_logger(__name__)
 
@@ -45,15 +48,13 @@ class Sealing(Protocol):
 class Services:
     """How a worker reaches CloudStack.
 
-    ``cloud_for(credential_id, project)`` gives a ``Cloud``, or None if that credential is revoked or
-    unknown; ``others(credential_id, project)`` names live credentials of the same project, best first;
-    ``project`` is the mapping that :func:`gstack.operations.engine.start` stored. ``catalogue`` is the
-    process's ``Catalogue``.
+    ``cloud_for(credential_id, project)`` gives None where that credential is revoked or unknown;
+    ``others(credential_id, project)`` names live credentials of the same project, best first.
     """
 
-    cloud_for: Callable[[str, dict[str, Any]], Any]
-    others: Callable[[str, dict[str, Any]], Sequence[str]]
-    catalogue: Any
+    cloud_for: Callable[[str, Project], Cloud | None]
+    others: Callable[[str, Project], Sequence[str]]
+    catalogue: Catalogue
     sealer: Sealing
 
 

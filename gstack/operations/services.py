@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
+import structlog
 from flask import Flask
 from sqlalchemy import or_, select
 
@@ -21,7 +21,10 @@ from gstack.settings import Settings
 from gstack.store.credentials import Credential
 from gstack.store.db import own_session
 from gstack.store.operations import Operation
-from gstack.store.sealing import Sealer
+from gstack.store.sealing import Sealer, Unsealable
+from gstack.translate.caller import Project
+
+log = structlog.get_logger(__name__)
 
 
 def services(app: Flask, settings: Settings) -> Services:
@@ -31,22 +34,26 @@ def services(app: Flask, settings: Settings) -> Services:
     sealer = Sealer(settings)
     endpoint = Endpoint(settings)
 
-    def cloud_for(credential_id: str, project: dict[str, Any]) -> Cloud | None:
+    def cloud_for(credential_id: str, project: Project) -> Cloud | None:
         with app.app_context(), own_session() as session:
             row = session.get(Credential, credential_id)
             if row is None or row.revoked_at is not None:
                 return None
-            owner, api_key, secret_key = json.loads(sealer.open(row.sealed_keys))
+            try:
+                owner, api_key, secret_key = json.loads(sealer.open(row.sealed_keys))
+            except (Unsealable, ValueError):
+                log.error("credential.unreadable", credential=row.id)
+                return None
             if owner != row.id:
                 return None
             return endpoint.cloud(
-                api_key, secret_key, key=row.account_id, projectid=project.get("cloudstack_id")
+                api_key, secret_key, key=row.account_id, projectid=project.cloudstack_id
             )
 
-    def others(credential_id: str, project: dict[str, Any]) -> Sequence[str]:
+    def others(credential_id: str, project: Project) -> Sequence[str]:
         with app.app_context(), own_session() as session:
             own = session.get(Credential, credential_id)
-            used = select(Operation.credential_id).where(Operation.project == project["id"])
+            used = select(Operation.credential_id).where(Operation.project == project.id)
             related = or_(Credential.id.in_(used), Credential.account_id == (own.account_id if own else None))
             query = select(Credential.id).where(
                 related, Credential.revoked_at.is_(None), Credential.id != credential_id

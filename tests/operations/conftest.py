@@ -1,4 +1,4 @@
-"""A store in a temporary folder, an application that starts operations, and a CloudStack that does what a test says."""
+"""A store in a temporary folder, an application that starts operations, a CloudStack that obeys the test."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
+from sqlalchemy import select
 
 from gstack.cloudstack.errors import cloudstack_error
-from gstack.operations import durable, engine
+from gstack.operations import engine
 from gstack.operations.runtime import Services
 from gstack.operations.worker import Worker, launch_in_process
 from gstack.protocol.links import Links
 from gstack.settings import Settings
 from gstack.store.db import db, open_store
 from gstack.store.migrate import load_models
+from gstack.store.operations import Operation
 from gstack.store.sealing import Sealer
+from gstack.translate.caller import Project
 
 KEY = Fernet.generate_key().decode()
 ZONE = "projects/p/zones/z-a"
 
 
-@dataclass
-class FakeProject:
-    id: str = "p"
-    cloudstack_id: str | None = None
+PROJECT = Project("p", "p", None, "ada", "domain-1")
 
 
 @dataclass
@@ -48,7 +48,7 @@ class FakeCall:
         self.method = SimpleNamespace(id=self.method_id)
         self.project = "p"
         self.links = Links("https://gate.test/compute/v1")
-        self.caller = SimpleNamespace(credential_id="cred-1", user=self.user, project=FakeProject())
+        self.caller = SimpleNamespace(credential_id="cred-1", user=self.user, project=PROJECT)
 
 
 class FakeCloud:
@@ -103,6 +103,20 @@ class Stage:
     sealer: Sealer
     worker: Worker
 
+    def call(self, **more: Any) -> FakeCall:
+        return FakeCall(**more)
+
+    def set(self, **values: Any) -> None:
+        """Change settings of the engine, not of the worker."""
+        operations = self.app.extensions[engine.EXTENSION]
+        operations.settings = Settings({**operations.settings, **values})
+
+    def wait(self, name: str, **values: Any) -> dict[str, Any]:
+        """The operation as ``wait`` answers it."""
+        with self.app.app_context():
+            operation = db.session.scalars(select(Operation).where(Operation.name == name)).one()
+            return engine.wait(FakeCall(), operation)
+
     def start(self, workflow: str, plan: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         call = more.pop("call", None) or FakeCall()
         options = {"type": "insert", "target": f"{ZONE}/instances/i", "plan": plan or {}} | more
@@ -155,6 +169,11 @@ def app(settings: Settings, template: Path) -> Iterator[Flask]:
 
 
 @pytest.fixture
+def make_call() -> type[FakeCall]:
+    return FakeCall
+
+
+@pytest.fixture
 def cloud() -> FakeCloud:
     return FakeCloud()
 
@@ -170,4 +189,3 @@ def stage(app: Flask, cloud: FakeCloud, services: Services) -> Iterator[Stage]:
         yield Stage(app, cloud, Sealer(keys=[KEY]), worker)
 
 
-__all__ = ["FakeCall", "FakeCloud", "Stage", "durable"]

@@ -1,0 +1,120 @@
+"""zoneOperations, regionOperations, globalOperations: what became of every change, from gstack's own store.
+
+CloudStack's jobs are no history: it lists pending ones only and forgets the rest after a day. Differences
+that can be seen: an operation stays listed for OPERATION_RETENTION_DAYS, ``wait`` answers with the state at
+once when too many requests wait already, and only operations that are DONE may be deleted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from gstack.errors import not_found
+from gstack.operations import engine
+from gstack.operations.identity import stamp
+from gstack.operations.view import operation_view
+from gstack.protocol.call import Call
+from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.methods import method
+from gstack.store.operations import Operation
+from gstack.translate import places
+
+
+@method("compute.zoneOperations.get")
+@method("compute.regionOperations.get")
+@method("compute.globalOperations.get")
+def get(call: Call) -> dict[str, Any]:
+    """One operation, by name or number."""
+    return operation_view(_found(call), call.links)
+
+
+@method("compute.zoneOperations.list", needs=("listZones",))
+@method("compute.regionOperations.list", needs=("listZones",))
+@method("compute.globalOperations.list")
+def list_(call: Call) -> dict[str, Any]:
+    """The operations of one scope."""
+    rows = engine.rows(call.project, _known_scope(call))
+    return listing(call, rows, lambda row: operation_view(row, call.links), name=_name, created=_created)
+
+
+@method("compute.globalOperations.aggregatedList", needs=("listZones",))
+def aggregated_list(call: Call) -> dict[str, Any]:
+    """The operations of all scopes."""
+    by_scope: dict[str, list[Operation]] = defaultdict(list)
+    for row in engine.rows(call.project):
+        by_scope[row.scope].append(row)
+    return aggregated(
+        call,
+        by_scope.items(),
+        "operations",
+        lambda row: operation_view(row, call.links),
+        name=_name,
+        created=_created,
+        all_scopes=_all_scopes(call),
+    )
+
+
+@method("compute.zoneOperations.wait")
+@method("compute.regionOperations.wait")
+@method("compute.globalOperations.wait")
+def wait(call: Call) -> dict[str, Any]:
+    """One operation, once it is DONE or OPERATION_WAIT_SECONDS have passed."""
+    return engine.wait(call, _found(call))
+
+
+@method("compute.zoneOperations.delete")
+@method("compute.regionOperations.delete")
+@method("compute.globalOperations.delete")
+def delete(call: Call) -> dict[str, Any]:
+    """Forget an operation that is DONE. The answer is empty."""
+    engine.forget(_found(call))
+    return {}
+
+
+def _found(call: Call) -> Operation:
+    """The operation of the URL; a zone may be called by its CloudStack name."""
+    scope, name = _scope(call), call.params["operation"]
+    found = engine.find(call.project, scope, name)
+    if found is None and scope.startswith("zones/"):
+        found = engine.find(call.project, _known_scope(call), name)
+    if found is None:
+        raise not_found(f"projects/{call.project}/{scope}/operations/{name}")
+    return found
+
+
+def _scope(call: Call) -> str:
+    for collection, parameter in (("zones", "zone"), ("regions", "region")):
+        if parameter in call.params:
+            return f"{collection}/{call.params[parameter]}"
+    return "global"
+
+
+def _known_scope(call: Call) -> str:
+    """The scope of the URL under GCE's name; GceError ``notFound`` where there is no such zone or region."""
+    scope = _scope(call)
+    if scope.startswith("zones/"):
+        place = places.zone_of(call.caller, call.params["zone"])
+        if place is not None:
+            return f"zones/{place.name}"
+    elif scope == "global" or places.of_caller(call.caller).region(call.params["region"]):
+        return scope
+    raise not_found(f"projects/{call.project}/{scope}")
+
+
+def _all_scopes(call: Call) -> list[str]:
+    if not call.params.get("includeAllScopes"):
+        return []
+    known = places.of_caller(call.caller)
+    regions = (f"regions/{name}" for name in known.regions())
+    return ["global", *regions, *(f"zones/{place.name}" for place in known)]
+
+
+def _name(row: Operation) -> str:
+    return row.name
+
+
+def _created(row: Operation) -> object:
+    return stamp(row.insert_ms)
+
+

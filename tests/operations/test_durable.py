@@ -1,0 +1,30 @@
+"""The workflow engine as it is set up."""
+
+from __future__ import annotations
+
+import pytest
+from dbos._serialization import DefaultSerializer
+
+from gstack.operations import durable
+
+
+def test_pickled_rows_are_neither_read_nor_written() -> None:
+    durable.forbid_pickle()
+    with pytest.raises(durable.PickleRefused):
+        DefaultSerializer().deserialize("gASVAQAAAAAAAABOLg==")
+    with pytest.raises(durable.PickleRefused):
+        DefaultSerializer().serialize({})
+
+
+def test_a_dbos_whose_pickle_path_cannot_be_closed_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "_refuse", lambda *_arguments: None)
+    with pytest.raises(durable.PickleRefused, match="cannot be closed"):
+        durable.forbid_pickle()
+    monkeypatch.undo()
+    durable.forbid_pickle()
+
+
+def test_the_version_of_all_work_is_the_same_for_ever() -> None:
+    # Work in flight waits for a worker of its own version: a change here strands it.
+    assert durable.VERSION == "1"
+    assert durable.options("op.x", "operation-1", "line")["app_version"] == "1"

@@ -1,0 +1,125 @@
+"""Waiting requests: how many, how often the database is asked, and what the others notice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import pytest
+
+from gstack.operations.holds import Holds
+
+
+class Table:
+    """Stands for the database: which operations are DONE, and every question about it."""
+
+    def __init__(self) -> None:
+        self.done: set[str] = set()
+        self.questions: list[tuple[str, ...]] = []
+        self.broken = False
+
+    def __call__(self, names: Collection[str]) -> set[str]:
+        self.questions.append(tuple(sorted(names)))
+        if self.broken:
+            self.broken = False
+            raise OSError("away")
+        return self.done & set(names)
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+@pytest.fixture
+def make(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Holds]]:
+    monkeypatch.setattr("gstack.operations.holds.AFTER_AN_ERROR_SECONDS", 0.01)
+    made: list[Holds] = []
+
+    def holds(slots: int) -> Holds:
+        made.append(Holds(slots, table, poll_seconds=0.005))
+        return made[-1]
+
+    yield holds
+    for one in made:
+        one.close()
+
+
+def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_whoever_waits_is_let_go_when_the_operation_is_done(make: Any, table: Table) -> None:
+    holds, answers = make(4), []
+    thread = threading.Thread(target=lambda: answers.append(holds.until_done("o", 5)))
+    thread.start()
+    until(lambda: table.questions)
+    table.done.add("o")
+    thread.join(5)
+    assert answers == [True]
+
+
+def test_waiting_ends_when_its_time_is_up(make: Any) -> None:
+    assert make(1).until_done("o", 0.02) is False
+
+
+def test_no_time_to_wait_takes_no_slot_and_asks_nothing(make: Any, table: Table) -> None:
+    assert make(1).until_done("o", 0) is False
+    assert table.questions == []
+
+
+def test_there_is_always_one_slot(make: Any, table: Table) -> None:
+    table.done.add("o")
+    assert make(-4).until_done("o", 5) is True
+
+
+def test_a_slot_is_free_again_afterwards(make: Any, table: Table) -> None:
+    holds = make(1)
+    holds.until_done("o", 0.01)
+    table.done.add("o")
+    assert holds.until_done("o", 5) is True
+
+
+def test_of_five_hundred_that_wait_at_once_those_without_a_slot_are_turned_away_at_once(
+    make: Any, table: Table
+) -> None:
+    holds, answers = make(24), []
+    threads = [
+        threading.Thread(target=lambda n=n: answers.append(holds.until_done(f"o{n}", 5)), daemon=True)
+        for n in range(500)
+    ]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    until(lambda: len(answers) == 476)
+    assert time.monotonic() - started < 2
+    assert answers.count(True) == 0
+    table.done.update(f"o{n}" for n in range(500))
+    for thread in threads:
+        thread.join(5)
+    assert answers.count(True) == 24
+
+
+def test_one_question_is_asked_for_all_that_wait_and_none_when_nobody_does(make: Any, table: Table) -> None:
+    holds = make(8)
+    threads = [threading.Thread(target=holds.until_done, args=(f"o{n}", 5)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    until(lambda: any(len(question) == 8 for question in table.questions))
+    table.done.update(f"o{n}" for n in range(8))
+    for thread in threads:
+        thread.join(5)
+    asked = len(table.questions)
+    time.sleep(0.05)
+    assert len(table.questions) <= asked + 1
+
+
+def test_a_database_that_fails_for_a_moment_is_asked_again(make: Any, table: Table) -> None:
+    table.broken = True
+    table.done.add("o")
+    assert make(1).until_done("o", 5) is True

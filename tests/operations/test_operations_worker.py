@@ -1,0 +1,164 @@
+"""The worker as a process: killed, stopped, upgraded, doubled, orphaned."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+import gstack
+from gstack.operations import engine
+from gstack.operations.workflow import WORKFLOWS
+from gstack.settings import Settings
+from gstack.store.db import db, open_store
+from gstack.store.operations import DONE, Claim, Operation
+
+SCRIPT = Path(__file__).with_name("worker_script.py")
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(gstack.__file__).parent.parent)}
+PIPE = subprocess.PIPE
+TARGET = "projects/p/zones/z-a/disks/v"
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+    return found
+
+
+class Workers:
+    """Worker processes on one folder, and an application that starts operations there."""
+
+    def __init__(self, folder: Path, call: Any) -> None:
+        self.folder = folder
+        self.processes: list[subprocess.Popen[str]] = []
+        self.call = call
+        self.app: Flask | None = None
+
+    def launch(self, *arguments: str, wait: bool = True) -> subprocess.Popen[str]:
+        command = [sys.executable, str(SCRIPT), str(self.folder), *arguments]
+        process = subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=ENVIRONMENT)
+        self.processes.append(process)
+        assert process.stdout is not None
+        if wait:
+            assert process.stdout.readline() == "READY\n"
+        return process
+
+    def start(self) -> str:
+        """Start one operation; its name."""
+        if self.app is None:
+            self.app = Flask("test")
+            settings = Settings({"PATH": str(self.folder), "OPERATION_HOLD_SECONDS": 0.0})
+            open_store(self.app, settings)
+            engine.init_app(self.app, settings)
+        with self.app.app_context():
+            started = engine.start(
+                self.call(), "op.test.durable", type="insert", target=TARGET, plan={}, claim=TARGET
+            )
+        return str(started["name"])
+
+    def operation(self, name: str) -> Operation:
+        assert self.app is not None
+        with self.app.app_context():
+            return db.session.scalars(select(Operation).where(Operation.name == name)).one()
+
+    def until_done(self, name: str) -> Operation:
+        until(lambda: self.operation(name).status == DONE)
+        return self.operation(name)
+
+    def lines(self, file: str) -> list[str]:
+        path = self.folder / file
+        return path.read_text().splitlines() if path.exists() else []
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.communicate()
+        if self.app is not None:
+            self.app.extensions[engine.EXTENSION].close()
+            with self.app.app_context():
+                db.session.remove()
+                db.engine.dispose()
+
+
+@pytest.fixture
+def workers(tmp_path: Path, make_call: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    monkeypatch.setitem(WORKFLOWS, "op.test.durable", lambda run, plan: None)
+    made = Workers(tmp_path, make_call)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("upgraded", [(), ("upgraded",)], ids=["same release", "newer release"])
+def test_an_operation_whose_worker_is_killed_is_finished_by_the_next_one_exactly_once(
+    workers: Workers, upgraded: tuple[str, ...]
+) -> None:
+    (workers.folder / "hang").touch()
+    first = workers.launch()
+    name = workers.start()
+    until(lambda: workers.lines("made"))
+    first.kill()
+    first.wait()
+    (workers.folder / "hang").unlink()
+    workers.launch(*upgraded)
+    operation = workers.until_done(name)
+    assert (operation.error, operation.attempts) == (None, 2)
+    assert workers.lines("made") == ["v"]
+    assert workers.lines("steps") == ["before", "after v"]
+    assert workers.app is not None
+    with workers.app.app_context():
+        assert db.session.scalars(select(Claim)).all() == []
+
+
+def test_a_worker_that_is_told_to_stop_leaves_its_operations_to_the_next_one(workers: Workers) -> None:
+    (workers.folder / "away").touch()
+    first = workers.launch()
+    name = workers.start()
+    until(lambda: workers.lines("made"))
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(20) == 0
+    assert workers.operation(name).status == "RUNNING"
+    (workers.folder / "away").unlink()
+    workers.launch()
+    assert workers.until_done(name).error is None
+    assert workers.lines("made") == ["v"]
+
+
+def test_a_second_worker_on_the_same_folder_is_refused(workers: Workers) -> None:
+    workers.launch()
+    second = workers.launch(wait=False)
+    _, words = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert "another operations worker holds" in words
+
+
+def test_a_worker_ends_with_its_parent(workers: Workers) -> None:
+    code = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); p.wait()"
+    command = [sys.executable, "-c", code, sys.executable, str(SCRIPT), str(workers.folder)]
+    parent = subprocess.Popen(command, stdout=PIPE, text=True, env=ENVIRONMENT)
+    workers.processes.append(parent)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert parent.stdout.readline() == "READY\n"
+    parent.kill()
+    parent.communicate(timeout=20)
+    until(lambda: not _lives(child))
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process}/stat")
+    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")

@@ -1,0 +1,69 @@
+"""What is remembered beside CloudStack's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from gstack.settings import Settings
+from gstack.store import overlay
+from gstack.store.db import db, open_store
+from gstack.store.migrate import load_models
+
+
+@pytest.fixture(autouse=True)
+def context(tmp_path: Path) -> Iterator[None]:
+    app = Flask("test")
+    open_store(app, Settings({"PATH": str(tmp_path)}))
+    load_models()
+    with app.app_context():
+        db.create_all()
+        yield
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_what_was_written_is_read_back_exactly() -> None:
+    data = {"metadata": {"items": [{"key": "k", "value": "é\n"}]}, "number": 2**60, "nothing": None, "empty": {}}
+    overlay.write("instances", "vm-1", "p", data)
+    assert overlay.read("instances", "vm-1") == data
+
+
+def test_nothing_remembered_reads_as_nothing() -> None:
+    assert overlay.read("instances", "vm-1") == {}
+
+
+def test_a_second_write_replaces_the_first_and_its_project() -> None:
+    overlay.write("instances", "vm-1", "p", {"a": 1})
+    overlay.write("instances", "vm-1", "q", {"b": 2})
+    assert overlay.read("instances", "vm-1") == {"b": 2}
+    assert db.session.scalars(select(overlay.Overlay.project)).all() == ["q"]
+
+
+def test_kinds_with_the_same_id_are_kept_apart() -> None:
+    overlay.write("instances", "x", "p", {"a": 1})
+    overlay.write("disks", "x", "p", {"b": 2})
+    overlay.drop("disks", "x")
+    assert (overlay.read("instances", "x"), overlay.read("disks", "x")) == ({"a": 1}, {})
+
+
+def test_many_are_read_at_once_and_those_without_anything_are_absent() -> None:
+    for number in range(3):
+        overlay.write("instances", f"vm-{number}", "p", {"n": number})
+    asked = [f"vm-{number}" for number in range(overlay.CHUNK * 2 + 1)]
+    assert overlay.read_many("instances", asked) == {f"vm-{number}": {"n": number} for number in range(3)}
+    assert overlay.read_many("instances", []) == {}
+
+
+def test_dropping_what_is_not_there_is_no_error() -> None:
+    overlay.drop("instances", "vm-1")
+
+
+def test_a_write_that_is_rolled_back_is_forgotten() -> None:
+    overlay.write("instances", "vm-1", "p", {"a": 1})
+    db.session.rollback()
+    assert overlay.read("instances", "vm-1") == {}
