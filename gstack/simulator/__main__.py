@@ -13,9 +13,7 @@ from .simulator import Simulator
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m gstack.simulator", description="An embedded CloudStack 4.22."
-    )
+    parser = argparse.ArgumentParser(prog="python -m gstack.simulator", description="An embedded CloudStack 4.22.")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--state", metavar="DIR", help="keep the cloud in this folder")

@@ -62,8 +62,7 @@ def make_api(name: str, row: dict[str, Any]) -> Api:
         related=row.get("related"),
         params=params,
         response=tuple((name, kind) for name, kind in row["response"]),
-        job_class=row.get("class")
-        or f"org.apache.cloudstack.api.command.user.{name[0].upper()}{name[1:]}Cmd",
+        job_class=row.get("class") or f"org.apache.cloudstack.api.command.user.{name[0].upper()}{name[1:]}Cmd",
         instance_type=row.get("instance"),
         has_instance_id=row.get("instanceid", False),
         by_name={param.name: param for param in params},

@@ -39,9 +39,7 @@ class Call:
         self.raw = raw
         self.method = method
         self.args = args
-        self.data_disks: dict[str, str] | None = (
-            None  # machine id → offering of its first data disk, made when needed
-        )
+        self.data_disks: dict[str, str] | None = None  # machine id → offering of its first data disk, made when needed
 
     @property
     def is_root(self) -> bool:

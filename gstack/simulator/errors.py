@@ -40,8 +40,7 @@ def unauthorized() -> ApiError:
 def unavailable(command: str, random_uuid: str) -> ApiError:
     return ApiError(
         432,
-        f"The API [{command}] does not exist or is not available for the account for user id"
-        f" [{random_uuid}].",
+        f"The API [{command}] does not exist or is not available for the account for user id [{random_uuid}].",
         9999,
     )
 

@@ -62,12 +62,8 @@ def extract_apis(folder: Path) -> dict[str, Row]:
         for field in ("since", "related"):
             if api.get(field):
                 row[field] = api[field]
-        row["params"] = [
-            [p["name"], p["type"], p["required"], p["length"], p.get("since")] for p in api["params"]
-        ]
-        row["response"] = [
-            [field["name"], field["type"]] for field in api.get("response", []) if "name" in field
-        ]
+        row["params"] = [[p["name"], p["type"], p["required"], p["length"], p.get("since")] for p in api["params"]]
+        row["response"] = [[field["name"], field["type"]] for field in api.get("response", []) if "name" in field]
         row.update(jobs.get(name, {}))
         wrapper = seen["wrappers"].get(name, [name.lower() + "response"])[0]
         if wrapper != name.lower() + "response" and not name.endswith("Metrics"):

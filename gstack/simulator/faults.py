@@ -16,9 +16,7 @@ import threading
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-KINDS = frozenset(
-    {"cut", "lose", "hang", "slow", "garbage", "status", "fail-job", "jobless", "race", "no-start"}
-)
+KINDS = frozenset({"cut", "lose", "hang", "slow", "garbage", "status", "fail-job", "jobless", "race", "no-start"})
 TEXTS = {
     401: "unable to verify user credentials and/or request signature",
     429: "The given user has reached his/her account api limit, please retry after [335] ms.",

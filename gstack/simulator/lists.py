@@ -45,9 +45,7 @@ def like(wanted: str) -> Callable[[str | None], bool]:
 
 def same_id(attribute: str) -> Test:
     """Compares an attribute that holds an id with the object that the caller named."""
-    return lambda row, wanted: (
-        isinstance(wanted, Entity) and getattr(row, attribute) == wanted.id and bool(wanted.id)
-    )
+    return lambda row, wanted: isinstance(wanted, Entity) and getattr(row, attribute) == wanted.id and bool(wanted.id)
 
 
 def is_one_of(row: object, wanted: object) -> bool:
@@ -98,9 +96,7 @@ def matches_tags(call: Call) -> Callable[[str], bool] | None:
     return lambda key: any((fold(tag.key or ""), fold(tag.value)) in pairs for tag in tags.get(key, ()))
 
 
-def select(
-    call: Call, rows: Iterable[T], filters: Filters, words: Callable[[T], Iterable[str | None]]
-) -> list[T]:
+def select(call: Call, rows: Iterable[T], filters: Filters, words: Callable[[T], Iterable[str | None]]) -> list[T]:
     """The rows that pass every filter whose parameter was given."""
     active = [(test, call.args[name]) for name, test in filters.items() if name in call.args]
     found = [row for row in rows if all(test(row, wanted) for test, wanted in active)]

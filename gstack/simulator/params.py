@@ -168,9 +168,7 @@ class Checker:
             except ValueError:
                 continue
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        text = (
-            f"Unable to parse date {raw} for command {self.api.name.lower()}, please pass dates in the format"
-        )
+        text = f"Unable to parse date {raw} for command {self.api.name.lower()}, please pass dates in the format"
         raise errors.ApiError(431, text + " mentioned in the api documentation", 9999)
 
     def table(self, name: str) -> Table[Any] | None:

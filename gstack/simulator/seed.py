@@ -69,14 +69,10 @@ def plant_identities(world: World, cloud: Data) -> None:
         )
     for number, row in enumerate(cloud["projects"], 1):
         account = next(a for a in world.account if a.name == row["account"])
-        members = {
-            a.id: role for a in world.account for name, role in row["members"].items() if a.name == name
-        }
+        members = {a.id: role for a in world.account for name, role in row["members"].items() if a.name == name}
         account.project = row["id"]
         world.project.add(
-            model.Project(
-                row["id"], number, row["name"], row["displaytext"], account.id, account.domain, now, members
-            )
+            model.Project(row["id"], number, row["name"], row["displaytext"], account.id, account.domain, now, members)
         )
     world.index_keys()
 
@@ -105,9 +101,7 @@ def plant_templates(world: World, rows: Iterable[Data]) -> None:
             shared = {key: value for key, value in row.items() if key not in ZONE_FIELDS}
             number = world.template.take_number()
             known = world.template.add(
-                model.Template(
-                    str(row["id"]), number, str(row["name"]), None, shared, {}, bytes=int(row["size"])
-                )
+                model.Template(str(row["id"]), number, str(row["name"]), None, shared, {}, bytes=int(row["size"]))
             )
         known.zones[zone.id] = {key: row[key] for key in ZONE_FIELDS}
 

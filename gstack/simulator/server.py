@@ -75,9 +75,7 @@ class WsgiApp:
         if method not in ("GET", "HEAD", "POST"):
             return Answer(405, "", b"")
         raw: dict[str, str] = {}
-        if method == "POST" and environ.get("CONTENT_TYPE", "").startswith(
-            "application/x-www-form-urlencoded"
-        ):
+        if method == "POST" and environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
             body = read_body(environ)
             if len(body) > MAX_BODY:
                 return Answer(404, "text/html;charset=iso-8859-1", NOT_FOUND.encode())

@@ -163,12 +163,7 @@ class Simulator:
         key = next((value for name, value in raw.items() if name.lower() == "apikey"), "")
         signature = raw.get("signature", "")
         user = self.world.users_by_key.get(key)
-        if (
-            user is None
-            or not user.secret_key
-            or user.state != "enabled"
-            or raw.get("command") not in self.apis
-        ):
+        if user is None or not user.secret_key or user.state != "enabled" or raw.get("command") not in self.apis:
             raise errors.unauthorized()
         if self.world.account[user.account].state != "enabled":
             raise errors.unauthorized()
@@ -210,9 +205,7 @@ class Simulator:
             wrapper = "errorresponse"
         is_root = user is not None and self.world.account[user.account].type == 1
         kind, content = envelope.render_error(wrapper, error, is_root, is_json(raw))
-        text = (
-            error.text_for(is_root).encode("ascii", "replace").decode().replace("\n", " ").replace("\r", " ")
-        )
+        text = error.text_for(is_root).encode("ascii", "replace").decode().replace("\n", " ").replace("\r", " ")
         return Answer(error.code, kind, content, {"X-Description": text})
 
 

@@ -147,9 +147,7 @@ class World:
         tags = self.tags.get(entity_id)
         if not tags:
             return []
-        return [
-            {key: value for key, value in self.tag_row(tag).items() if key not in without} for tag in tags
-        ]
+        return [{key: value for key, value in self.tag_row(tag).items() if key not in without} for tag in tags]
 
     def tag_row(self, tag: model.Tag) -> model.Row:
         row: model.Row = {} if tag.key is None else {"key": tag.key}

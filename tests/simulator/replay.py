@@ -118,9 +118,7 @@ Step = tuple[str, str, dict[str, str], dict[str, str]]
 
 
 def public_key(name: str) -> str:
-    return next(
-        line["request"]["publickey"] for line in read("ssh_keys") if line["request"].get("name") == name
-    )
+    return next(line["request"]["publickey"] for line in read("ssh_keys") if line["request"].get("name") == name)
 
 
 def group(name: str, uuid: str) -> Step:
@@ -282,9 +280,7 @@ class Replay:
         At first only what has no id to be named by; the rest right before the first line that names it.
         """
         for who, command, params, learned in PREPARE.get(self.area, ()):
-            if wanted not in learned and (
-                wanted is not None or (learned and command != "createSecurityGroup")
-            ):
+            if wanted not in learned and (wanted is not None or (learned and command != "createSecurityGroup")):
                 continue
             self.make_known(" ".join(params.values()))
             if "publickey" in params:
@@ -371,9 +367,7 @@ class Replay:
     def step(self, number: int, line: dict) -> str | None:
         name = line["name"]
         self.open = {job: last for job, last in self.open.items() if last > number}
-        if name.endswith("/job-final") or (
-            "/" not in name and not self.open and (self.area, name) not in HOLD
-        ):
+        if name.endswith("/job-final") or ("/" not in name and not self.open and (self.area, name) not in HOLD):
             self.clock.now += 10
         before = BEFORE.get((self.area, name))
         if before:
@@ -407,10 +401,7 @@ class Replay:
             for one, other in self.pairs(recorded, fresh):
                 self.learn(one, other)
         elif (
-            isinstance(recorded, str)
-            and isinstance(fresh, str)
-            and UUID.fullmatch(recorded)
-            and UUID.fullmatch(fresh)
+            isinstance(recorded, str) and isinstance(fresh, str) and UUID.fullmatch(recorded) and UUID.fullmatch(fresh)
         ):
             self.ids.setdefault(recorded, fresh)
 

@@ -15,14 +15,14 @@ WAITING = {
         "listPublicIpAddresses listFirewallRules listPortForwardingRules listLoadBalancerRules"
         " listVPCs listVPCOfferings"
         " listNetworkACLs createNetwork createVPC associateIpAddress"
+        " addNicToVirtualMachine"
     ),
     "projects are seeded and not made": (
         "createProject addAccountToProject listProjectAccounts suspendProject activateProject updateProject"
         " deleteProject"
     ),
     "affinity groups": (
-        "createAffinityGroup listAffinityGroupTypes listAffinityGroups deleteAffinityGroup"
-        " updateVMAffinityGroup"
+        "createAffinityGroup listAffinityGroupTypes listAffinityGroups deleteAffinityGroup updateVMAffinityGroup"
     ),
     "snapshot policies and snapshots of whole machines": (
         "createSnapshotPolicy listSnapshotPolicies updateSnapshotPolicy deleteSnapshotPolicies"

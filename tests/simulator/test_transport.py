@@ -47,10 +47,7 @@ def test_get_and_post_answer_the_same(server: Server) -> None:
 def test_parameters_may_be_split_over_query_and_body(server: Server) -> None:
     params = signed(server, command="listZones", name="ch-gva-2")
     body = {"name": params.pop("name")}
-    assert (
-        requests.post(server.url, params=params, data=body, timeout=5).json()["listzonesresponse"]["count"]
-        == 1
-    )
+    assert requests.post(server.url, params=params, data=body, timeout=5).json()["listzonesresponse"]["count"] == 1
 
 
 def test_the_last_of_two_equal_parameters_wins(server: Server) -> None:
@@ -106,9 +103,7 @@ def test_version_three_without_a_date_is_refused(server: Server) -> None:
 def test_xml_is_the_default(server: Server) -> None:
     answer = get(server, command="listZones", response="xml")
     assert answer.headers["Content-Type"] == "text/xml;charset=utf-8"
-    assert answer.text.startswith(
-        '<?xml version="1.0" encoding="UTF-8"?><listzonesresponse cloud-stack-version="4.22'
-    )
+    assert answer.text.startswith('<?xml version="1.0" encoding="UTF-8"?><listzonesresponse cloud-stack-version="4.22')
     assert f"<zone><id>{ZONE}</id>" in answer.text
 
 
@@ -138,9 +133,7 @@ def test_faults_cut_lose_and_garble(server: Server) -> None:
     faults.add("lose", "createSecurityGroup")
     with pytest.raises(requests.ConnectionError):
         get(server, command="createSecurityGroup", name="done")
-    groups = get(server, command="listSecurityGroups", securitygroupname="done").json()[
-        "listsecuritygroupsresponse"
-    ]
+    groups = get(server, command="listSecurityGroups", securitygroupname="done").json()["listsecuritygroupsresponse"]
     assert groups["count"] == 1
     faults.add("garbage", "listZones")
     with pytest.raises(json.JSONDecodeError):

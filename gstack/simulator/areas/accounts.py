@@ -109,9 +109,7 @@ def user_view(call: Call, user: User) -> Row:
 def list_accounts(call: Call) -> Row:
     check_page(call)
     wide = call.account.type != 0 and (call.flag("listall") or "id" in call.args)
-    rows = [
-        a for a in call.world.account if a.type != 5 and (call.rules(a) if wide else a.id == call.account.id)
-    ]
+    rows = [a for a in call.world.account if a.type != 5 and (call.rules(a) if wide else a.id == call.account.id)]
     filters: Filters = {**ID_FILTERS, "name": name_is, "domainid": same_id("domain")}
     rows = select(call, rows, filters, lambda account: (account.name,))
     return page(call, "account", rows, lambda account: account_view(call, account))
@@ -122,11 +120,7 @@ def list_users(call: Call) -> Row:
     check_page(call)
     world = call.world
     wide = call.account.type != 0 and (call.flag("listall") or "id" in call.args)
-    rows = [
-        u
-        for u in world.user
-        if (call.rules(world.account[u.account]) if wide else u.account == call.account.id)
-    ]
+    rows = [u for u in world.user if (call.rules(world.account[u.account]) if wide else u.account == call.account.id)]
     filters: Filters = {**ID_FILTERS, "username": name_is}
     rows = select(call, rows, filters, lambda user: (user.name,))
     return page(call, "user", rows, lambda user: user_view(call, user))
@@ -166,9 +160,7 @@ def register_user_keys(call: Call) -> Row:
 def project_view(call: Call, project: Project) -> Row:
     world = call.world
     account, domain = world.account[project.account], world.domain[project.domain]
-    owners = [
-        {"account": world.account[key].name} for key, kind in project.members.items() if kind == "Admin"
-    ]
+    owners = [{"account": world.account[key].name} for key, kind in project.members.items() if kind == "Admin"]
     row: Row = {"id": project.id, "name": project.name, "displaytext": project.displaytext}
     row.update(domainid=domain.id, domain=domain.name, owner=owners, projectaccountname=account.name)
     row.update(state=project.state, tags=world.tag_rows(project.id, IN_PROJECT), **quota(call, account))

@@ -114,9 +114,7 @@ NETWORK_OFFERING_FILTERS: Filters = {
     "traffictype": equal("traffictype"),
     "forvpc": lambda record, wanted: record.row.get("forvpc") is wanted,
     "isdefault": lambda record, wanted: record.row.get("isdefault") is wanted,
-    "supportedservices": lambda record, wanted: (
-        set(wanted) <= {one["name"] for one in record.row.get("service", ())}
-    ),
+    "supportedservices": lambda record, wanted: set(wanted) <= {one["name"] for one in record.row.get("service", ())},
 }
 
 

@@ -81,9 +81,7 @@ def add(call: Call, owner: Account, public_key: str) -> KeyPair:
     world = call.world
     name = call.text("name") or ""
     number = world.keypair.take_number()
-    return world.keypair.add(
-        KeyPair(world.uuid(), number, name, owner.id, public_key, fingerprint(public_key))
-    )
+    return world.keypair.add(KeyPair(world.uuid(), number, name, owner.id, public_key, fingerprint(public_key)))
 
 
 @command("createSSHKeyPair")

@@ -67,9 +67,7 @@ def nic_row(call: Call, nic: Nic, with_secondary: bool = True) -> Row:
     if nic.ip and nic.mac:
         row["macaddress"] = nic.mac
     if with_secondary or nic.secondary:
-        row["secondaryip"] = [
-            {"id": key, "ipaddress": call.world.secondary_ip[key].ipaddress} for key in nic.secondary
-        ]
+        row["secondaryip"] = [{"id": key, "ipaddress": call.world.secondary_ip[key].ipaddress} for key in nic.secondary]
     row["extradhcpoption"] = []
     row["deviceid"] = str(nic.deviceid)
     return row

@@ -11,7 +11,7 @@ from .. import errors, limits
 from ..call import Call
 from ..errors import ApiError, invalid
 from ..jobs import Steps
-from ..model import Machine, Network, Record, Row, Template
+from ..model import Machine, Record, Row, Template
 from ..registry import command
 from . import machines, machines_deploy
 from .machines_deploy import with_password
@@ -56,9 +56,7 @@ def check_update(call: Call, machine: Machine) -> None:
     if call.text("customid") and not call.is_root:
         raise errors.denied("Please check your permissions, you are not allowed to create/update custom id")
     if machine.state in ("Error", "Destroyed", "Expunging"):
-        raise errors.hidden(
-            f"Failed to update VM, due to: {machines.described(machine)} is in state {machine.state}"
-        )
+        raise errors.hidden(f"Failed to update VM, due to: {machines.described(machine)} is in state {machine.state}")
     if call.flag("haenable") and not call.world.service_offering[machine.offering].row["offerha"]:
         text = "Can't enable ha for the vm as it's created from the Service offering having HA disabled"
         raise errors.hidden(f"Failed to update VM, due to: {text}")
@@ -204,8 +202,7 @@ def restore(call: Call) -> Row:
         was_running = machine.state == "Running"
         if machine.state not in ("Running", "Stopped"):
             raise invalid(
-                f"Vm {machines.described(machine)} currently in {machine.state} state, restore vm can"
-                f" only execute"
+                f"Vm {machines.described(machine)} currently in {machine.state} state, restore vm can only execute"
             )
         yield from go_down(call, machine)
         replace_root(call, machine, template)
@@ -232,12 +229,3 @@ def replace_root(call: Call, machine: Machine, template: Template | None) -> Non
     root = world.volume[call.simulator.roots[machine.id]]
     if old.pool:
         root.state, root.pool, root.attached = "Ready", True, world.now()
-
-
-@command("addNicToVirtualMachine")
-def add_nic(call: Call) -> Row:
-    """Zones with security groups know one network, so there is none to add here yet."""
-    machine, network = call.need("virtualmachineid", Machine), call.need("networkid", Network)
-    raise invalid(
-        f"Can't add a nic of network {network.name} to {machines.described(machine)} in a basic zone"
-    )

@@ -85,19 +85,13 @@ def sizes(offering: Record, details: dict[str, str] | None) -> tuple[int, int, i
     asked = {key for key in given if key in ("cpuNumber", "cpuSpeed", "memory")}
     if not row["iscustomized"]:
         if asked:
-            raise invalid(
-                "cpuNumber or cpuSpeed or memory should not be specified for static service offering"
-            )
+            raise invalid("cpuNumber or cpuSpeed or memory should not be specified for static service offering")
         return int(str(row["cpunumber"])), int(str(row["cpuspeed"])), int(str(row["memory"]))
     if not given:
-        raise invalid(
-            "Need to specify custom parameter values cpu, cpu speed and memory when using custom offering"
-        )
+        raise invalid("Need to specify custom parameter values cpu, cpu speed and memory when using custom offering")
     held = row.get("serviceofferingdetails")
     span = {key: int(str(value)) for key, value in held.items()} if isinstance(held, dict) else {}
-    cpus = bounded(
-        given, "cpuNumber", "cpu cores", span.get("mincpunumber", 1), span.get("maxcpunumber", TOP)
-    )
+    cpus = bounded(given, "cpuNumber", "cpu cores", span.get("mincpunumber", 1), span.get("maxcpunumber", TOP))
     fixed = row.get("cpuspeed")
     speed = int(str(fixed)) if fixed is not None else bounded(given, "cpuSpeed", "cpu speed", 1, TOP)
     memory = bounded(given, "memory", "memory", span.get("minmemory", 32), span.get("maxmemory", TOP))
@@ -128,9 +122,7 @@ def chosen_keys(call: Call, owner: Account) -> list[KeyPair]:
     single = call.text("keypair")
     if single:
         names = [single]
-    found = [
-        k for name in names for k in call.world.keypair if k.account == owner.id and same_name(k.name, name)
-    ]
+    found = [k for name in names for k in call.world.keypair if k.account == owner.id and same_name(k.name, name)]
     if len(found) != len(names):
         raise invalid("Not all specified keypairs exist")
     return found
@@ -274,9 +266,7 @@ def set_group(call: Call, machine: Machine, name: str | None) -> None:
 
 def add_nic(call: Call, machine: Machine, network: Network, address: str | None) -> None:
     world = call.world
-    nic = Nic(
-        world.uuid(), world.nic.take_number(), network.id, len(machine.nics), machine.id, machine.account
-    )
+    nic = Nic(world.uuid(), world.nic.take_number(), network.id, len(machine.nics), machine.id, machine.account)
     world.nic.add(nic)
     machine.nics.append(nic.id)
     if address:
@@ -354,9 +344,7 @@ def run(call: Call, machine: Machine, template: Template) -> Row:
         host = pick_host(call, machine)
         if host is None:
             fail(call, machine)
-            raise ApiError(
-                533, f"No destination found for a deployment for {machines.described(machine, 'Stopped')}"
-            )
+            raise ApiError(533, f"No destination found for a deployment for {machines.described(machine, 'Stopped')}")
         machine.state, machine.lastupdated, machine.host = "Starting", call.world.now(), host
         yield 0.5
         if call.simulator.faults.take(call.api.name, "no-start"):

@@ -20,9 +20,7 @@ FILTERS: Filters = {
     "zoneid": same_id("zone"),
     "type": lambda net, wanted: str(net.row["type"]).lower() == str(wanted).lower(),
     "traffictype": lambda net, wanted: str(net.row["traffictype"]).lower() == str(wanted).lower(),
-    "supportedservices": lambda net, wanted: (
-        set(wanted) <= {service["name"] for service in net.row["service"]}
-    ),
+    "supportedservices": lambda net, wanted: set(wanted) <= {service["name"] for service in net.row["service"]},
     "canusefordeploy": lambda net, wanted: net.row["canusefordeploy"] is wanted,
     "networkofferingid": lambda net, wanted: net.row["networkofferingid"] == getattr(wanted, "id", None),
     "issystem": lambda net, wanted: wanted is False,

@@ -175,11 +175,7 @@ def named_groups(call: Call) -> list[SecurityGroup]:
         account, name = pair.get("account", ""), pair.get("group", "")
         domain = call.world.domain[call.account.domain]
         owner = next((a for a in call.world.account if a.name == account and a.domain == domain.id), None)
-        groups = [
-            g
-            for g in call.world.security_group
-            if owner and g.account == owner.id and same_name(g.name, name)
-        ]
+        groups = [g for g in call.world.security_group if owner and g.account == owner.id and same_name(g.name, name)]
         if not groups:
             raise invalid(
                 f"Nonexistent group {name} for account {account}/{domain.number} is given, unable to"
@@ -213,9 +209,7 @@ def authorize(call: Call, direction: str) -> Row:
                 continue
             known.add((protocol, start, end, cidr, allowed))
             number = world.rule.take_number()
-            rule = Rule(
-                world.uuid(), number, group.id, group.account, direction, protocol, start, end, cidr, allowed
-            )
+            rule = Rule(world.uuid(), number, group.id, group.account, direction, protocol, start, end, cidr, allowed)
             added.append(world.rule.add(rule))
         if not added:
             raise ApiError(530, f"Failed to authorize security group {direction} rule(s)")

@@ -38,9 +38,7 @@ def view(call: Call, snapshot: Snapshot, in_job: bool = False) -> Row:
         row["snapshottype"] = "MANUAL"
     row.update(volumeid=snapshot.volume, volumename=snapshot.volume_name, volumetype=snapshot.volume_type)
     row["volumestate"] = volume.state if volume else "Expunged"
-    row.update(
-        created=date(snapshot.created), name=snapshot.name, intervaltype="MANUAL", state=snapshot.state
-    )
+    row.update(created=date(snapshot.created), name=snapshot.name, intervaltype="MANUAL", state=snapshot.state)
     row["physicalsize"] = snapshot.physicalsize
     if snapshot.state in SETTLED:
         row.update(zoneid=snapshot.zone, zonename=world.zone[snapshot.zone].name)
@@ -120,9 +118,7 @@ def create(call: Call) -> Row:
 
     def work() -> Steps:
         if quiesce:
-            text = (
-                f"Failed to create snapshot due to an internal error creating snapshot for volume {volume.id}"
-            )
+            text = f"Failed to create snapshot due to an internal error creating snapshot for volume {volume.id}"
             raise ApiError(530, text)
         snapshot.state, volume.state, snapshot.physicalsize = "Creating", "Snapshotting", snapshot.size
         yield 0.4

@@ -92,9 +92,7 @@ FILTERS: Filters = {
     **ID_FILTERS,
     "name": name_is,
     "zoneid": lambda placed, wanted: placed.zone == getattr(wanted, "id", None),
-    "hypervisor": lambda placed, wanted: (
-        str(placed.template.row["hypervisor"]).lower() == str(wanted).lower()
-    ),
+    "hypervisor": lambda placed, wanted: str(placed.template.row["hypervisor"]).lower() == str(wanted).lower(),
 }
 
 
@@ -130,18 +128,14 @@ def create(call: Call) -> Row:
     ostype = call.need("ostypeid", Record)
     source = snapshot or volume
     if source is None:
-        raise invalid(
-            "Failed to create private template record, neither volume ID nor snapshot ID were specified."
-        )
+        raise invalid("Failed to create private template record, neither volume ID nor snapshot ID were specified.")
     call.check_access(source)
     if volume is not None:
         machine = world.machine.get(volume.machine)
         if machine is not None and machine.state != "Stopped":
             raise hidden(f"Unable to create a template of {machines.described(machine)}: it is not stopped")
     if snapshot is not None and snapshot.state != "BackedUp":
-        raise invalid(
-            f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for template creation"
-        )
+        raise invalid(f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for template creation")
     owner = world.account[source.account]
     limits.check(world, owner, {"template": 1})
     template = Template(
@@ -208,9 +202,7 @@ def own_row(call: Call, template: Template, owner: Account, source: Snapshot | V
         sshkeyenabled=call.flag("sshkeyenabled"),
     )
     row["isdynamicallyscalable"] = call.flag("isdynamicallyscalable")
-    row.update(
-        directdownload=False, deployasis=False, forcks=False, requireshvm=True, tags=[], hasannotations=False
-    )
+    row.update(directdownload=False, deployasis=False, forcks=False, requireshvm=True, tags=[], hasannotations=False)
     return row
 
 

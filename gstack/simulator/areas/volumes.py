@@ -54,9 +54,7 @@ def view(call: Call, volume: Volume) -> Row:
     if machine is not None and lost:
         row["vmtype"] = "User"
     elif machine is not None:
-        row.update(
-            vmname=machine.name, vmdisplayname=machine.displayname, vmstate=machine.state, vmtype="User"
-        )
+        row.update(vmname=machine.name, vmdisplayname=machine.displayname, vmstate=machine.state, vmtype="User")
     row.update(provisioningtype="thin", size=volume.size, created=date(volume.created), state=volume.state)
     row.update(world.owner(volume.account))
     if volume.pool and machine is not None and not lost:
@@ -97,9 +95,7 @@ def list_volumes(call: Call) -> Row:
         call.args.pop("ids", None)
     check_page(call)
     mine = visible_accounts(call)
-    rows = select(
-        call, [v for v in call.world.volume if mine(v.account)], FILTERS, lambda v: (v.name, v.type)
-    )
+    rows = select(call, [v for v in call.world.volume if mine(v.account)], FILTERS, lambda v: (v.name, v.type))
     return page(call, "volume", rows, lambda volume: view(call, volume))
 
 
@@ -166,13 +162,10 @@ def from_snapshot(call: Call, volume: Volume, snapshot: Snapshot, offering: Reco
     """
     call.check_access(snapshot)
     if snapshot.state != "BackedUp":
-        raise invalid(
-            f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for volume creation"
-        )
+        raise invalid(f"Snapshot id={snapshot.id} is not in BackedUp state yet and can't be used for volume creation")
     if offering is not None and snapshot.volume_type != "ROOT":
         raise invalid(
-            "Disk Offering ID cannot be passed whilst creating volume from snapshot other than ROOT"
-            " disk snapshots"
+            "Disk Offering ID cannot be passed whilst creating volume from snapshot other than ROOT disk snapshots"
         )
     volume.zone, volume.size, volume.snapshot = snapshot.zone, snapshot.size, snapshot.id
     volume.template = snapshot.template
@@ -279,9 +272,7 @@ def resize(call: Call) -> Row:
                 " by supplying the shrinkok parameter with value of true.",
             )
         if target < volume.size and volume.pool:
-            text = (
-                f"Failed to resize volume operation of volume UUID: [{volume.id}] due to - Failed to resize"
-            )
+            text = f"Failed to resize volume operation of volume UUID: [{volume.id}] due to - Failed to resize"
             raise ApiError(530, text)
         owner = call.world.account[volume.account]
         limits.check(call.world, owner, {"primary_storage": max(0, target - volume.size)}, 530)
