@@ -1,8 +1,8 @@
 """``gstack demo`` and ``gstack simulator``: everything running on one machine, with every client prepared.
 
 Nothing here is special to the demo but the throw-away folder: the gateway it starts is the same command, with
-the same configuration file, that a production gateway is. The tests of real clients run in what :func:`prepared`
-gives. Progress goes to standard error, so that the standard output of ``gstack demo -- CMD`` is CMD's alone.
+the same configuration file, that a production gateway is; the tests of real clients run in :func:`prepared`.
+Progress goes to standard error, so that the standard output of ``gstack demo -- CMD`` is that of CMD alone.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def _key_file(settings: Settings, cloud: Cloud) -> credentials.Made:
             file = settings.folder / "key.json"
             return credentials.create_key_file(settings, cloud.api_key, cloud.secret_key, file)
     except (Refused, GceError) as error:
-        raise SettingsError(f"CloudStack at {cloud.url} does not accept these keys: {error}") from error
+        raise SettingsError(f"No key file could be made for {cloud.url}: {error}") from error
 
 
 def _no_proxy(host: str) -> dict[str, str]:

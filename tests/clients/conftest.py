@@ -1,0 +1,178 @@
+"""One running gateway for all tests of real clients, and the hands that drive it.
+
+Apart from every other conftest because these tests start processes. The surprising thing: where CI says that it
+is CI and gcloud is installed, a skipped test of gcloud counts as failed, so that nobody loses them unnoticed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from gstack.cloudstack.client import Cloud, Endpoint
+from gstack.demo import Demo, prepared
+
+GCLOUD = shutil.which("gcloud")
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """The embedded CloudStack, the gateway before it and every client's environment; one for each worker."""
+    with prepared(job_seconds=0.1) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cloudstack(demo: Demo) -> Iterator[Cloud]:
+    """The CloudStack side, through its own API and with the same key pair."""
+    endpoint = Endpoint(demo.gateway.settings)
+    yield endpoint.cloud(demo.cloud.api_key, demo.cloud.secret_key, key="tests")
+    endpoint.close()
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture
+def fresh(numbers: Iterator[int]) -> Callable[[str], str]:
+    """A name that no other test has."""
+    return lambda stem: f"{stem}-{next(numbers)}-{secrets.token_hex(2)}"
+
+
+@pytest.fixture
+def client_environment(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of the demo, in this process; for client libraries that read it when they are used."""
+    for name, value in demo.environment.items():
+        monkeypatch.setenv(name, value)
+    return demo.environment
+
+
+class Api:
+    """Plain requests to the gateway, for what no client library lets one see."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.root = demo.environment["GSTACK_URL"]
+        self.project = demo.environment["GSTACK_PROJECT"]
+        self.zone = demo.environment["GSTACK_ZONE"]
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.verify = demo.environment["GSTACK_CA_FILE"]
+        self.session.headers["Authorization"] = f"Bearer {demo.environment['GSTACK_TOKEN']}"
+
+    def __call__(self, verb: str, path: str, **more: Any) -> requests.Response:
+        """The answer to ``path`` below the project, or from the root on where it begins with a slash."""
+        url = self.root + path if path.startswith("/") else f"{self.root}/compute/v1/{self.at(path)}"
+        return self.session.request(verb, url, timeout=150, **more)
+
+    def at(self, path: str) -> str:
+        """``path`` with its project, ``Z/`` at its beginning standing for the zone."""
+        path = f"zones/{self.zone}/{path[2:]}" if path.startswith("Z/") else path
+        return f"projects/{self.project}/{path}".rstrip("/")
+
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """The resource at ``path``; fails the test where there is none."""
+        answer = self("GET", path, params=params)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    def done(self, verb: str, path: str, **more: Any) -> dict[str, Any]:
+        """The operation that this request starts, once it is DONE; fails the test where it is refused."""
+        answer = self(verb, path, **more)
+        assert answer.ok, answer.text
+        operation = dict(answer.json())
+        while operation["status"] != "DONE":
+            answer = self.session.post(operation["selfLink"] + "/wait", timeout=150)
+            assert answer.ok, answer.text
+            operation = dict(answer.json())
+        return operation
+
+
+@pytest.fixture(scope="session")
+def api(demo: Demo) -> Iterator[Api]:
+    caller = Api(demo)
+    yield caller
+    caller.session.close()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How one command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output, read as JSON; only for commands that succeeded."""
+        assert self.status == 0, self.err
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(demo: Demo) -> Callable[..., Ran]:
+    """Any command, with the demo's environment and ``gstack`` and ``python`` on its path."""
+
+    def start(*command: str, folder: Path | None = None, seconds: float = 180) -> Ran:
+        environment = os.environ | demo.environment
+        environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environment["PATH"]))
+        done = subprocess.run(
+            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return start
+
+
+@pytest.fixture
+def gcloud(run: Callable[..., Ran]) -> Callable[..., Ran]:
+    """The installed gcloud; ``gcloud("compute", ...)`` for its words, ``.json`` of the answer with ``as_json``."""
+    if GCLOUD is None:
+        pytest.skip("gcloud is not installed on this machine")
+
+    def start(*words: str, as_json: bool = False) -> Ran:
+        return run(GCLOUD, "--quiet", *words, *(["--format=json"] if as_json else []))
+
+    return start
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Under CI, what is installed must be tested."""
+    outcome = yield
+    report = outcome.get_result()
+    needs_gcloud = "gcloud" in getattr(item, "fixturenames", ())
+    if report.skipped and needs_gcloud and GCLOUD is not None and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped although gcloud is installed: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., Any]:
+    """Whatever a function gives as soon as it is true; fails the test after ``seconds``."""
+
+    def poll(happened: Callable[[], Any], seconds: float = 60, what: str = "it") -> Any:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = happened()
+            if found:
+                return found
+            time.sleep(0.02)
+        pytest.fail(f"{what} did not happen within {seconds} s")
+
+    return poll
