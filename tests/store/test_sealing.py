@@ -86,7 +86,11 @@ def test_a_key_file_that_others_can_reach_is_refused(settings: Settings, mode: i
         Sealer(settings)
 
 
-@pytest.mark.parametrize("content", ["", "# only a comment\n", "not a key\n", OLD + "\nnot a key\n", "é\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "# only a comment\n", "not a key\n", OLD + "\nnot a key\n", "é\n"],
+    ids=["empty", "comment", "no key", "a key and no key", "not ascii"],  # keys are made anew in each process
+)
 def test_a_file_without_good_keys_is_refused_without_showing_it(tmp_path: Path, content: str) -> None:
     path = tmp_path / "secret.keys"
     path.write_text(content, encoding="utf-8")
