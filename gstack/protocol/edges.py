@@ -55,7 +55,8 @@ def _run_part(
     app: Flask, part: batch.Part, outer: dict[str, str], scheme: str, host: str
 ) -> tuple[str, int, dict[str, str], bytes]:
     path, _, query = part.path.partition("?")
-    headers = outer | {name: value for name, value in part.headers.items() if name.lower() != "host"}
+    own = {name.lower(): value for name, value in part.headers.items() if name.lower() != "host"}
+    headers = {name.lower(): value for name, value in outer.items()} | own
     builder = EnvironBuilder(
         path=path,
         method=part.method,
