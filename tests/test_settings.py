@@ -87,11 +87,7 @@ def test_every_setting_says_what_it_means_in_a_sentence() -> None:
     assert [setting.name for setting in SETTINGS if not setting.doc.endswith(".")] == []
 
 
-def test_the_example_file_names_every_setting_with_its_default(tmp_path: Path) -> None:
+def test_the_example_file_loads_as_the_defaults(tmp_path: Path) -> None:
     example = Path(__file__).parent.parent / "gstack.conf.example"
-    uncommented = "\n".join(
-        line.removeprefix("#") for line in example.read_text().splitlines() if not line.startswith("# ")
-    )
-    settings = load(_file(tmp_path, uncommented), {})
-    assert dict(settings) == dict(Settings())
-    assert [name for name in settings if f"#{name} = " not in example.read_text()] == []
+    uncommented = "\n".join(line.removeprefix("#") for line in example.read_text().splitlines() if line[:2] != "# ")
+    assert dict(load(_file(tmp_path, uncommented), {})) == dict(Settings())
