@@ -1,0 +1,209 @@
+"""The fixture that most tests of resources use: a whole gateway in this process, in front of an embedded CloudStack.
+
+``gateway.call(method, path, body)`` is a request as a client sends it. Every answer is held against Google's schema, so
+a test never has to. The surprising thing: operations run in threads of this process and are quick, so a mutation's
+answer is DONE already.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from gstack.app import create_app
+from gstack.cloudstack.trace import trace
+from gstack.operations.services import services
+from gstack.operations.worker import Worker, launch_in_process
+from gstack.protocol.bodies import check_response
+from gstack.protocol.discovery import Method, document
+from gstack.settings import Settings
+from gstack.simulator import Server, Simulator
+from gstack.store.db import db
+from gstack.store.migrate import upgrade_database
+from gstack.store.sealing import ensure_keys
+
+HOST = "gateway.test"
+ZONE = "ch-gva-2"
+SEED = 1
+
+
+class Failed(AssertionError):
+    """An answer that was not the expected one."""
+
+
+@dataclass
+class Gateway:
+    """A gateway, the CloudStack behind it, and a client of user ``tenant`` in its own project."""
+
+    app: Flask
+    simulator: Simulator
+    settings: Settings
+    worker: Worker
+    user: str = "tenant"
+    project: str = "tenant"
+    zone: str = ZONE
+    host: str = HOST
+    upstream: list[str] = field(default_factory=list)  # the CloudStack commands of the last request itself
+    status: int = 0
+
+    @property
+    def client(self) -> FlaskClient:
+        """A plain Flask client, for requests that are not to be checked."""
+        return self.app.test_client()
+
+    @property
+    def token(self) -> str:
+        """A bearer token of the user."""
+        return ":".join(self.simulator.keys(self.user))
+
+    def as_user(self, user: str, project: str | None = None) -> Gateway:
+        """The same gateway for another user (``other``, ``acme-admin``, ``admin``)."""
+        return Gateway(self.app, self.simulator, self.settings, self.worker, user, project or user)
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, status: int | None = 200, **query: Any
+    ) -> dict[str, Any]:
+        """One request; ``path`` is below the project (``zones/{zone}/instances``) or starts with ``/``.
+
+        The answer must have ``status`` (None: any) and fit its schema.
+        """
+        if not path.startswith("/"):
+            path = f"/compute/v1/projects/{self.project}/{path}".replace("{zone}", self.zone).rstrip("/")
+        with trace() as calls:
+            response = self.client.open(
+                path,
+                method=method,
+                base_url=f"https://{self.host}",
+                query_string=query or None,
+                headers={"Authorization": f"Bearer {self.token}"},
+                json=body,
+            )
+        self.upstream = [call.command for call in calls]
+        self.status = response.status_code
+        answer = json.loads(response.data)
+        if status is not None and response.status_code != status:
+            raise Failed(f"{method} {path}: {response.status_code} {json.dumps(answer, indent=1)}")
+        self._check(method, path, response.status_code, answer)
+        return dict(answer)
+
+    def get(self, path: str, **more: Any) -> dict[str, Any]:
+        """GET."""
+        return self.call("GET", path, **more)
+
+    def names(self, path: str, **more: Any) -> list[str]:
+        """The names in a list."""
+        return [item["name"] for item in self.get(path, **more).get("items", [])]
+
+    def run(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
+        """A mutation that ends well; its operation."""
+        operation = self.call(method, path, body, **query)
+        if operation["status"] != "DONE" or "error" in operation:
+            raise Failed(f"{method} {path}: {json.dumps(operation, indent=1)}")
+        return operation
+
+    def fail(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
+        """A mutation whose operation is accepted and fails; the first error, with ``http`` besides."""
+        operation = self.call(method, path, body, **query)
+        if operation["status"] != "DONE" or "error" not in operation:
+            raise Failed(f"{method} {path} did not fail: {json.dumps(operation, indent=1)}")
+        return operation["error"]["errors"][0] | {"http": operation["httpErrorStatusCode"]}
+
+    def refuse(self, method: str, path: str, body: Any = None, *, status: int = 400, **query: Any) -> str:
+        """A request that is refused at once; the message."""
+        return str(self.call(method, path, body, status=status, **query)["error"]["message"])
+
+    def cloudstack(self, command: str, **params: Any) -> Any:
+        """Ask CloudStack itself, as the same user; rows for a list, else the inner object."""
+        answer = self.simulator.do(self.user, command, **params)
+        if command.startswith("list"):
+            return next((value for value in answer.values() if isinstance(value, list)), [])
+        return answer
+
+    def deploy(self, name: str, **params: Any) -> dict[str, Any]:
+        """A machine made by another tool, running; its row."""
+        chosen = {"zoneid": self.zone_id, "templateid": self.template_id(), "serviceofferingid": self.offering_id()}
+        made = self.cloudstack("deployVirtualMachine", name=name, **(chosen | params))
+        self.simulator.settle()
+        return dict(self.cloudstack("listVirtualMachines", id=made["id"])[0])
+
+    @property
+    def zone_id(self) -> str:
+        """CloudStack's id of the zone."""
+        return str(self.cloudstack("listZones", name=self.zone)[0]["id"])
+
+    def template_id(self, name: str = "Linux Debian 12 64-bit") -> str:
+        """CloudStack's id of a template."""
+        return str(self.cloudstack("listTemplates", templatefilter="featured", name=name)[0]["id"])
+
+    def offering_id(self, name: str = "Tiny") -> str:
+        """CloudStack's id of a service offering."""
+        return str(self.cloudstack("listServiceOfferings", name=name)[0]["id"])
+
+    def forget_everything(self) -> None:
+        """Delete the contents of our database."""
+        with self.app.app_context():
+            for table in reversed(db.metadata.sorted_tables):
+                db.session.execute(table.delete())
+            db.session.commit()
+
+    def _check(self, verb: str, path: str, status: int, answer: dict[str, Any]) -> None:
+        if status >= 400:
+            error = answer["error"]
+            if not (error["code"] == status and error["message"] and error["errors"][0]["reason"]):
+                raise Failed(f"{verb} {path}: no error as Google writes it: {answer}")
+            return
+        method = self._method(verb, path)
+        problems = check_response(str(method.response), answer) if method is not None else []
+        if problems:
+            raise Failed(f"{verb} {path} does not fit {method.response}: {problems}")  # type: ignore[union-attr]
+
+    def _method(self, verb: str, path: str) -> Method | None:
+        if not path.startswith("/compute/"):
+            return None
+        endpoint, _ = self.app.url_map.bind(self.host).match(path, method=verb)
+        return document().methods.get(self.app.view_functions[endpoint].args[0])  # type: ignore[attr-defined]
+
+
+def gateway_settings(folder: Path, **more: Any) -> Settings:
+    """Settings for a gateway whose files are in ``folder``."""
+    return Settings({"PATH": str(folder), "LOG_LEVEL": "ERROR", "OPERATION_HOLD_SECONDS": 10.0} | more)
+
+
+@pytest.fixture(scope="session")
+def gateway_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the keys and a database whose tables are made: DBOS takes its time over them."""
+    folder = tmp_path_factory.mktemp("gateway")
+    settings = gateway_settings(folder)
+    ensure_keys(settings)
+    app = create_app(settings)
+    upgrade_database(app)
+    with launch_in_process(app, services(app, settings)):
+        pass
+    with app.app_context():
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def gateway(gateway_template: Path, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway with a store and a CloudStack of its own; CloudStack's jobs take no time."""
+    folder = tmp_path / "gateway"
+    shutil.copytree(gateway_template, folder)
+    with Server(Simulator(job_seconds=0.0, seed=SEED)) as server:
+        settings = gateway_settings(folder, CLOUDSTACK_PORT=server.port, CLOUDSTACK_HOST="127.0.0.1")
+        app = create_app(settings)
+        with launch_in_process(app, services(app, settings)) as worker:
+            yield Gateway(app, server.simulator, settings, worker)
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
