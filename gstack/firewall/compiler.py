@@ -85,9 +85,7 @@ class _Match:
     peers: Numbers
 
 
-def reach(
-    rules: Iterable[Rule], direction: str, member: Member | None, peers: Sequence[Member] = ()
-) -> Reach:
+def reach(rules: Iterable[Rule], direction: str, member: Member | None, peers: Sequence[Member] = ()) -> Reach:
     """What ``member`` may receive (INGRESS) or send (EGRESS); with None, what every instance of the network
     may.
 
@@ -112,9 +110,7 @@ def reach(
         start,
     )
     wanted = {peer.key: _services_of(peer, held, full) for peer in grouped}
-    groups = {
-        str(peer.group): left for peer in grouped if (left := wanted[peer.key] - _by_address(peer, by_range))
-    }
+    groups = {str(peer.group): left for peer in grouped if (left := wanted[peer.key] - _by_address(peer, by_range))}
     return Reach(_with_rest(full, by_range, grouped, wanted), groups)
 
 
@@ -199,9 +195,7 @@ def _services_of(peer: Member, held: Sequence[tuple[Rule, Numbers]], full: Regio
     return found
 
 
-def _with_rest(
-    full: Region, by_range: Region, grouped: Sequence[Member], wanted: Mapping[str, Numbers]
-) -> Region:
+def _with_rest(full: Region, by_range: Region, grouped: Sequence[Member], wanted: Mapping[str, Numbers]) -> Region:
     """``by_range`` and whatever of ``full`` the groups in ``wanted`` leave out: single addresses of peers
     that have several, not all of which may do the same."""
     cells = []

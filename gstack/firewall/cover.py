@@ -36,9 +36,7 @@ def rectangles(columns: Sequence[Column], covered: Numbers = NOTHING) -> list[Re
     ordered = sorted(found, key=lambda key: (_size(columns, key), str(key[2])))
     if len(ordered) <= MOST_PRUNED:
         ordered = _needed(ordered, covered)
-    return [
-        ((columns[first][0][0], columns[last][0][1]), network) for first, last, network in reversed(ordered)
-    ]
+    return [((columns[first][0][0], columns[last][0][1]), network) for first, last, network in reversed(ordered)]
 
 
 def _whole(columns: Sequence[Column]) -> list[Column]:

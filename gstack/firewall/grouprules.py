@@ -57,9 +57,7 @@ class GroupRule:
 SENTINEL = GroupRule(EGRESS, "tcp", 1, 1, "255.255.255.255/32")
 
 
-def group_rules(
-    reached: Reach, direction: str, account: str = ""
-) -> tuple[frozenset[GroupRule], frozenset[str]]:
+def group_rules(reached: Reach, direction: str, account: str = "") -> tuple[frozenset[GroupRule], frozenset[str]]:
     """The rules that allow ``reached``, and in sentences what they cannot. ``account`` owns the groups it
     names.
 

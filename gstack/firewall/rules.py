@@ -50,9 +50,7 @@ class Rule:
 
     def targets(self, member: Member) -> bool:
         """Whether it speaks of ``member``."""
-        return not self.targeted or bool(
-            self.target_tags & member.tags or self.target_accounts & member.accounts
-        )
+        return not self.targeted or bool(self.target_tags & member.tags or self.target_accounts & member.accounts)
 
     def names_source(self, member: Member) -> bool:
         """Whether ``member`` is one of its sources by tag or service account."""

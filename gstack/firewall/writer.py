@@ -1,0 +1,100 @@
+"""Commands that change security groups, many at a time, and what is there afterwards.
+
+Apart from the enforcer because definitions are written the same way. The surprising thing: no answer is trusted. A
+rule that exists already fails its job and one that is gone is refused, so whether all went well is seen by looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from gstack.cloudstack.client import Cloud
+from gstack.cloudstack.errors import Throttled, Unauthorized, Unavailable
+from gstack.cloudstack.jobs import poll
+from gstack.errors import GceError
+from gstack.firewall.grouprules import GroupRule, authorizations
+from gstack.firewall.groups import Group
+
+Command = tuple[str, dict[str, Any]]
+
+AT_ONCE = 8  # commands of one operation under way at the same time
+SLOWEST_POLL = 2.0  # seconds between two looks at a job
+# CloudStack cancels its own jobs after an hour (job.cancel.threshold.minutes).
+LONGEST_JOB = 3600.0
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Sends commands as ``cloud`` and waits for their jobs. ``pause`` sleeps; ``first_poll`` is in seconds."""
+
+    cloud: Cloud
+    pause: Callable[[float], None]
+    first_poll: float = 0.2
+
+    def all(self, commands: Sequence[Command], progress: Callable[[int, int], None] | None = None) -> list[GceError]:
+        """Run all of ``commands``, AT_ONCE at a time; the errors of those that failed.
+
+        ``progress`` is told how many of how many are done. Raises Unauthorized, Unavailable and Throttled.
+        """
+        errors: list[GceError] = []
+        if not commands:
+            return errors
+        with ThreadPoolExecutor(min(AT_ONCE, len(commands)), thread_name_prefix="firewall") as pool:
+            running = [pool.submit(self.one, *command) for command in commands]
+            try:
+                for done, future in enumerate(as_completed(running), 1):
+                    error = future.result()
+                    errors += [error] if error else []
+                    if progress is not None:
+                        progress(done, len(commands))
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return errors
+
+    def one(self, command: str, params: Mapping[str, Any]) -> GceError | None:
+        """Run one command to the end of its job; the error if it failed. Raises as :meth:`all`."""
+        try:
+            answer = self.cloud.call(command, **params)
+            return self._finished(command, str(answer["jobid"])) if "jobid" in answer else None
+        except (Unauthorized, Unavailable, Throttled):
+            raise
+        except GceError as error:
+            return error
+
+    def _finished(self, command: str, jobid: str) -> GceError | None:
+        delay, waited = self.first_poll, 0.0
+        while True:
+            job = poll(self.cloud, jobid, command)
+            if not job.pending:
+                return job.error
+            if waited > LONGEST_JOB:
+                return GceError("backendError", f"CloudStack has not finished {command} in time.")
+            self.pause(delay)
+            waited += delay
+            delay = min(delay * 1.5, SLOWEST_POLL)
+
+
+def differences(
+    groups: Iterable[Group], wanted: Mapping[str, frozenset[GroupRule]]
+) -> tuple[list[Command], list[Command]]:
+    """What brings ``groups`` to ``wanted`` (rules by group id): the commands that authorize, and those that revoke.
+
+    All of the first come before any of the second: a rule that moves to another group is never missing meanwhile, and
+    egress never opens for want of its last rule.
+    """
+    authorize: list[Command] = []
+    revoke: list[Command] = []
+    for group in groups:
+        if group.id not in wanted:
+            continue
+        authorize += authorizations(group.id, wanted[group.id] - group.rules.keys())
+        revoke += [
+            (f"revokeSecurityGroup{rule.direction.capitalize()}", {"id": ruleid})
+            for rule, ruleid in sorted(group.rules.items())
+            if rule not in wanted[group.id]
+        ]
+    return authorize, revoke
