@@ -25,8 +25,8 @@ from gstack.cloudstack.client import Endpoint
 from gstack.errors import GceError, Problem, not_found
 from gstack.settings import Settings
 from gstack.store.sealing import Sealer
+from gstack.translate import images
 from gstack.translate.caller import Caller, Project
-from gstack.translate.images import PUBLIC_PROJECTS
 
 # A role may have been extended since listApis was asked; the answer is 2 MB, so it is not asked often.
 APIS_MISS_SECONDS = 300
@@ -76,21 +76,13 @@ class Gatekeeper:
         try:
             self.keyring.confirm(grant)
             found = self._projects.find(grant, project)
-            if found is None and public and project in PUBLIC_PROJECTS:
-                found = self._public(grant, project)
+            if found is None and public:
+                found = self._image_project(grant, project)
             if found is None:
                 raise not_found(f"projects/{project}")
-            cloud = self.keyring.cloud(grant, found.cloudstack_id)
+            return self._caller(grant, found)
         except Refused as error:
             raise self._refused(str(error)) from None
-        return Caller(
-            credential_id=grant.credential_id,
-            user=grant.user,
-            cloud=cloud,
-            catalogue=self._catalogue,
-            project=found,
-            settings=self.settings,
-        )
 
     def require(self, caller: Caller, commands: tuple[str, ...]) -> None:
         """GceError notImplemented that names the first of ``commands`` which the caller's CloudStack
@@ -152,7 +144,22 @@ class Gatekeeper:
         audit.refused("bearer", reason, request_address())
         return _unauthenticated(f"Request had invalid authentication credentials. {_EXPECTED}", "authError")
 
-    def _public(self, grant: Grant, project: str) -> Project:
+    def _caller(self, grant: Grant, project: Project) -> Caller:
+        return Caller(
+            credential_id=grant.credential_id,
+            user=grant.user,
+            cloud=self.keyring.cloud(grant, project.cloudstack_id),
+            catalogue=self._catalogue,
+            project=project,
+            settings=self.settings,
+        )
+
+    def _image_project(self, grant: Grant, project: str) -> Project | None:
+        """A project that belongs to nobody: one that clients know, or one whose images this caller may use."""
+        if project not in images.public_projects(self.settings):
+            own = self._caller(grant, self._projects.account(grant))
+            if project not in images.of_caller(own).projects:
+                return None
         return Project(
             id=project,
             name=project,

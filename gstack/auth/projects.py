@@ -124,7 +124,7 @@ class Projects:
 
     def find(self, grant: Grant, text: str) -> Project | None:
         """The project that ``text`` means to the grant's user, or None."""
-        own = self._account(grant)
+        own = self.account(grant)
         if text == own.id:
             return own
         known = self._fresh.get(grant.credential_id)
@@ -154,7 +154,7 @@ class Projects:
         self._asked.put(grant.credential_id, True)
         return found
 
-    def _account(self, grant: Grant) -> Project:
+    def account(self, grant: Grant) -> Project:
         """The account's own project, for which CloudStack need not be asked."""
         own = self._own.get(grant.identity.account_id)
         if own is None:
