@@ -19,6 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from gstack.app import create_app
+from gstack.cloudstack.catalogue import Catalogue
 from gstack.cloudstack.trace import trace
 from gstack.operations.services import services
 from gstack.operations.worker import Worker, launch_in_process
@@ -177,33 +178,68 @@ def gateway_settings(folder: Path, **more: Any) -> Settings:
     return Settings({"PATH": str(folder), "LOG_LEVEL": "ERROR", "OPERATION_HOLD_SECONDS": 10.0} | more)
 
 
+@dataclass
+class Process:
+    """What all tests of a run share, because it takes time to make: the application, and the server of a CloudStack
+    that each test puts its own world into."""
+
+    app: Flask
+    server: Server
+    settings: Settings
+    catalogues: list[Catalogue]
+    empty_database: Path
+
+    def renew(self) -> Simulator:
+        """As if nothing had ever happened: an empty store, a new CloudStack, nothing remembered of the old one."""
+        with self.app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+        for path in self.settings.folder.glob("gstack.db*"):
+            path.unlink()
+        shutil.copy(self.empty_database, self.settings.folder / "gstack.db")
+        for catalogue in self.catalogues:
+            # What the role allows is two megabytes to read, and the same in every test.
+            for key in [key for key in catalogue._entries if key[1] != "apis"]:
+                del catalogue._entries[key]
+        self.server.http.wsgi_app.simulator = Simulator(job_seconds=0.0, seed=SEED)
+        return self.server.http.wsgi_app.simulator
+
+
 @pytest.fixture(scope="session")
-def gateway_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the keys and a database whose tables are made: DBOS takes its time over them."""
+def gateway_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One application for the whole run; use ``gateway``."""
     folder = tmp_path_factory.mktemp("gateway")
-    settings = gateway_settings(folder)
-    ensure_keys(settings)
-    app = create_app(settings)
-    upgrade_database(app)
-    with launch_in_process(app, services(app, settings)):
-        pass
-    with app.app_context():
-        with db.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        db.engine.dispose()
-    return folder
+    catalogues: list[Catalogue] = []
+
+    class Kept(Catalogue):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            catalogues.append(self)
+
+    with Server(Simulator(job_seconds=0.0, seed=SEED)) as server, pytest.MonkeyPatch.context() as patch:
+        settings = gateway_settings(folder, CLOUDSTACK_PORT=server.port, CLOUDSTACK_HOST="127.0.0.1")
+        ensure_keys(settings)
+        patch.setattr("gstack.app.Catalogue", Kept)
+        app = create_app(settings)
+        upgrade_database(app)
+        with launch_in_process(app, services(app, settings)):
+            pass  # DBOS makes its tables
+        with app.app_context():
+            with db.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.engine.dispose()
+        shutil.copy(folder / "gstack.db", folder / "empty.db")
+        yield Process(app, server, settings, catalogues, folder / "empty.db")
+        with app.app_context():
+            db.engine.dispose()
 
 
 @pytest.fixture
-def gateway(gateway_template: Path, tmp_path: Path) -> Iterator[Gateway]:
-    """A gateway with a store and a CloudStack of its own; CloudStack's jobs take no time."""
-    folder = tmp_path / "gateway"
-    shutil.copytree(gateway_template, folder)
-    with Server(Simulator(job_seconds=0.0, seed=SEED)) as server:
-        settings = gateway_settings(folder, CLOUDSTACK_PORT=server.port, CLOUDSTACK_HOST="127.0.0.1")
-        app = create_app(settings)
-        with launch_in_process(app, services(app, settings)) as worker:
-            yield Gateway(app, server.simulator, settings, worker)
-        with app.app_context():
-            db.session.remove()
-            db.engine.dispose()
+def gateway(gateway_process: Process) -> Iterator[Gateway]:
+    """A gateway with an empty store and a new CloudStack, whose jobs take no time."""
+    simulator = gateway_process.renew()
+    app, settings = gateway_process.app, gateway_process.settings
+    with launch_in_process(app, services(app, settings)) as worker:
+        yield Gateway(app, simulator, settings, worker)
+    with app.app_context():
+        db.session.remove()
