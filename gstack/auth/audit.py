@@ -22,9 +22,7 @@ def issued(grant_type: str, credential_id: str, account: str, address: str) -> N
 
 def refused(grant_type: str, reason: str, address: str) -> None:
     """A token was refused; ``reason`` is our own sentence."""
-    log.warning(
-        "token refused grant=%s reason=%s address=%s", quoted(grant_type), quoted(reason), quoted(address)
-    )
+    log.warning("token refused grant=%s reason=%s address=%s", quoted(grant_type), quoted(reason), quoted(address))
 
 
 def killed(credential_id: str, reason: str) -> None:

@@ -44,9 +44,7 @@ def credentials() -> None:
 )
 @click.option("--name", help="Name of the service account.  [default: one that is free]")
 @click.option("--project", help="Account or CloudStack project that clients use by default.")
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True
-)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True)
 @click.option("--url", help="How clients reach the gateway, https://host:port.  [default: as configured]")
 @click.pass_context
 def create(
@@ -106,9 +104,7 @@ def restore(context: click.Context, credential: str) -> None:
 
 @credentials.command()
 @click.argument("credential")
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True
-)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True)
 @click.option("--url", help="How clients reach the gateway, https://host:port.  [default: as configured]")
 @click.pass_context
 def rotate(context: click.Context, credential: str, output: Path, url: str | None) -> None:

@@ -64,18 +64,14 @@ def create_key_file(
     endpoint = Endpoint(settings)
     try:
         keyring = Keyring(endpoint, Sealer(settings))
-        made = create(
-            keyring, api_key, secret_key, name=name, project=project, url=url or settings.public_url
-        )
+        made = create(keyring, api_key, secret_key, name=name, project=project, url=url or settings.public_url)
     finally:
         endpoint.close()
     keyfiles.write_key_file(path, made.content)
     return made
 
 
-def create(
-    keyring: Keyring, api_key: str, secret_key: str, *, name: str | None, project: str | None, url: str
-) -> Made:
+def create(keyring: Keyring, api_key: str, secret_key: str, *, name: str | None, project: str | None, url: str) -> Made:
     """Make a service account for a CloudStack key pair that CloudStack accepts now."""
     name = name or f"gstack-{secrets.token_hex(3)}"
     if not _NAME.fullmatch(name):
@@ -101,9 +97,7 @@ def create(
         try:
             session.commit()
         except IntegrityError:
-            raise GceError(
-                "alreadyExists", f"A service account {row.email} exists. Choose another name."
-            ) from None
+            raise GceError("alreadyExists", f"A service account {row.email} exists. Choose another name.") from None
     return _made(row, pair, url)
 
 
@@ -143,8 +137,8 @@ def restore(reference: str) -> Credential:
     address was given to another service account meanwhile."""
     row = find(reference)
     with own_session() as session:
-        session.execute(update(Credential).where(Credential.id == row.id).values(revoked_at=None))
         try:
+            session.execute(update(Credential).where(Credential.id == row.id).values(revoked_at=None))
             session.commit()
         except IntegrityError:
             raise GceError("alreadyExists", f"Another service account is now called {row.email}.") from None

@@ -73,8 +73,7 @@ def _identity(cloud: Cloud, api_key: str) -> Identity:
     if not identity.account or not identity.account_id:
         raise GceError(
             "forbidden",
-            "CloudStack accepts the key pair but does not say whose it is: "
-            "its role needs listUsers or listAccounts.",
+            "CloudStack accepts the key pair but does not say whose it is: its role needs listUsers or listAccounts.",
         )
     return identity
 

@@ -71,13 +71,9 @@ def token(guard: Gatekeeper) -> Response:
     except OAuthError as error:
         return refuse(error, grant_type)
     except TooManyFailures as error:
-        return refuse(
-            OAuthError("invalid_client", str(error), status=429, retry_after=error.retry_after), grant_type
-        )
+        return refuse(OAuthError("invalid_client", str(error), status=429, retry_after=error.retry_after), grant_type)
     except HTTPException as error:  # a body that is too large, or a form that cannot be read
-        return refuse(
-            OAuthError("invalid_request", "The body cannot be read.", status=error.code or 400), grant_type
-        )
+        return refuse(OAuthError("invalid_request", "The body cannot be read.", status=error.code or 400), grant_type)
     except GceError as error:
         return refuse(_upstream(error), grant_type)
     except Exception:

@@ -53,9 +53,7 @@ def find(token: str, now: int) -> Grant | None:
     query = (
         select(Credential, AccessToken.expires_at)
         .join(AccessToken, AccessToken.credential_id == Credential.id)
-        .where(
-            AccessToken.hash == hashed(token), AccessToken.expires_at > now, Credential.revoked_at.is_(None)
-        )
+        .where(AccessToken.hash == hashed(token), AccessToken.expires_at > now, Credential.revoked_at.is_(None))
     )
     with own_session() as session:
         row = session.execute(query).first()

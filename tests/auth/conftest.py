@@ -144,13 +144,15 @@ def room(
     shutil.copy(empty_database, folder / "gstack.db")
     simulator = cloudstack.simulator
     unchanged = [(user, user.state, user.api_key, user.secret_key) for user in simulator.world.user]
-    settings = Settings({
-        "PATH": str(folder),
-        "CLOUDSTACK_HOST": "127.0.0.1",
-        "CLOUDSTACK_PORT": cloudstack.port,
-        "CLOUDSTACK_PATH": "/client/api",
-        **getattr(request, "param", {}),
-    })
+    settings = Settings(
+        {
+            "PATH": str(folder),
+            "CLOUDSTACK_HOST": "127.0.0.1",
+            "CLOUDSTACK_PORT": cloudstack.port,
+            "CLOUDSTACK_PATH": "/client/api",
+            **getattr(request, "param", {}),
+        }
+    )
     unused = list(key_pairs)
     make = keyfiles.new_key_pair
     monkeypatch.setattr(keyfiles, "new_key_pair", lambda: unused.pop() if unused else make())

@@ -44,7 +44,9 @@ def test_a_token_is_accepted_in_the_query(room: Room, name: str) -> None:
     assert room.guard.authenticate({}, {name: room.pair_token()}).identity.account == "tenant"
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": ""}, {"Authorization": "Bearer "}, {"Authorization": "Basic eDp5"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": ""}, {"Authorization": "Bearer "}, {"Authorization": "Basic eDp5"}]
+)
 def test_no_bearer_is_gces_missing_credential(room: Room, headers: dict[str, str]) -> None:
     with pytest.raises(GceError) as caught:
         room.guard.authenticate(headers, {})

@@ -67,7 +67,9 @@ def test_an_assertion_without_a_key_id_is_found_by_its_issuer(room: Room) -> Non
 
 def test_gclouds_first_call_gets_an_id_token_that_the_published_key_verifies(room: Room) -> None:
     made = room.service_account()
-    answer = exchange(room, assertion(made.content, target_audience="32555940559.apps.googleusercontent.com", scope=None))
+    answer = exchange(
+        room, assertion(made.content, target_audience="32555940559.apps.googleusercontent.com", scope=None)
+    )
     assert answer.status_code == 200 and set(answer.json) == {"id_token"}
     public = signing.public_keys(room.guard.sealer)
     assert all("d" not in key for key in public)

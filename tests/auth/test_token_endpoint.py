@@ -100,9 +100,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "error"), WRONG)
-def test_a_wrong_request_is_refused_in_oauths_shape(
-    room: Room, body: dict[str, Any], status: int, error: str
-) -> None:
+def test_a_wrong_request_is_refused_in_oauths_shape(room: Room, body: dict[str, Any], status: int, error: str) -> None:
     answer = room.post(**body)
     assert (answer.status_code, answer.json["error"]) == (status, error)
     assert set(answer.json) == {"error", "error_description"}
@@ -118,14 +116,18 @@ def test_a_json_body_of_the_wrong_type_is_refused(room: Room, data: bytes) -> No
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
 def test_an_oversize_body_is_refused(room: Room, kind: str) -> None:
     answer = room.client.post("/token", data=b"a=" + b"x" * 70_000, content_type=kind)
     assert (answer.status_code, answer.json["error"]) == (413, "invalid_request")
 
 
 def test_a_parameter_given_twice_is_refused(room: Room) -> None:
-    answer = room.client.post("/token", data="grant_type=client_credentials&grant_type=x", content_type="application/x-www-form-urlencoded")
+    answer = room.client.post(
+        "/token", data="grant_type=client_credentials&grant_type=x", content_type="application/x-www-form-urlencoded"
+    )
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
 
@@ -135,7 +137,9 @@ def test_secrets_in_the_url_are_refused(room: Room) -> None:
     assert room.client.get("/token", query_string=pair(room)).status_code == 405
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic " + base64.b64encode(b"nocolon").decode(), "Basic /w=="])
+@pytest.mark.parametrize(
+    "header", ["Basic", "Basic !!!", "Basic " + base64.b64encode(b"nocolon").decode(), "Basic /w=="]
+)
 def test_a_malformed_basic_header_is_refused(room: Room, header: str) -> None:
     answer = room.client.post("/token", data={"grant_type": "client_credentials"}, headers={"Authorization": header})
     assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")

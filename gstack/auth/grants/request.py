@@ -15,9 +15,7 @@ class OAuthError(Exception):
     """``error`` is a code of RFC 6749 (section 5.2); ``description`` a sentence for the client, without
     secrets."""
 
-    def __init__(
-        self, error: str, description: str, *, status: int = 400, retry_after: int | None = None
-    ) -> None:
+    def __init__(self, error: str, description: str, *, status: int = 400, retry_after: int | None = None) -> None:
         super().__init__(description)
         self.error = error
         self.description = description
@@ -62,8 +60,6 @@ def token_answer(request: TokenRequest, guard: Gatekeeper, grant: Grant) -> dict
     expires_in."""
     seconds = guard.settings["ACCESS_TOKEN_SECONDS"]
     scope = request.parameters.get("scope", "")
-    token = tokens.issue(
-        grant.credential_id, request.grant_type, scope, now=guard.keyring.now, seconds=seconds
-    )
+    token = tokens.issue(grant.credential_id, request.grant_type, scope, now=guard.keyring.now, seconds=seconds)
     audit.issued(request.grant_type, grant.credential_id, grant.identity.account, request.address)
     return {"access_token": token, "token_type": "Bearer", "expires_in": seconds}

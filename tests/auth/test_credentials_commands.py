@@ -1,0 +1,104 @@
+"""``gstack credentials`` as an operator types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gstack.auth.commands import credentials
+from gstack.store.sealing import ensure_keys
+
+from .conftest import Room
+
+
+class Shell:
+    """A folder with a configuration, in which commands are typed."""
+
+    def __init__(self, room: Room, folder: Path) -> None:
+        ensure_keys(room.settings)
+        self.room = room
+        self.config = folder / "gstack.conf"
+        names = ("PATH", "CLOUDSTACK_HOST", "CLOUDSTACK_PORT", "CLOUDSTACK_PATH")
+        self.config.write_text("".join(f"{name} = {room.settings[name]!r}\n" for name in names))
+        self.config.chmod(0o600)
+
+    def run(self, *argv: str, **options: Any) -> Result:
+        return CliRunner().invoke(credentials, argv, obj=self.config, **options)
+
+    def create(self, *argv: str, who: str = "tenant", **options: Any) -> Result:
+        api_key, secret_key = self.room.keys(who)
+        environment = {"GSTACK_API_KEY": api_key, "GSTACK_SECRET_KEY": secret_key}
+        return self.run("create", *argv, env=environment, **options)
+
+
+@pytest.fixture
+def shell(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    return Shell(room, tmp_path)
+
+
+def test_create_writes_a_private_key_file_and_no_secret_to_the_terminal(shell: Shell) -> None:
+    result = shell.create("--name", "ci", "--url", "https://gw.test:5000/")
+    assert result.exit_code == 0, result.output
+    assert "ci@tenant.iam.gserviceaccount.com" in result.output and "PRIVATE" not in result.output
+    content = json.loads(Path("key.json").read_text())
+    assert content["token_uri"] == "https://gw.test:5000/token"
+    assert Path("key.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_create_asks_for_the_secret_without_showing_it(shell: Shell) -> None:
+    api_key, secret_key = shell.room.keys()
+    result = shell.run("create", "--output", "asked.json", input=f"{api_key}\n{secret_key}\n")
+    assert result.exit_code == 0, result.output
+    assert secret_key not in result.output and Path("asked.json").exists()
+
+
+def test_create_with_a_wrong_pair_says_so_and_writes_nothing(shell: Shell) -> None:
+    result = shell.run("create", "--api-key", "x", "--secret-key", "y")
+    assert result.exit_code == 1 and "API key or the secret key is wrong" in result.output
+    assert not Path("key.json").exists()
+
+
+def test_create_says_that_cloudstack_cannot_be_reached(shell: Shell) -> None:
+    shell.room.simulator.faults.add("cut", times=None)
+    result = shell.create()
+    assert result.exit_code == 1 and result.output.startswith("Error: ") and "Traceback" not in result.output
+
+
+def test_list_shows_who_and_never_a_key(shell: Shell) -> None:
+    shell.create("--name", "ci")
+    rows = json.loads(shell.run("list", "--json").output)
+    assert [(row["email"], row["account"], row["domain"]) for row in rows] == [
+        ("ci@tenant.iam.gserviceaccount.com", "tenant", "ROOT/acme")
+    ]
+    shown = shell.run("list").output
+    api_key, secret_key = shell.room.keys()
+    assert "ROOT/acme/tenant" in shown and api_key not in shown and secret_key not in shown
+
+
+def test_revoke_restore_and_rotate_by_address(shell: Shell) -> None:
+    shell.create("--name", "ci")
+    email = "ci@tenant.iam.gserviceaccount.com"
+    first = Path("key.json").read_text()
+    assert shell.run("rotate", email).exit_code == 0
+    assert json.loads(Path("key.json").read_text())["private_key_id"] != json.loads(first)["private_key_id"]
+    assert shell.run("revoke", email).exit_code == 0
+    row = json.loads(shell.run("list", "--json").output)[0]
+    assert row["revoked"]
+    assert shell.run("rotate", email).exit_code == 1
+    assert shell.run("restore", row["id"]).exit_code == 0
+    assert not json.loads(shell.run("list", "--json").output)[0]["revoked"]
+
+
+def test_reseal_tells_how_many(shell: Shell) -> None:
+    shell.create()
+    assert "Sealed 1 secrets again." in shell.run("reseal").output
+
+
+def test_a_missing_configuration_ends_in_a_sentence(tmp_path: Path) -> None:
+    result = CliRunner().invoke(credentials, ["list"], obj=tmp_path / "none.conf")
+    assert result.exit_code == 1 and "gstack-configure" in result.output
