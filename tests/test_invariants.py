@@ -16,7 +16,7 @@ ROWS = [line for line in PAGE.splitlines() if re.match(r"\| (?!invariant|-)", li
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def defined_in(path: str) -> frozenset[str]:
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     return frozenset(
         node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
@@ -25,7 +25,7 @@ def tests_in(path: str) -> frozenset[str]:
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_a_named_test_exists(path: str, name: str) -> None:
-    assert name in tests_in(path)
+    assert name in defined_in(path)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[:60])
