@@ -64,11 +64,11 @@ def numeric_id() -> int:
 
 
 def stamp(ms: int | None) -> str | None:
-    """RFC 3339 with milliseconds. ``-00:00`` says: this is UTC, of a place that keeps its hour to itself."""
+    """RFC 3339 with milliseconds, in UTC, with an offset as all of GCE's times have."""
     if ms is None:
         return None
     moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}-00:00"
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}+00:00"
 
 
 def request_uuid(value: str) -> str:

@@ -1,0 +1,115 @@
+"""Workflows of firewalls: make, change and remove a definition, then bring the instances' groups in line.
+
+Apart from the rooms that know how (gstack/firewall). The surprising thing: every workflow ends with the same step,
+which reads everything again; nothing is carried from one step to the next but ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gstack.errors import GceError
+from gstack.firewall import defining
+from gstack.firewall.grouprules import GroupRule
+from gstack.firewall.groups import UNFINISHED
+from gstack.firewall.security_groups import SWEEP, bring, converge, sweep, using
+from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.protocol.ids import numeric_id
+
+IN_USE = 536
+# A destroyed machine is expunged after a day, unless the administrator set it otherwise; a week of tries is enough.
+SWEEP_AGAIN_SECONDS = 1800.0
+MOST_SWEEPS = 336
+
+
+@workflow("op.firewalls.insert")
+def insert(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``content``, the firewall; ``leftover``, the id of a group that an earlier try left, or None."""
+    content, group_id = plan["content"], plan["leftover"]
+    run.undo("the rules of instances", converge_quietly, run)
+    if group_id is None:
+        params = {"name": content["name"], "description": UNFINISHED}
+        made = run.job("security group", "createSecurityGroup", params, find=lambda: _unfinished(run, content["name"]))
+        group_id = made["id"]
+    run.undo_job("the security group", "deleteSecurityGroup", {"id": group_id})
+    run.target_id(numeric_id(group_id))
+    run.step("definition", define, run, group_id, content)
+    _converge(run)
+    _say_what_is_not_logged(run, content)
+
+
+@workflow("op.firewalls.change")
+def change(run: Run, plan: dict[str, Any]) -> None:
+    """Patch and update. ``plan``: ``group``, its id; ``content``, the firewall; ``before``, what it was, or None for a
+    group that another tool made."""
+    if plan["before"] is not None:
+        run.undo("the rules of instances", converge_quietly, run)
+        run.undo("the definition", define, run, plan["group"], plan["before"])
+    run.step("definition", define, run, plan["group"], plan["content"])
+    _converge(run)
+    _say_what_is_not_logged(run, plan["content"])
+
+
+@workflow("op.firewalls.delete")
+def delete(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``group``, its id; ``part``, the rules to take out of it, or None to delete it."""
+    if plan["part"] is not None:
+        run.step("rules", revoke, run, plan["group"], plan["part"])
+    else:
+        try:
+            run.job("security group", "deleteSecurityGroup", {"id": plan["group"]})
+        except GceError as error:
+            if getattr(error, "code", None) != IN_USE:
+                raise
+            raise in_use(run.target) from None
+    _converge(run)
+
+
+@workflow(SWEEP)
+def sweep_own_groups(run: Run, plan: dict[str, Any]) -> None:
+    """Delete the own groups of destroyed instances. ``plan``: ``groups``, ids; ``tries``, how many there were."""
+    tries = plan.get("tries", 0) + 1
+    if not sweep(run, plan["groups"]) and tries < MOST_SWEEPS:
+        run.later(SWEEP, {"groups": plan["groups"], "tries": tries}, delay=SWEEP_AGAIN_SECONDS)
+
+
+def in_use(target: str) -> GceError:
+    """GCE's error for a firewall whose group cannot go; ``target`` is its link from ``projects/`` on."""
+    return GceError(
+        "resourceInUseByAnotherResource",
+        f"The firewall resource '{target}' is already being used by machines or security groups in CloudStack.",
+    )
+
+
+def define(run: Run, group_id: str, content: dict[str, Any]) -> None:
+    """A step's body: make the group say ``content``."""
+    using(run, lambda writer: defining.define(writer, group_id, content))
+
+
+def revoke(run: Run, group_id: str, part: Iterable[list[Any]]) -> None:
+    """A step's body: take rules, as lists of their members, out of a group."""
+    rules = [GroupRule(*members) for members in part]
+    using(run, lambda writer: defining.revoke(writer, group_id, rules))
+
+
+def converge_quietly(run: Run) -> None:
+    """An undo's body: bring the instances' groups in line with whatever is there."""
+    using(run, bring)
+
+
+def _converge(run: Run) -> None:
+    for sentence in converge(run):
+        run.warn("NOT_CRITICAL_ERROR", sentence)
+
+
+def _say_what_is_not_logged(run: Run, content: dict[str, Any]) -> None:
+    if content["logConfig"].get("enable"):
+        run.warn("NOT_CRITICAL_ERROR", "CloudStack does not log what a firewall allows or denies.")
+
+
+def _unfinished(run: Run, name: str) -> dict[str, Any] | None:
+    """The group that a lost createSecurityGroup made. Nobody else makes it: the operation holds the name."""
+    row: dict[str, Any] | None = run.cloud.first("listSecurityGroups", securitygroupname=name)
+    return row if row is not None and row.get("description") == UNFINISHED else None
