@@ -1,0 +1,139 @@
+"""Virtual machines under GCE's names and states.
+
+Apart because instances, disks, operations and firewalls must agree on both. A machine has its own CloudStack name, with
+three exceptions: one whose name another tenant of the shared network holds (deployed as ``web-1-5f0c3``), one that is
+being deleted (a tombstone, so that its name is free at once), and one whose name is no GCE name. The surprising thing:
+the exceptions stand back when names clash, whatever their age, so that a look-up by name is one call and always right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gstack.cloudstack.client import Cloud
+from gstack.protocol.ids import numeric_id
+from gstack.translate import tags
+from gstack.translate.names import LONGEST, gce_names, is_label, label
+
+Row = Mapping[str, Any]
+
+NAME = "name"  # gstack's mark for the GCE name of a machine that is called otherwise
+MACHINE_TYPE = "machine-type"  # and for the machine type it was asked for under one of Google's names
+GONE = frozenset({"Destroyed", "Expunging"})
+# What a view reads. Each detail left out saves CloudStack a join; without secgrp it shows one group of several.
+DETAILS = ["nics", "secgrp", "servoff"]
+
+_SPARE = re.compile(r"-[0-9a-f]{5}")
+_SPARE_ROOM = LONGEST - 6
+_SUFFIXED = re.compile(r"(.+)-[0-9a-f]{8,}")
+_STATES = {
+    "Running": "RUNNING",
+    "Migrating": "RUNNING",
+    "Starting": "STAGING",
+    "Stopping": "STOPPING",
+    "Stopped": "TERMINATED",
+    "Shutdown": "TERMINATED",  # by its guest
+    "Error": "TERMINATED",
+    "Restoring": "REPAIRING",
+    "Unknown": "REPAIRING",
+}
+FAILED = "CloudStack could not deploy this machine. It cannot be started; delete it."
+
+
+def visible(rows: Iterable[Row]) -> list[Row]:
+    """The machines that GCE would still show."""
+    return [row for row in rows if row.get("state") not in GONE]
+
+
+def status(row: Row) -> str:
+    """GCE's status of a machine. One that was just submitted is Stopped for CloudStack: it has a job and no change of
+    state so far."""
+    state = str(row.get("state"))
+    if is_tombstone(row) and (state != "Stopped" or _busy(row)):
+        return "STOPPING"
+    if state == "Stopped" and _busy(row) and "lastupdated" not in row:
+        return "PROVISIONING"
+    return _STATES.get(state, "REPAIRING")
+
+
+def status_message(row: Row) -> str | None:
+    """What GCE's status cannot say, in a sentence."""
+    return FAILED if row.get("state") == "Error" else None
+
+
+def wanted_name(row: Row) -> str:
+    """The GCE name that a machine has unless another one has it; a plain CloudStack name as it is."""
+    marked = tags.own_values(row.get("tags", ())).get(NAME)
+    name, shown = str(row["name"]), str(row.get("displayname", ""))
+    if marked is not None and not is_tombstone(row):
+        return marked
+    return shown if is_label(shown) and (is_tombstone(row) or is_spare(name, shown)) else name
+
+
+def gce_names_of(rows: Iterable[Row]) -> dict[str, str]:
+    """The GCE name of every machine, by CloudStack id. ``rows`` are those of one zone."""
+    return gce_names(rows, wanted_name, "id", _seniority)
+
+
+def tombstone(machine_id: str) -> str:
+    """The name of a machine that is being deleted; its GCE name is the displayname meanwhile."""
+    return f"gone-{machine_id}"
+
+
+def is_tombstone(row: Row) -> bool:
+    """Whether a machine is being deleted, or was recovered after that."""
+    return bool(row["name"] == tombstone(row["id"]))
+
+
+def spare_name(name: str, token: str) -> str:
+    """The name for a machine whose own is taken in the network, by somebody we cannot see; ``token`` is 5 hexadecimal
+    digits."""
+    return f"{name[:_SPARE_ROOM].rstrip('-')}-{token}"
+
+
+def is_spare(own: str, name: str) -> bool:
+    """Whether a machine called ``own`` in CloudStack may be ``name`` under a spare name."""
+    start = name[:_SPARE_ROOM].rstrip("-")
+    return own.startswith(start) and _SPARE.fullmatch(own[len(start) :]) is not None
+
+
+def find(cloud: Cloud, zoneid: str, name: str, details: list[str] | None = None) -> Row | None:
+    """The machine of that GCE name, or numeric id, in a CloudStack zone. One call for a plain name that is there, two
+    otherwise."""
+    asked: dict[str, Any] = {"zoneid": zoneid, "details": details or DETAILS}
+    if name.isdigit():
+        rows = visible(cloud.list("listVirtualMachines", **asked))
+        return next((row for row in rows if str(numeric_id(row["id"])) == name), None)
+    if not is_label(name):
+        return None
+    return _named(cloud.list("listVirtualMachines", name=name, **asked), name) or _named(
+        cloud.list("listVirtualMachines", keyword=_pattern(name), **asked), name
+    )
+
+
+def _named(rows: Iterable[Row], name: str) -> Row | None:
+    rows = visible(rows)
+    names = gce_names_of(rows)
+    return next((row for row in rows if names[row["id"]] == name), None)
+
+
+def _pattern(name: str) -> str:
+    """A keyword that finds every machine which may bear ``name``: keywords are matched against name and displayname,
+    with ``%`` for anything, and a hyphen may stand for any run of characters that GCE's names do not have."""
+    suffixed = _SUFFIXED.fullmatch(name)
+    start = (suffixed[1] if suffixed else name)[:_SPARE_ROOM].rstrip("-")
+    return start.removeprefix("x-").replace("-", "%")
+
+
+def _busy(row: Row) -> bool:
+    return bool(row.get("jobid"))
+
+
+def _seniority(row: Row) -> str:
+    """The date by which clashes are decided: that of creation, put off for machines that are not called by their
+    name."""
+    created = str(row.get("created") or "")
+    plain = wanted_name(row).lower() == str(row["name"]).lower() == label(str(row["name"]))
+    return created if plain or not created else "8" + created[1:]

@@ -1,0 +1,200 @@
+"""From an instance's metadata to the user data that its guest reads: what GCE's guest agent does, told to cloud-init.
+
+Apart because it speaks a third language. ``user-data`` alone goes as it is; with anything else it becomes one part of a
+multi-part document beside the startup script, which cloud-init then runs at every boot as GCE does, the ssh keys, the
+host name, and a file with all metadata. The surprising thing: metadata that would change the guest and cannot is refused,
+because a key that was accepted and does nothing is a wrong answer that nobody notices.
+
+Sources: https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys,
+https://cloudinit.readthedocs.io/en/latest/explanation/format.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gstack.errors import GceError, invalid
+
+LONGEST = 32_768  # vm.userdata.max.length: characters of base64
+MOST_VALUE = 256 * 1024  # bytes of one value, GCE's limit
+MOST_ALL = 512 * 1024  # bytes of all keys and values, GCE's limit
+FIELD = "resource.metadata.items"
+FILE = "/etc/gstack/metadata.json"
+
+USER_DATA, ENCODING, SCRIPT, KEYS = "user-data", "user-data-encoding", "startup-script", "ssh-keys"
+
+_KEY = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_TRUE = ("true", "1", "yes", "y")
+_UNSERVED = re.compile(
+    r"(?:shutdown-script|startup-script-url|shutdown-script-url|gce-container-declaration|sshKeys"
+    r"|(?:windows-(?:startup|shutdown)|sysprep-specialize)-script-.*)"
+)
+# Keys that turn something on in a guest of GCE's which no guest of CloudStack's has.
+_SWITCHES = {
+    "enable-oslogin": "OS Login is not available, and leaving it out silently would let other keys in.",
+    "enable-windows-ssh": "Windows guests are not configured through metadata here.",
+}
+# The first line of user data tells its type.
+_TYPES = (
+    ("#cloud-config-archive", "text/cloud-config-archive"),
+    ("#cloud-config", "text/cloud-config"),
+    ("#include-once", "text/x-include-once-url"),
+    ("#include", "text/x-include-url"),
+    ("#cloud-boothook", "text/cloud-boothook"),
+    ("#part-handler", "text/part-handler"),
+    ("## template: jinja", "text/jinja2"),
+    ("#!", "text/x-shellscript"),
+)
+# Lists of the guest's own configuration grow instead of being replaced.
+_MERGE = "list(append)+dict(recurse_list)+str()"
+
+
+def compose(items: Sequence[Mapping[str, Any]], hostname: str | None = None) -> str | None:
+    """The parameter ``userdata`` (base64) for metadata items and a custom host name; None when there is nothing to say.
+
+    Raises GceError invalid, naming the item, for metadata that GCE would refuse, that cannot reach a guest here, or that
+    is too long for CloudStack.
+    """
+    values = check(items)
+    given = _user_data(values)
+    if set(values) <= {USER_DATA, ENCODING} and hostname is None:
+        return _encoded(given) if given else None
+    if not values and hostname is None:
+        return None
+    parts = [(_type_of(given), given)] if given else []
+    configuration: dict[str, Any] = {}
+    others = {key: value for key, value in values.items() if key not in (USER_DATA, ENCODING)}
+    if others:
+        content = json.dumps(others, ensure_ascii=True, sort_keys=True)
+        configuration["write_files"] = [
+            {"path": FILE, "permissions": "0600", "owner": "root:root", "content": content}
+        ]
+    if hostname is not None:
+        configuration |= {"fqdn": hostname, "hostname": hostname.partition(".")[0]}
+    if values.get(KEYS, "").strip():
+        configuration["users"] = ["default", *_users(values[KEYS], _location(items, KEYS))]
+    parts.append(("text/cloud-config", b"#cloud-config\n" + json.dumps(configuration, indent=1).encode() + b"\n"))
+    if values.get(SCRIPT):
+        parts.append(("text/x-shellscript-per-boot", _script(values[SCRIPT])))
+    return _encoded(_multipart(parts))
+
+
+def check(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The items as a mapping. Raises GceError invalid."""
+    values: dict[str, str] = {}
+    for index, item in enumerate(items):
+        key, value = str(item.get("key", "")), str(item.get("value", ""))
+        _check_item(f"{FIELD}[{index}]", key, value)
+        if key in values:
+            raise invalid(f"{FIELD}[{index}].key", key, f"Metadata has duplicate keys: {key}.")
+        values[key] = value
+    if sum(len(key) + len(value.encode()) for key, value in values.items()) > MOST_ALL:
+        raise GceError("invalid", f"All metadata may have {MOST_ALL} bytes at most.", location=FIELD)
+    return values
+
+
+def _check_item(location: str, key: str, value: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise invalid(f"{location}.key", key, "Must be a match of regex '[a-zA-Z0-9_-]{1,128}'.")
+    if len(value.encode()) > MOST_VALUE:
+        raise invalid(f"{location}.value", f"{value[:40]}…", f"A value may have {MOST_VALUE} bytes at most.")
+    if _UNSERVED.fullmatch(key) and value:
+        raise invalid(f"{location}.key", key, "This key has no effect in a guest on this cloud.")
+    if key in _SWITCHES and value.lower() in _TRUE:
+        raise invalid(f"{location}.value", value, _SWITCHES[key])
+
+
+def _user_data(values: Mapping[str, str]) -> bytes:
+    text, encoding = values.get(USER_DATA, ""), values.get(ENCODING, "")
+    if encoding not in ("", "base64"):
+        raise invalid(FIELD, encoding, f"{ENCODING} may only be base64.")
+    if not encoding:
+        return text.encode()
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise invalid(FIELD, f"{text[:40]}…", f"{USER_DATA} is not base64 encoded, as {ENCODING} says.") from None
+
+
+def _type_of(data: bytes) -> str:
+    if data.startswith(b"\x1f\x8b"):
+        return "application/octet-stream"  # cloud-init unpacks it and looks again
+    first = data.lstrip()[:64].decode("utf-8", "replace")
+    return next((kind for start, kind in _TYPES if first.startswith(start)), "text/plain")
+
+
+def _script(text: str) -> bytes:
+    # GCE hands a script without an interpreter line to bash.
+    lines = text.replace("\r\n", "\n")
+    return (lines if lines.startswith("#!") else f"#!/bin/bash\n{lines}").encode()
+
+
+def _users(text: str, location: str) -> list[dict[str, Any]]:
+    """``ada:ssh-ed25519 AAAA… ada@laptop`` a line; GCE gives each of them an account that may do everything."""
+    keys: dict[str, list[str]] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, colon, key = line.partition(":")
+        if not colon or not _LOGIN.fullmatch(name) or len(key.split()) < 2:
+            raise invalid(location, f"{line[:40]}…", "Each line must be USER:KEY-TYPE KEY [COMMENT].")
+        keys.setdefault(name, []).append(key.strip())
+    return [
+        {
+            "name": name,
+            "shell": "/bin/bash",
+            "lock_passwd": True,
+            "sudo": ["ALL=(ALL) NOPASSWD:ALL"],
+            "ssh_authorized_keys": own,
+        }
+        for name, own in keys.items()
+    ]
+
+
+def _location(items: Iterable[Mapping[str, Any]], key: str) -> str:
+    index = next(index for index, item in enumerate(items) if item.get("key") == key)
+    return f"{FIELD}[{index}].value"
+
+
+def _multipart(parts: Sequence[tuple[str, bytes]]) -> bytes:
+    """A document whose boundary depends on its content, so that the same metadata gives the same user data."""
+    boundary = "gstack-" + hashlib.sha256(b"\0".join(data for _, data in parts)).hexdigest()[:32]
+    lines = [f'Content-Type: multipart/mixed; boundary="{boundary}"', "MIME-Version: 1.0", ""]
+    for kind, data in parts:
+        lines += [f"--{boundary}", *_headers(kind, data), ""]
+        lines.append(base64.encodebytes(data).decode() if _is_binary(data) else data.decode())
+    return "\n".join([*lines, f"--{boundary}--", ""]).encode()
+
+
+def _headers(kind: str, data: bytes) -> list[str]:
+    headers = [f'Content-Type: {kind}; charset="utf-8"', "MIME-Version: 1.0"]
+    if _is_binary(data):
+        headers.append("Content-Transfer-Encoding: base64")
+    if kind == "text/cloud-config":
+        headers.append(f"Merge-Type: {_MERGE}")
+    return headers
+
+
+def _is_binary(data: bytes) -> bool:
+    return not data.isascii() or b"\r" in data
+
+
+def _encoded(data: bytes) -> str:
+    encoded = base64.b64encode(data).decode()
+    if len(encoded) > LONGEST and not data.startswith(b"\x1f\x8b"):
+        # Readable for whoever looks into a small one; cloud-init unpacks what is larger. mtime: always the same bytes.
+        encoded = base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
+    if len(encoded) > LONGEST:
+        raise GceError(
+            "invalid",
+            f"Invalid value for field '{FIELD}': the metadata makes {len(encoded)} characters of user data; CloudStack "
+            f"accepts at most {LONGEST}.",
+            location=FIELD,
+        )
+    return encoded

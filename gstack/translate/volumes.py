@@ -1,0 +1,172 @@
+"""CloudStack's volumes under the names and states of GCE's disks.
+
+Apart because disks, instances, snapshots and operations must agree on both. A boot disk bears its instance's name, as
+in GCE, unless gstack marked it with another; other volumes bear their own. The surprising thing: when names clash, marked
+volumes come first, then boot disks, then the rest by age, so that an instance knows the names of its disks without
+looking at everybody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gstack.cloudstack.client import Cloud
+from gstack.protocol.ids import numeric_id
+from gstack.translate import machines, tags
+from gstack.translate.names import gce_names, is_label
+
+Row = Mapping[str, Any]
+
+# gstack's marks on volumes; each is there only where it says something else than CloudStack does by itself.
+NAME, TYPE, AUTO_DELETE = "name", "disk-type", "auto-delete"
+ON, OFF = "true", "false"
+GONE = frozenset({"Destroy", "Destroyed", "Expunging", "Expunged"})
+DEFAULT_TYPE = "pd-standard"
+GIB = 2**30
+
+_STATES = {
+    "Creating": "CREATING",
+    "NotUploaded": "CREATING",
+    "UploadInProgress": "CREATING",
+    "Copying": "CREATING",
+    "UploadError": "FAILED",
+    "UploadAbandoned": "FAILED",
+    "UploadOp": "CREATING",
+    "RevertSnapshotting": "RESTORING",
+}
+
+
+def visible(rows: Iterable[Row]) -> list[Row]:
+    """The volumes that GCE would still show: those of a destroyed machine wait for their end only."""
+    return [row for row in rows if row.get("state") not in GONE and row.get("vmstate") not in machines.GONE]
+
+
+def status(row: Row) -> str:
+    """GCE's status of a disk."""
+    return _STATES.get(str(row.get("state")), "READY")
+
+
+def is_boot(row: Row) -> bool:
+    """Whether a volume is the boot disk of a machine that is there."""
+    return row.get("type") == "ROOT" and "virtualmachineid" in row
+
+
+def size_gb(row: Row) -> int:
+    """The size in GiB, rounded up, at least 1: CloudStack does not know the size of a template that is still on its
+    way."""
+    return max(1, -(-int(row.get("size") or 0) // GIB))
+
+
+def auto_delete(row: Row) -> bool:
+    """Whether the volume goes with its instance: a boot disk does unless it is marked, another does only then."""
+    marked = tags.own_values(row.get("tags", ())).get(AUTO_DELETE)
+    return row.get("type") == "ROOT" if marked is None else marked == ON
+
+
+def marked_name(row: Row) -> str | None:
+    """The name that gstack marked the volume with."""
+    return tags.own_values(row.get("tags", ())).get(NAME)
+
+
+def type_mark(row: Row) -> str | None:
+    """The disk type that the volume was asked for under one of Google's names."""
+    return tags.own_values(row.get("tags", ())).get(TYPE)
+
+
+def marks(
+    *, name: str | None = None, auto_delete: bool | None = None, type: str | None = None, boot: bool
+) -> dict[str, str]:
+    """gstack's marks for a volume; what is as CloudStack has it anyway is left out."""
+    found = {}
+    if name is not None:
+        found[NAME] = name
+    if auto_delete is not None and auto_delete != boot:
+        found[AUTO_DELETE] = ON if auto_delete else OFF
+    if type is not None:
+        found[TYPE] = type
+    return found
+
+
+def gce_names_of(rows: Iterable[Row], machine_names: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The GCE name of every volume, by CloudStack id. ``rows`` are those of one zone; ``machine_names`` are GCE's names
+    of machines by CloudStack id, made out from the rows where they are not given."""
+    rows = list(rows)
+    known = machine_names_of(rows) | dict(machine_names or {})
+
+    def name(row: Row) -> str:
+        return marked_name(row) or (known[row["virtualmachineid"]] if is_boot(row) else str(row["name"]))
+
+    return gce_names(rows, name, "id", _seniority)
+
+
+def machine_names_of(rows: Iterable[Row]) -> dict[str, str]:
+    """GCE's names of the machines that boot from ``rows``, by CloudStack id: a volume's row has the machine's names."""
+    return machines.gce_names_of(
+        {
+            "id": row["virtualmachineid"],
+            "name": row.get("vmname", ""),
+            "displayname": row.get("vmdisplayname", ""),
+            "created": row.get("created"),
+        }
+        for row in rows
+        if is_boot(row)
+    )
+
+
+def names_are_certain(rows: Iterable[Row]) -> bool:
+    """Whether the names of these volumes can be told without knowing the others of the zone."""
+    return all(_rank(row) < _NATURAL for row in rows)
+
+
+def find(cloud: Cloud, zoneid: str, name: str, *, thorough: bool = True) -> Row | None:
+    """The volume that is the disk of that GCE name, or numeric id, in a CloudStack zone.
+
+    One round of three calls for a name that is a mark, a volume's or a machine's own; ``thorough``: else all volumes of
+    the zone are looked at, for names that the codec made.
+    """
+    if not name.isdigit():
+        if not is_label(name):
+            return None
+        rows = _candidates(cloud, zoneid, name)
+        found = _named(rows, name)
+        if found is not None or not thorough:
+            return found
+    return _named(visible(cloud.list("listVolumes", zoneid=zoneid)), name)
+
+
+def _candidates(cloud: Cloud, zoneid: str, name: str) -> list[Row]:
+    marked, own, hosts = cloud.together(
+        ("listVolumes", {"zoneid": zoneid, "tags": [{"key": tags.OWN + NAME, "value": name}]}),
+        ("listVolumes", {"zoneid": zoneid, "name": name}),
+        ("listVirtualMachines", {"zoneid": zoneid, "name": name, "details": ["min"]}),
+    )
+    roots: list[Row] = []
+    for host in machines.visible(hosts):
+        roots += cloud.list("listVolumes", virtualmachineid=host["id"], type="ROOT")
+    rows = {row["id"]: row for row in [*marked, *own, *roots]}
+    return visible(rows.values())
+
+
+def _named(rows: list[Row], name: str) -> Row | None:
+    if name.isdigit():
+        return next((row for row in rows if str(numeric_id(row["id"])) == name), None)
+    names = gce_names_of(rows)
+    return next((row for row in rows if names[row["id"]] == name), None)
+
+
+_MARKED, _BOOT, _NATURAL, _OTHER = range(4)
+
+
+def _rank(row: Row) -> int:
+    if marked_name(row) is not None:
+        return _MARKED
+    if is_boot(row):
+        return _BOOT
+    return _NATURAL if is_label(str(row["name"])) else _OTHER
+
+
+def _seniority(row: Row) -> str:
+    """The date by which clashes are decided: that of creation, put off by two thousand years for each rank."""
+    created = str(row.get("created") or "")
+    return f"{2 + 2 * _rank(row)}{created[1:]}" if created else created
