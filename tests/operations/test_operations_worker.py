@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, text
 
 import gstack
 from gstack.operations import engine
@@ -39,14 +39,19 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
 class Workers:
     """Worker processes on one folder, and an application that starts operations there."""
 
-    def __init__(self, folder: Path, call: Any) -> None:
+    def __init__(self, folder: Path, call: Any, database: str = "") -> None:
         self.folder = folder
+        self.database = database
         self.processes: list[subprocess.Popen[str]] = []
         self.call = call
         self.app: Flask | None = None
 
-    def launch(self, *arguments: str, wait: bool = True) -> subprocess.Popen[str]:
-        command = [sys.executable, str(SCRIPT), str(self.folder), *arguments]
+    def launch(self, *arguments: str, wait: bool = True, host: str = "") -> subprocess.Popen[str]:
+        folder = self.folder / host
+        if self.database:
+            folder.mkdir(exist_ok=True)
+            (folder / "database").write_text(self.database)
+        command = [sys.executable, str(SCRIPT), str(folder), *arguments]
         process = subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=ENVIRONMENT)
         self.processes.append(process)
         assert process.stdout is not None
@@ -58,7 +63,8 @@ class Workers:
         """Start one operation; its name."""
         if self.app is None:
             self.app = Flask("test")
-            settings = Settings({"PATH": str(self.folder), "OPERATION_HOLD_SECONDS": 0.0})
+            values = {"PATH": str(self.folder), "DATABASE_URL": self.database}
+            settings = Settings(values | {"OPERATION_HOLD_SECONDS": 0.0})
             open_store(self.app, settings)
             engine.init_app(self.app, settings)
         with self.app.app_context():
@@ -76,8 +82,8 @@ class Workers:
         until(lambda: self.operation(name).status == DONE)
         return self.operation(name)
 
-    def lines(self, file: str) -> list[str]:
-        path = self.folder / file
+    def lines(self, file: str, host: str = "") -> list[str]:
+        path = self.folder / host / file
         return path.read_text().splitlines() if path.exists() else []
 
     def close(self) -> None:
@@ -132,6 +138,39 @@ def test_a_worker_that_is_told_to_stop_leaves_its_operations_to_the_next_one(wor
     workers.launch()
     assert workers.until_done(name).error is None
     assert workers.lines("made") == ["v"]
+
+
+@pytest.fixture
+def hosts(tmp_path: Path, make_call: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    """Workers on several hosts that share an empty PostgreSQL database."""
+    url = os.environ.get("GSTACK_TEST_POSTGRESQL")
+    if not url:
+        pytest.skip("GSTACK_TEST_POSTGRESQL names no database (postgresql+psycopg://…) that may be emptied")
+    database = create_engine(url)
+    with database.begin() as connection:
+        for schema in ("dbos", "public"):
+            connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    database.dispose()
+    monkeypatch.setitem(WORKFLOWS, "op.test.durable", lambda run, plan: None)
+    made = Workers(tmp_path, make_call, url)
+    yield made
+    made.close()
+
+
+def test_the_work_of_a_host_that_died_is_taken_over_by_another(hosts: Workers) -> None:
+    (hosts.folder / "one").mkdir()
+    (hosts.folder / "one" / "hang").touch()
+    dying = hosts.launch(host="one")
+    name = hosts.start()
+    until(lambda: hosts.lines("made", "one"))
+    hosts.launch(host="two")
+    dying.kill()
+    dying.wait()
+    operation = hosts.until_done(name)
+    assert (operation.error, operation.attempts) == (None, 2)
+    assert hosts.lines("steps", "one") == ["before"]
+    assert hosts.lines("steps", "two") == ["after v"]
 
 
 def test_a_second_worker_on_the_same_folder_is_refused(workers: Workers) -> None:

@@ -1,7 +1,8 @@
 """An operations worker with a CloudStack made of files, for tests that kill it.
 
-``worker_script.py FOLDER [upgraded]``. Each createVolume adds a line to FOLDER/made; while FOLDER/hang
-exists its answer never comes, while FOLDER/away exists it is lost.
+``worker_script.py FOLDER [upgraded]``. Each createVolume adds a line to FOLDER/made; while FOLDER/hang exists its
+answer never comes, while FOLDER/away exists it is lost. FOLDER/database holds the URL of a database that is shared:
+then the worker is one of several hosts, named as its folder, and given up for dead after two seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 
 from gstack.cloudstack.errors import Unavailable
+from gstack.operations import durable, janitor, worker
 from gstack.operations.run import Run
 from gstack.operations.runtime import Services
 from gstack.operations.worker import main
@@ -23,6 +25,7 @@ from gstack.store.sealing import Sealer
 
 FOLDER = Path(sys.argv[1])
 UPGRADED = sys.argv[2:] == ["upgraded"]
+DATABASE = FOLDER / "database"
 
 
 def note(file: str, line: str) -> None:
@@ -65,10 +68,19 @@ def steps_of_a_newer_release(run: Run, plan: dict[str, Any]) -> None:
 
 workflow("op.test.durable")(steps_of_a_newer_release if UPGRADED else steps)
 
+def settings() -> Settings:
+    if not DATABASE.exists():
+        return Settings({"PATH": str(FOLDER)})
+    janitor.executor_id = durable.executor_id = lambda _engine: FOLDER.name
+    janitor.DEAD_AFTER_MS = 2000
+    worker.BEAT_SECONDS = 0.3
+    return Settings({"PATH": str(FOLDER), "DATABASE_URL": DATABASE.read_text()})
+
+
 if __name__ == "__main__":
     sys.exit(
         main(
-            Settings({"PATH": str(FOLDER)}),
+            settings(),
             Services(
                 lambda *_: FileCloud(),  # type: ignore[arg-type, return-value]
                 lambda *_: (),
