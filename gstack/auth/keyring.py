@@ -33,6 +33,8 @@ from gstack.store.sealing import Sealer, Unsealable
 BELIEVED_SECONDS = 60
 GRACE_SECONDS = 900
 CACHE_SECONDS = 5
+# While CloudStack is away, not every request is to wait for a timeout.
+AWAY_SECONDS = 10
 LOCKS = 16
 
 
@@ -45,6 +47,7 @@ class Keyring:
         self._clock = clock
         self._locks = tuple(threading.Lock() for _ in range(LOCKS))
         self._verified: Expiring[int] = Expiring(BELIEVED_SECONDS, clock)
+        self._away: Expiring[bool] = Expiring(AWAY_SECONDS, clock)
         self.grants: Expiring[Grant] = Expiring(CACHE_SECONDS, clock)
 
     @property
@@ -82,7 +85,7 @@ class Keyring:
         """CloudStack still accepts the pair behind ``grant``: asked at most once a minute, and not while it
         cannot be reached unless ``strict``. Raises :class:`Refused` (its tokens are gone then) or
         CloudStackError."""
-        if self._fresh(grant.credential_id, grant.verified_at):
+        if self._fresh(grant.credential_id, grant.verified_at) or (not strict and self._tolerated(grant)):
             return
         with self._locks[hash(grant.credential_id) % LOCKS]:
             if self._fresh(grant.credential_id, grant.verified_at):
@@ -90,7 +93,8 @@ class Keyring:
             try:
                 identity = self.identify(*self.keys(grant.credential_id, grant.sealed_keys))
             except (Unavailable, Throttled):
-                if strict or self.now - grant.verified_at > GRACE_SECONDS:
+                self._away.put(grant.credential_id, True)
+                if strict or not self._tolerated(grant):
                     raise
                 return
             except Refused:
@@ -166,6 +170,11 @@ class Keyring:
     def _fresh(self, credential_id: str, verified_at: int) -> bool:
         verified_at = max(verified_at, self._verified.get(credential_id) or 0)
         return self.now - verified_at < BELIEVED_SECONDS
+
+    def _tolerated(self, grant: Grant) -> bool:
+        """CloudStack could not be asked just now, and the pair was good not long ago."""
+        away = self._away.get(grant.credential_id) is not None
+        return away and self.now - grant.verified_at <= GRACE_SECONDS
 
     def _note(self, credential_id: str, identity: Identity) -> None:
         now = self.now

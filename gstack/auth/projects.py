@@ -141,6 +141,7 @@ class Projects:
             stale = self._stale.get(grant.credential_id)
             if stale is None:
                 raise
+            self._fresh.put(grant.credential_id, stale)  # so that not every request waits for a timeout
             return stale
         except CloudStackError as error:
             if error.code != NOT_PERMITTED:

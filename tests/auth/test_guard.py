@@ -142,6 +142,17 @@ def test_while_cloudstack_is_away_a_client_may_go_on_for_a_quarter_of_an_hour(ro
     assert caught.value.kind == "backendError"
 
 
+def test_while_cloudstack_is_away_not_every_request_waits_for_it(room: Room) -> None:
+    grant = room.bearer(room.pair_token())
+    room.guard.enter(grant, "web-shop")
+    room.simulator.faults.add("cut", times=None)
+    room.clock.advance(61)
+    room.calls.clear()
+    for _ in range(5):
+        assert room.guard.enter(grant, "web-shop").project.name == "web-shop"
+    assert room.calls.count("listAccounts") <= 2 and room.calls.count("listProjects") <= 2
+
+
 def test_many_threads_ask_cloudstack_once(room: Room) -> None:
     grant = room.bearer(room.pair_token())
     room.clock.advance(61)

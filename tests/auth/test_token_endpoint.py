@@ -211,7 +211,7 @@ def test_tokens_are_long_and_never_alike(room: Room) -> None:
 def test_each_token_and_each_refusal_is_a_line_in_the_audit_log_without_secrets(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="gstack")
     token = room.pair_token()
     room.post(**(pair(room) | {"client_secret": "wrong-secret\nforged line"}))
     lines = [record.getMessage() for record in caplog.records if record.name == "gstack.audit"]
