@@ -118,14 +118,12 @@ def _derived(group: Group, name: str, account: str | None, shared: Definition, *
         found.append(_egress_rest(group, name, shared))
     if not found and plain:
         found = [Firewall(name, group, _base(shared, INGRESS))]
-    if plain:
-        first, *others = found
-        found = [_renamed(first, name), *others]
-    return found if len(found) > 1 or not plain else [Firewall(name, group, found[0].members, None, found[0].exact)]
-
-
-def _renamed(firewall: Firewall, name: str) -> Firewall:
-    return Firewall(name, firewall.group, {**firewall.members, "name": name}, firewall.part, firewall.exact)
+    if not plain:
+        return found
+    first, *others = found
+    # A definition of ours is written as a whole, whatever somebody put into its group.
+    part = first.part if others and not group.content else None
+    return [Firewall(name, group, {**first.members, "name": name}, part, first.exact), *others]
 
 
 def _parts(found: Iterable[GroupRule]) -> list[list[GroupRule]]:

@@ -44,6 +44,12 @@ def present(kind: str, rows: Iterable[Row]) -> dict[str, str]:
     return {name: text for name, text in tags.own_values(rows).items() if _place(kind, name) is not None}
 
 
+def highest(kind: str, rows: Iterable[Row]) -> int:
+    """The highest number in use, whether its content is whole or not; 0 for none."""
+    places = (_place(kind, name) for name in tags.own_values(rows))
+    return max((place[0] for place in places if place is not None), default=0)
+
+
 def _place(kind: str, name: str) -> tuple[int, int, int] | None:
     parts = name.split(".")
     if len(parts) != 4 or parts[0] != kind or not all(part.isascii() and part.isdigit() for part in parts[1:]):

@@ -1,0 +1,216 @@
+"""firewalls: CloudStack's security groups.
+
+A firewall is the security group of its name, which keeps what GCE adds as resource tags; what it does to instances is
+compiled into groups that gstack writes (gstack/firewall). Groups of other tools are listed as well, as firewalls whose
+target tag is the group's name; one whose rules differ by source is several firewalls, of which the first has the
+group's name. Visible differences: connections that a firewall matches are not logged (``logConfig`` is kept, and a
+warning says so); protocols and ports that CloudStack cannot express stay closed, which a warning of the operation says.
+Upstream calls: one for a get (two where the name is not the group's own), one for each 500 groups of a list.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.firewall.bodies import LISTS, completed
+from gstack.firewall.definitions import Firewall, firewalls, of_group
+from gstack.firewall.groups import Group
+from gstack.operations import engine
+from gstack.operations.firewalls import in_use
+from gstack.protocol.call import Call
+from gstack.protocol.ids import numeric_id
+from gstack.protocol.listing import listing
+from gstack.protocol.methods import method
+from gstack.protocol.policy import Policy
+from gstack.protocol.rendering import render
+from gstack.translate import networks
+from gstack.translate.names import is_label
+
+BODY = Policy(
+    honoured=(
+        "name",
+        "network",
+        "description",
+        "priority",
+        "direction",
+        "allowed",
+        "denied",
+        "sourceRanges",
+        "destinationRanges",
+        "sourceTags",
+        "targetTags",
+        "sourceServiceAccounts",
+        "targetServiceAccounts",
+        "disabled",
+    ),
+    remembered=("logConfig",),
+    refused={"params": "Resource manager tags have no counterpart in CloudStack."},
+)
+NEEDS = ("listSecurityGroups",)
+WRITES = (
+    *NEEDS,
+    "createTags",
+    "deleteTags",
+    "authorizeSecurityGroupIngress",
+    "authorizeSecurityGroupEgress",
+    "revokeSecurityGroupIngress",
+    "revokeSecurityGroupEgress",
+)
+# What a firewall keeps for life.
+FIXED = ("name", "network", "direction")
+
+
+@method("compute.firewalls.get", needs=NEEDS)
+def get(call: Call) -> dict[str, Any]:
+    """One firewall, by name or number."""
+    return view(call, _found(call))
+
+
+@method("compute.firewalls.list", needs=NEEDS)
+def list_(call: Call) -> dict[str, Any]:
+    """All firewalls of the project."""
+    return listing(
+        call,
+        firewalls(_groups(call)),
+        lambda firewall: view(call, firewall),
+        name=lambda firewall: firewall.name,
+        created=lambda firewall: firewall.members.get("creationTimestamp"),
+        identity=lambda firewall: f"{firewall.group.id}/{firewall.name}",
+    )
+
+
+@method("compute.firewalls.insert", needs=(*WRITES, "createSecurityGroup", "deleteSecurityGroup"), body=BODY)
+def insert(call: Call) -> dict[str, Any]:
+    """Make a firewall."""
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    content = _checked(call, call.body)
+    path = _path(call, content["name"])
+    groups = _groups(call)
+    leftover = next((group for group in groups if group.name.lower() == content["name"]), None)
+    if (leftover is not None and not leftover.unfinished) or _named(firewalls(groups), content["name"]):
+        raise already_exists(path)
+    content["creationTimestamp"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+    plan = {"content": content, "leftover": leftover.id if leftover else None}
+    return engine.start(call, "op.firewalls.insert", type="insert", target=path, plan=plan, claim=path)
+
+
+@method("compute.firewalls.patch", needs=WRITES, body=BODY)
+def patch(call: Call) -> dict[str, Any]:
+    """Change the members that the body names; an empty list takes a member away."""
+    return _change(call, "patch")
+
+
+@method("compute.firewalls.update", needs=WRITES, body=BODY)
+def update(call: Call) -> dict[str, Any]:
+    """Put the body in the place of a firewall."""
+    return _change(call, "update")
+
+
+@method("compute.firewalls.delete", needs=(*WRITES, "deleteSecurityGroup"))
+def delete(call: Call) -> dict[str, Any]:
+    """Delete a firewall and its security group."""
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    firewall = _found(call)
+    path = _path(call, firewall.name)
+    part = None if firewall.part is None else [list(vars(rule).values()) for rule in sorted(firewall.part)]
+    if part == []:
+        raise GceError(
+            "failedPrecondition",
+            f"'{path}' says what security group '{firewall.group.name}' denies by having egress rules. "
+            "Delete the firewalls that stand for those.",
+        )
+    if part is None and firewall.group.used:
+        raise in_use(path)
+    plan = {"group": firewall.group.id, "part": part}
+    return engine.start(call, "op.firewalls.delete", type="delete", target=path, target_id=_number(firewall), plan=plan)
+
+
+def view(call: Call, firewall: Firewall) -> dict[str, Any]:
+    """A firewall."""
+    members = {"creationTimestamp": None, **dict.fromkeys(LISTS), **firewall.members}
+    return render(
+        "firewall",
+        firewall=members,
+        id=str(_number(firewall)),
+        network=call.links.absolute(f"projects/{call.project}/global/networks/{members['network']}"),
+        self_link=call.links.absolute(_path(call, firewall.name)),
+    )
+
+
+def _change(call: Call, kind: str) -> dict[str, Any]:
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    firewall = _found(call)
+    if firewall.part is not None:
+        raise GceError(
+            "unsupported",
+            f"'{_path(call, firewall.name)}' is one of several firewalls that security group '{firewall.group.name}' "
+            "stands for, and can only be deleted here. Change the group in CloudStack.",
+        )
+    before = firewall.members
+    kept = before if kind == "patch" else {key: before[key] for key in FIXED}
+    changed = {**call.body, "logConfig": {**before["logConfig"], **call.body.get("logConfig", {})}}
+    content = _checked(call, {**kept, **(changed if kind == "patch" else call.body)})
+    for member in FIXED:
+        if content[member] != before[member]:
+            raise invalid(f"resource.{member}", content[member], "It cannot be changed.")
+    if "creationTimestamp" in before:
+        content["creationTimestamp"] = before["creationTimestamp"]
+    plan = {
+        "group": firewall.group.id,
+        "content": content,
+        "before": firewall.group.content or None,
+    }
+    return engine.start(
+        call,
+        "op.firewalls.change",
+        type=kind,
+        target=_path(call, firewall.name),
+        target_id=_number(firewall),
+        plan=plan,
+    )
+
+
+def _checked(call: Call, body: dict[str, Any]) -> dict[str, Any]:
+    """The firewall that ``body`` asks for, complete."""
+    network = networks.require_network(call.caller, body.get("network"), "resource.network")
+    return completed(body, network.name)
+
+
+def _groups(call: Call) -> list[Group]:
+    return [Group(row) for row in call.caller.cloud.list("listSecurityGroups")]
+
+
+def _found(call: Call) -> Firewall:
+    """The firewall of the URL, or GCE's 404."""
+    wanted = call.params["firewall"]
+    if is_label(wanted):
+        # The group of that very name has it for its firewall's, so it is enough to look at that one.
+        row = call.caller.cloud.first("listSecurityGroups", securitygroupname=wanted)
+        if row is not None and row["name"] == wanted and Group(row).listed:
+            group = Group(row)
+            return of_group(group, wanted, group.account)[0]
+    firewall = _named(firewalls(_groups(call)), wanted)
+    if firewall is None:
+        raise not_found(_path(call, wanted))
+    return firewall
+
+
+def _named(found: list[Firewall], wanted: str) -> Firewall | None:
+    return next((one for one in found if wanted in (one.name, str(_number(one)))), None)
+
+
+def _number(firewall: Firewall) -> int:
+    group = firewall.group
+    return numeric_id(group.id if firewall.part is None else f"{group.id}/{firewall.name}")
+
+
+def _path(call: Call, name: str) -> str:
+    return f"projects/{call.project}/global/firewalls/{name}"
