@@ -1,9 +1,9 @@
 """From an instance's metadata to the user data that its guest reads: what GCE's guest agent does, told to cloud-init.
 
-Apart because it speaks a third language. ``user-data`` alone goes as it is; with anything else it becomes one part of a
-multi-part document beside the startup script, which cloud-init then runs at every boot as GCE does, the ssh keys, the
-host name, and a file with all metadata. The surprising thing: metadata that would change the guest and cannot is refused,
-because a key that was accepted and does nothing is a wrong answer that nobody notices.
+Apart because it speaks a third language. ``user-data`` alone goes as it is; with anything else it becomes one part of
+a multi-part document beside the startup script, which cloud-init then runs at every boot as GCE does, the ssh keys, the
+host name, and a file with all metadata. The surprising thing: metadata that would change the guest and cannot is
+refused, because a key that was accepted and does nothing is a wrong answer that nobody notices.
 
 Sources: https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys,
 https://cloudinit.readthedocs.io/en/latest/explanation/format.html
@@ -42,6 +42,8 @@ _SWITCHES = {
     "enable-oslogin": "OS Login is not available, and leaving it out silently would let other keys in.",
     "enable-windows-ssh": "Windows guests are not configured through metadata here.",
 }
+MULTIPART, OTHER = "multipart", "other"
+NOT_CLOUD_INIT = "User data that is not for cloud-init does not combine with a startup script, ssh keys or a host name."
 # The first line of user data tells its type.
 _TYPES = (
     ("#cloud-config-archive", "text/cloud-config-archive"),
@@ -52,39 +54,49 @@ _TYPES = (
     ("#part-handler", "text/part-handler"),
     ("## template: jinja", "text/jinja2"),
     ("#!", "text/x-shellscript"),
+    ("content-type: multipart/", MULTIPART),
+    ("mime-version:", MULTIPART),
 )
 # Lists of the guest's own configuration grow instead of being replaced.
 _MERGE = "list(append)+dict(recurse_list)+str()"
 
 
 def compose(items: Sequence[Mapping[str, Any]], hostname: str | None = None) -> str | None:
-    """The parameter ``userdata`` (base64) for metadata items and a custom host name; None when there is nothing to say.
+    """The parameter ``userdata`` (base64) for metadata items and a custom host name; None where there is nothing to
+    say.
 
-    Raises GceError invalid, naming the item, for metadata that GCE would refuse, that cannot reach a guest here, or that
-    is too long for CloudStack.
+    Raises GceError invalid, naming the item, for metadata that GCE would refuse, that cannot reach a guest here, or
+    that is too long for CloudStack.
     """
     values = check(items)
     given = _user_data(values)
-    if set(values) <= {USER_DATA, ENCODING} and hostname is None:
-        return _encoded(given) if given else None
-    if not values and hostname is None:
-        return None
-    parts = [(_type_of(given), given)] if given else []
-    configuration: dict[str, Any] = {}
     others = {key: value for key, value in values.items() if key not in (USER_DATA, ENCODING)}
+    users = _users(values.get(KEYS, ""), items)
+    kind = _type_of(given)
+    if given and kind == OTHER:
+        # Ignition and the like: nothing may stand beside it, and there is no cloud-init to read what would.
+        if users or others.get(SCRIPT) or hostname is not None:
+            raise invalid(FIELD, given[:40].decode("utf-8", "replace"), NOT_CLOUD_INIT)
+        return _encoded(given)
+    if not others and hostname is None:
+        return _encoded(given) if given else None
+    parts = [(kind, given)] if given else []
+    parts.append(("text/cloud-config", _configuration(others, users, hostname)))
+    if others.get(SCRIPT):
+        parts.append(("text/x-shellscript-per-boot", _script(others[SCRIPT])))
+    return _encoded(_multipart(parts))
+
+
+def _configuration(others: Mapping[str, str], users: Sequence[dict[str, Any]], hostname: str | None) -> bytes:
+    said: dict[str, Any] = {}
     if others:
         content = json.dumps(others, ensure_ascii=True, sort_keys=True)
-        configuration["write_files"] = [
-            {"path": FILE, "permissions": "0600", "owner": "root:root", "content": content}
-        ]
+        said["write_files"] = [{"path": FILE, "permissions": "0600", "owner": "root:root", "content": content}]
     if hostname is not None:
-        configuration |= {"fqdn": hostname, "hostname": hostname.partition(".")[0]}
-    if values.get(KEYS, "").strip():
-        configuration["users"] = ["default", *_users(values[KEYS], _location(items, KEYS))]
-    parts.append(("text/cloud-config", b"#cloud-config\n" + json.dumps(configuration, indent=1).encode() + b"\n"))
-    if values.get(SCRIPT):
-        parts.append(("text/x-shellscript-per-boot", _script(values[SCRIPT])))
-    return _encoded(_multipart(parts))
+        said |= {"fqdn": hostname, "hostname": hostname.partition(".")[0]}
+    if users:
+        said["users"] = ["default", *users]
+    return b"#cloud-config\n" + json.dumps(said, indent=1).encode() + b"\n"
 
 
 def check(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -128,7 +140,7 @@ def _type_of(data: bytes) -> str:
     if data.startswith(b"\x1f\x8b"):
         return "application/octet-stream"  # cloud-init unpacks it and looks again
     first = data.lstrip()[:64].decode("utf-8", "replace")
-    return next((kind for start, kind in _TYPES if first.startswith(start)), "text/plain")
+    return next((kind for start, kind in _TYPES if first.lower().startswith(start)), OTHER)
 
 
 def _script(text: str) -> bytes:
@@ -137,13 +149,13 @@ def _script(text: str) -> bytes:
     return (lines if lines.startswith("#!") else f"#!/bin/bash\n{lines}").encode()
 
 
-def _users(text: str, location: str) -> list[dict[str, Any]]:
+def _users(text: str, items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """``ada:ssh-ed25519 AAAA… ada@laptop`` a line; GCE gives each of them an account that may do everything."""
     keys: dict[str, list[str]] = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         name, colon, key = line.partition(":")
         if not colon or not _LOGIN.fullmatch(name) or len(key.split()) < 2:
-            raise invalid(location, f"{line[:40]}…", "Each line must be USER:KEY-TYPE KEY [COMMENT].")
+            raise invalid(_location(items, KEYS), f"{line[:40]}…", "Each line must be USER:KEY-TYPE KEY [COMMENT].")
         keys.setdefault(name, []).append(key.strip())
     return [
         {
@@ -167,9 +179,13 @@ def _multipart(parts: Sequence[tuple[str, bytes]]) -> bytes:
     boundary = "gstack-" + hashlib.sha256(b"\0".join(data for _, data in parts)).hexdigest()[:32]
     lines = [f'Content-Type: multipart/mixed; boundary="{boundary}"', "MIME-Version: 1.0", ""]
     for kind, data in parts:
-        lines += [f"--{boundary}", *_headers(kind, data), ""]
+        lines.append(f"--{boundary}")
+        if kind == MULTIPART:
+            lines.append(data.decode("utf-8", "surrogateescape"))
+            continue
+        lines += [*_headers(kind, data), ""]
         lines.append(base64.encodebytes(data).decode() if _is_binary(data) else data.decode())
-    return "\n".join([*lines, f"--{boundary}--", ""]).encode()
+    return "\n".join([*lines, f"--{boundary}--", ""]).encode("utf-8", "surrogateescape")
 
 
 def _headers(kind: str, data: bytes) -> list[str]:

@@ -1,0 +1,148 @@
+"""What a guest reads, taken apart again by Python's own MIME parser as cloud-init does."""
+
+from __future__ import annotations
+
+import base64
+import email
+import gzip
+import json
+import random
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gstack.errors import GceError
+from gstack.translate.userdata import FILE, LONGEST, compose
+
+
+def item(key: str, value: str) -> dict[str, str]:
+    return {"key": key, "value": value}
+
+
+def read(userdata: str | None) -> bytes:
+    data = base64.b64decode(userdata or "")
+    return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+
+
+def parts(userdata: str | None) -> dict[str, bytes]:
+    document = email.message_from_bytes(read(userdata))
+    assert document.is_multipart()
+    return {
+        part.get_content_type(): part.get_payload(decode=True) for part in document.walk() if not part.is_multipart()
+    }
+
+
+def configuration(userdata: str | None) -> dict:
+    return json.loads(parts(userdata)["text/cloud-config"].removeprefix(b"#cloud-config\n"))
+
+
+def test_nothing_makes_no_user_data() -> None:
+    assert compose([]) is None
+
+
+def test_user_data_alone_goes_as_it_is() -> None:
+    assert read(compose([item("user-data", "#cloud-config\nö: 1\n")])) == "#cloud-config\nö: 1\n".encode()
+
+
+def test_base64_user_data_is_decoded_once() -> None:
+    items = [item("user-data", base64.b64encode(b"\x00\xff").decode()), item("user-data-encoding", "base64")]
+    assert read(compose(items)) == b"\x00\xff"
+
+
+def test_a_startup_script_runs_at_every_boot() -> None:
+    found = parts(compose([item("startup-script", "#! /bin/sh\necho hé\n")]))
+    assert found["text/x-shellscript-per-boot"].decode() == "#! /bin/sh\necho hé\n"
+
+
+def test_a_script_without_an_interpreter_is_run_by_bash() -> None:
+    found = parts(compose([item("startup-script", "echo hi")]))
+    assert found["text/x-shellscript-per-boot"].rstrip(b"\n") == b"#!/bin/bash\necho hi"
+
+
+def test_user_data_and_script_stand_side_by_side() -> None:
+    found = parts(compose([item("user-data", "#!/bin/sh\ntrue"), item("startup-script", "#!/bin/sh\nfalse")]))
+    assert found["text/x-shellscript"].strip() == b"#!/bin/sh\ntrue"
+    assert found["text/x-shellscript-per-boot"].strip() == b"#!/bin/sh\nfalse"
+
+
+def test_a_multi_part_user_data_becomes_a_part() -> None:
+    inner = 'Content-Type: multipart/mixed; boundary="x"\n\n--x\nContent-Type: text/x-shellscript\n\n#!/bin/sh\n--x--\n'
+    found = parts(compose([item("user-data", inner), item("k", "v")]))
+    assert found["text/x-shellscript"].strip() == b"#!/bin/sh"
+    assert "text/cloud-config" in found
+
+
+def test_every_user_gets_an_account_with_all_its_keys() -> None:
+    keys = "ada:ssh-ed25519 AAAA ada@laptop\nbob:ssh-rsa BBBB\n\nada:ssh-rsa CCCC\n"
+    users = configuration(compose([item("ssh-keys", keys)]))["users"]
+    assert users[0] == "default"
+    assert {user["name"]: user["ssh_authorized_keys"] for user in users[1:]} == {
+        "ada": ["ssh-ed25519 AAAA ada@laptop", "ssh-rsa CCCC"],
+        "bob": ["ssh-rsa BBBB"],
+    }
+
+
+def test_other_metadata_reaches_the_guest_as_a_file() -> None:
+    (file,) = configuration(compose([item("role", "db ✓")]))["write_files"]
+    assert (file["path"], json.loads(file["content"])) == (FILE, {"role": "db ✓"})
+
+
+def test_a_custom_host_name_is_set() -> None:
+    said = configuration(compose([], "vm.example.com"))
+    assert (said["hostname"], said["fqdn"]) == ("vm", "vm.example.com")
+
+
+def test_the_same_metadata_makes_the_same_user_data() -> None:
+    items = [item("startup-script", "echo"), item("k", "v")]
+    assert compose(items) == compose(items)
+
+
+def test_user_data_for_something_else_than_cloud_init_goes_as_it_is() -> None:
+    assert read(compose([item("user-data", '{"ignition": {}}'), item("k", "v")])) == b'{"ignition": {}}'
+
+
+def test_long_user_data_is_packed() -> None:
+    userdata = compose([item("startup-script", "echo " + "x" * 100_000)])
+    assert userdata is not None
+    assert len(userdata) <= LONGEST
+    assert b"x" * 100_000 in parts(userdata)["text/x-shellscript-per-boot"]
+
+
+NOISE = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=40_000))
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        ([item("a b", "")], "items[0].key"),
+        ([item("a", "1"), item("a", "2")], "duplicate"),
+        ([item("user-data", NOISE)], "at most 32768"),
+        ([item("k", "x" * 262_145)], "items[0].value"),
+        ([item(f"k{number}", "x" * 200_000) for number in range(3)], "524288"),
+        ([item("user-data", "%"), item("user-data-encoding", "base64")], "not base64"),
+        ([item("user-data", "x"), item("user-data-encoding", "rot13")], "rot13"),
+        ([item("k", "v"), item("ssh-keys", "no key")], "items[1].value"),
+        ([item("ssh-keys", "Ro ot:ssh-rsa AAAA")], "USER:KEY-TYPE"),
+        ([item("shutdown-script", "true")], "shutdown-script"),
+        ([item("windows-startup-script-ps1", "x")], "no effect"),
+        ([item("enable-oslogin", "TRUE")], "OS Login"),
+        ([item("user-data", '{"ignition": {}}'), item("startup-script", "x")], "cloud-init"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(items: list[dict[str, str]], words: str) -> None:
+    with pytest.raises(GceError) as error:
+        compose(items)
+    assert error.value.kind == "invalid"
+    assert words in error.value.message
+
+
+def test_oslogin_switched_off_is_accepted() -> None:
+    assert compose([item("enable-oslogin", "FALSE")]) is not None
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1, max_size=200))
+def test_any_script_comes_out_as_it_went_in(text: str) -> None:
+    found = parts(compose([item("startup-script", "#!/bin/sh\n" + text)]))["text/x-shellscript-per-boot"]
+    assert found.decode().rstrip("\n") == ("#!/bin/sh\n" + text).rstrip("\n")
