@@ -1,0 +1,145 @@
+"""The application from outside: every answer is GCE-shaped JSON, whatever is asked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gstack.protocol.discovery import document
+from gstack.protocol.methods import HANDLERS
+
+
+def _error(response) -> dict:
+    assert response.content_type == "application/json; charset=UTF-8"
+    error = json.loads(response.data)["error"]
+    assert error["code"] == response.status_code
+    assert error["errors"][0]["domain"] == "global"
+    assert error["message"]
+    return error
+
+
+def test_every_method_of_the_api_is_a_route(gateway) -> None:
+    rules = {(rule.endpoint, method) for rule in gateway.app.url_map.iter_rules() for method in rule.methods}
+    missing = [
+        method.id
+        for method in document().methods.values()
+        if (f"{method.resource}.{method.verb}", method.http_method) not in rules
+    ]
+    assert missing == []
+    assert len(document().methods) == 1025
+
+
+def test_a_method_that_is_not_served_is_a_501_that_names_it(gateway) -> None:
+    assert "compute.urlMaps.list" not in HANDLERS
+    message = gateway.refuse("GET", "global/urlMaps", status=501)
+    assert message == "The method compute.urlMaps.list is not supported by this gateway yet."
+
+
+@pytest.mark.parametrize("prefix", ["/compute/v1", "/compute/beta", "", "/compute//v1", "/compute/v1/"])
+def test_the_api_answers_under_every_prefix_that_clients_use(gateway, prefix) -> None:
+    answer = gateway.client.get(
+        f"{prefix}/projects/tenant/zones",
+        base_url=f"https://{gateway.host}",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    )
+    assert answer.status_code == 200
+    assert answer.json["selfLink"] == f"https://{gateway.host}/compute/v1/projects/tenant/zones"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/nothing/here", 404),
+        ("GET", "/compute/v1/projects", 404),
+        ("GET", "/compute/v1/projects/tenant/nothing", 404),
+        ("DELETE", "/compute/v1/projects/tenant/zones", 405),
+        ("PUT", "/token", 405),
+        ("POST", "/batch/compute/v1", 400),
+    ],
+)
+def test_unknown_paths_and_wrong_verbs_are_gce_shaped_json(gateway, method, path, status) -> None:
+    response = gateway.client.open(path, method=method)
+    assert response.status_code == status
+    _error(response)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"1", b"\xff\xfe", b'{"name": }', b"nan"])
+def test_a_body_that_is_no_json_object_is_a_400(gateway, body) -> None:
+    response = gateway.client.post(
+        "/compute/v1/projects/tenant/global/firewalls",
+        data=body,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    )
+    assert response.status_code == 400
+    _error(response)
+
+
+def test_nobody_is_told_anything_before_saying_who_they_are(gateway) -> None:
+    for path in ("zones", "global/urlMaps", "zones/nowhere-1"):
+        response = gateway.client.get(f"/compute/v1/projects/tenant/{path}")
+        assert response.status_code == 401
+        assert _error(response)["status"] == "UNAUTHENTICATED"
+        assert "WWW-Authenticate" in response.headers
+
+
+def test_a_defect_of_ours_is_a_500_that_says_where_to_look_and_nothing_else(gateway, monkeypatch) -> None:
+    def broken(_call):
+        raise ValueError("secret detail")
+
+    handler = HANDLERS["compute.zones.list"]
+    monkeypatch.setitem(HANDLERS, "compute.zones.list", type(handler)(handler.method, broken, (), None))
+    response = gateway.client.get(
+        "/compute/v1/projects/tenant/zones", headers={"Authorization": f"Bearer {gateway.token}"}
+    )
+    assert response.status_code == 500
+    assert "secret detail" not in response.text
+    assert response.headers["X-Request-Id"] in _error(response)["message"]
+
+
+def test_an_answer_that_did_not_pass_the_guard_is_never_sent(gateway, monkeypatch) -> None:
+    from gstack.protocol import pipeline
+
+    def unguarded(exchange) -> None:
+        exchange.result = {"kind": "compute#zoneList"}
+
+    monkeypatch.setattr(pipeline, "STEPS", (unguarded,))
+    assert gateway.client.get("/compute/v1/projects/tenant/zones").status_code == 500
+
+
+def test_a_mask_cuts_the_answer_and_a_bad_one_is_refused(gateway) -> None:
+    assert set(gateway.client.get(
+        "/compute/v1/projects/tenant/zones?fields=items(name)",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    ).json) == {"items"}
+    response = gateway.client.get(
+        "/compute/v1/projects/tenant/zones?fields=nothing",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    )
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize(("pretty", "lines"), [("true", True), ("false", False)])
+def test_pretty_print_is_on_unless_switched_off(gateway, pretty, lines) -> None:
+    response = gateway.client.get(
+        f"/compute/v1/projects/tenant/zones?prettyPrint={pretty}",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    )
+    assert (b"\n" in response.data) is lines
+
+
+def test_the_discovery_document_names_what_is_served_and_our_own_root(gateway) -> None:
+    found = gateway.client.get("/discovery/v1/apis/compute/v1/rest", base_url=f"https://{gateway.host}").json
+    assert found["rootUrl"] == f"https://{gateway.host}/"
+    assert set(found["resources"]["zones"]["methods"]) == {"get", "list"}
+
+
+def test_links_name_google_when_the_request_came_to_google(gateway) -> None:
+    answer = gateway.client.get(
+        "/compute/v1/projects/tenant/zones",
+        base_url="https://compute.googleapis.com",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    )
+    assert answer.json["selfLink"] == "https://www.googleapis.com/compute/v1/projects/tenant/zones"
