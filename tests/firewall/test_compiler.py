@@ -36,9 +36,7 @@ class Packet:
 # --- the referees
 
 
-def gce_allows(
-    firewalls: list[dict[str, Any]], packet: Packet, me: Machine, others: list[Machine], way: str
-) -> bool:
+def gce_allows(firewalls: list[dict[str, Any]], packet: Packet, me: Machine, others: list[Machine], way: str) -> bool:
     """The matching rule of the lowest number wins, a denial among equals, or the implied one."""
     sender = next((other for other in others if packet.peer in other.addresses), None)
     winner = min(
@@ -62,10 +60,7 @@ def _matches(firewall: dict[str, Any], packet: Packet, me: Machine, sender: Mach
     if not (from_range or from_tag):
         return False
     if firewall.get(own) and not any(
-        _within(mine, text)
-        for mine in me.addresses
-        if _same_family(mine, packet.peer)
-        for text in firewall[own]
+        _within(mine, text) for mine in me.addresses if _same_family(mine, packet.peer) for text in firewall[own]
     ):
         return False
     return any(_serves(entry, packet) for entry in firewall.get("allowed") or firewall["denied"])
@@ -126,9 +121,7 @@ class Machine:
 
     @property
     def member(self) -> Member:
-        return Member(
-            self.addresses[0], frozenset(self.tags), frozenset(), addresses(self.addresses), self.group
-        )
+        return Member(self.addresses[0], frozenset(self.tags), frozenset(), addresses(self.addresses), self.group)
 
 
 TAGS = ("web", "db")
@@ -148,9 +141,7 @@ PACKET_PROTOCOLS = (0, ICMP, TCP, UDP, 47, 50, ICMP6, SCTP, 200)
 @st.composite
 def _entries(draw: st.DrawFn) -> dict[str, Any]:
     name = draw(st.sampled_from(PROTOCOL_WORDS))
-    ports = (
-        draw(st.lists(st.sampled_from(PORT_WORDS), max_size=2)) if name in ("tcp", "udp", "sctp", "6") else []
-    )
+    ports = draw(st.lists(st.sampled_from(PORT_WORDS), max_size=2)) if name in ("tcp", "udp", "sctp", "6") else []
     return {"IPProtocol": name} | ({"ports": ports} if ports else {})
 
 
@@ -215,8 +206,7 @@ def _in_region(found: Region, packet: Packet) -> bool:
 def _in_reach(found: Reach, packet: Packet, others: list[Machine]) -> bool:
     service = packet.protocol * PORTS + packet.port
     by_group = any(
-        packet.peer in other.addresses and service in found.groups.get(str(other.group), Numbers())
-        for other in others
+        packet.peer in other.addresses and service in found.groups.get(str(other.group), Numbers()) for other in others
     )
     return by_group or _in_region(found.region, packet)
 
@@ -295,9 +285,7 @@ def _corners(entry: GroupRule, said: list[GroupRule]) -> list[Packet]:
     """Packets that ``entry`` allows, one in each piece that the ends of all rules cut it into."""
     low, high = block(ip_network(entry.peer))
     ends = {low} | {
-        end
-        for other in said
-        for end in (block(ip_network(other.peer))[0], block(ip_network(other.peer))[1] + 1)
+        end for other in said for end in (block(ip_network(other.peer))[0], block(ip_network(other.peer))[1] + 1)
     }
     numbers = sorted(number for number in ends if low <= number <= high)
     base = 1 << 32 if ":" in entry.peer else 0
@@ -314,9 +302,7 @@ def _corners(entry: GroupRule, said: list[GroupRule]) -> list[Packet]:
 
 
 def _one(**members: Any) -> Rule:
-    return rule(
-        {"name": "fw", "direction": INGRESS, "priority": 1000, "sourceRanges": ["0.0.0.0/0"]} | members
-    )
+    return rule({"name": "fw", "direction": INGRESS, "priority": 1000, "sourceRanges": ["0.0.0.0/0"]} | members)
 
 
 ME = Member("me", frozenset({"web"}), frozenset(), addresses(["10.0.0.1"]), "own-me")
@@ -349,13 +335,8 @@ def test_all_from_everywhere_is_two_rules() -> None:
 
 
 def test_a_source_tag_names_the_own_group_of_each_peer() -> None:
-    peers = [
-        Member(f"p{n}", frozenset({"web"}), addresses=addresses([f"10.0.0.{n}"]), group=f"g{n}")
-        for n in (1, 2)
-    ]
-    found = reach(
-        [_one(allowed=[{"IPProtocol": "tcp"}], sourceRanges=[], sourceTags=["web"])], INGRESS, ME, peers
-    )
+    peers = [Member(f"p{n}", frozenset({"web"}), addresses=addresses([f"10.0.0.{n}"]), group=f"g{n}") for n in (1, 2)]
+    found = reach([_one(allowed=[{"IPProtocol": "tcp"}], sourceRanges=[], sourceTags=["web"])], INGRESS, ME, peers)
     assert group_rules(found, INGRESS, "tenant")[0] == {
         GroupRule(INGRESS, "tcp", 0, 65535, "g1", "tenant"),
         GroupRule(INGRESS, "tcp", 0, 65535, "g2", "tenant"),
@@ -454,6 +435,4 @@ def test_all_but_one_port_opens_the_common_protocols_and_says_so() -> None:
 
 def test_icmp_over_ipv6_is_left_out_because_it_would_mean_another_protocol() -> None:
     icmp = _one(allowed=[{"IPProtocol": "icmp"}], sourceRanges=["::/0", "10.0.0.0/8"])
-    assert group_rules(reach([icmp], INGRESS, ME), INGRESS)[0] == {
-        GroupRule(INGRESS, "icmp", -1, -1, "10.0.0.0/8")
-    }
+    assert group_rules(reach([icmp], INGRESS, ME), INGRESS)[0] == {GroupRule(INGRESS, "icmp", -1, -1, "10.0.0.0/8")}

@@ -33,6 +33,10 @@ def _made_elsewhere(gateway: Gateway, name: str, *rules: dict[str, Any], egress:
     gateway.simulator.settle()
 
 
+def _from_group(name: str) -> dict[str, Any]:
+    return {"usersecuritygrouplist[0].account": "tenant", "usersecuritygrouplist[0].group": name}
+
+
 def test_a_firewall_is_a_security_group_of_its_name(gateway: Gateway) -> None:
     operation = gateway.run("POST", PATH, SSH)
     assert _rules(gateway, "ssh") == {("tcp", 22, 22, "0.0.0.0/0")}
@@ -171,8 +175,7 @@ def test_a_group_with_machines_of_other_tools_is_in_use(gateway: Gateway) -> Non
 
 def test_a_group_that_others_name_is_in_use(gateway: Gateway) -> None:
     gateway.run("POST", PATH, SSH)
-    source = [{"account": "tenant", "group": "ssh"}]
-    _made_elsewhere(gateway, "db", {"protocol": "tcp", "startport": 1, "endport": 1, "usersecuritygrouplist": source})
+    _made_elsewhere(gateway, "db", {"protocol": "tcp", "startport": 1, "endport": 1, **_from_group("ssh")})
     error = gateway.fail("DELETE", f"{PATH}/ssh")
     assert error["code"] == "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
     assert gateway.get(f"{PATH}/ssh")["allowed"] == SSH["allowed"]
@@ -271,7 +274,7 @@ def test_sources_that_open_different_things_are_different_firewalls(gateway: Gat
 def test_a_source_group_is_a_source_tag(gateway: Gateway) -> None:
     _made_elsewhere(gateway, "web", HTTP)
     source = {"protocol": "icmp", "icmptype": -1, "icmpcode": -1}
-    _made_elsewhere(gateway, "db", source | {"usersecuritygrouplist": [{"account": "tenant", "group": "web"}]})
+    _made_elsewhere(gateway, "db", source | _from_group("web"))
     firewall = gateway.get(f"{PATH}/db")
     assert (firewall["sourceTags"], firewall["allowed"]) == (["web"], [{"IPProtocol": "icmp"}])
     assert "sourceRanges" not in firewall
