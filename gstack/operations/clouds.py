@@ -127,7 +127,7 @@ class OperationCloud(Cloud):
             return
         self._shown_blocked = reason is not None
         log.error("operation.blocked" if reason else "operation.unblocked", operation=self._run.name)
-        self._run.runtime.note(self._run.name, blocked=reason)
+        self._run.note(blocked=reason)
 
 
 def _accepted(cloud: Cloud) -> bool:

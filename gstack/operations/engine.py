@@ -8,10 +8,12 @@ without the others, and a crash at any moment loses all or nothing of them.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from typing import Any
 
+import structlog
 from dbos import DBOSClient
 from flask import Flask, current_app
 from sqlalchemy import ColumnElement, Engine, select
@@ -38,6 +40,8 @@ from gstack.store.db import db
 from gstack.store.operations import DONE, Claim, Operation
 from gstack.translate.caller import Caller
 
+log = structlog.get_logger(__name__)
+
 EXTENSION = "gstack.operations"
 # Threads of a web worker that no waiting request may take.
 THREADS_FOR_ANSWERS = 8
@@ -53,15 +57,17 @@ class Operations:
         self._owner = 0
         self._client: DBOSClient | None = None
         self._holds: Holds | None = None
+        self._making = threading.Lock()
 
     def own(self, engine: Engine) -> tuple[DBOSClient, Holds]:
         """This process's client and holds."""
-        if self._client is None or self._holds is None or self._owner != os.getpid():
-            self._owner = os.getpid()
-            self._client = durable.client(engine)
-            slots = self.settings["GSTACK_THREADS"] - THREADS_FOR_ANSWERS
-            self._holds = Holds(slots, lambda names: finished(engine, names), self._poll_seconds)
-        return self._client, self._holds
+        with self._making:
+            if self._client is None or self._holds is None or self._owner != os.getpid():
+                self._owner = os.getpid()
+                self._client = durable.client(engine)
+                slots = self.settings["GSTACK_THREADS"] - THREADS_FOR_ANSWERS
+                self._holds = Holds(slots, lambda names: finished(engine, names), self._poll_seconds)
+            return self._client, self._holds
 
     def close(self) -> None:
         """End the watcher of this process."""
@@ -91,17 +97,18 @@ def start(
     target_id: int | str | None = None,
     claim: str | Iterable[str] = (),
     exclusive: bool = False,
+    line: str | None = None,
     description: str | None = None,
     group: str | None = None,
 ) -> dict[str, Any]:
     """Start an operation and answer it, held until it is DONE or OPERATION_HOLD_SECONDS have passed.
 
-    ``type`` is GCE's operationType (``insert``, ``delete``, ``setTags`` …); ``target`` the link of what it
-    acts on, from ``projects/`` on, of the parent resource for sub-actions. ``plan`` is the workflow's
-    input: JSON, without secrets that are not sealed. ``claim`` names links that nobody else may create
-    meanwhile. Operations on one target run one after the other, in the order of their coming; with
-    ``exclusive`` another ``exclusive`` one is refused instead. Commits the request's session, and with it
-    what the handler wrote.
+    ``type`` is GCE's operationType (``insert``, ``delete``, ``setTags`` …); ``target`` the link of what it acts
+    on, from ``projects/`` on, of the parent resource for sub-actions. ``plan`` is the workflow's input: JSON,
+    without secrets that are not sealed. ``claim`` names links that nobody else may create meanwhile. Operations
+    of one ``line`` (by default: on one target) run one after the other, in the order of their coming; with
+    ``exclusive`` another ``exclusive`` one on the target is refused instead. Commits the request's session, and
+    with it what the handler wrote.
 
     Raises GceError: ``alreadyExists`` for a claimed name, ``resourceNotReady``, ``invalid`` for
     ``requestId``, ``badRequest`` for a ``requestId`` that was used for another request, ``backendError``
@@ -128,7 +135,7 @@ def start(
         session.flush()
         session.add_all(claims)
         session.flush()
-        client.enqueue_in_transaction(session, durable.options(workflow, operation.name, target), envelope)
+        client.enqueue_in_transaction(session, durable.options(workflow, operation.name, line or target), envelope)
         session.commit()
     except IntegrityError:
         session.rollback()
@@ -138,6 +145,7 @@ def start(
         raise _refusal(claims) from None
     except DBAPIError as error:
         session.rollback()
+        log.error("operation.not_stored", type=type, error=str(error.orig))
         sentence = "The operation could not be stored. Try again."
         raise GceError("backendError", sentence, retry_after=5) from error
     return hold(call, operation.name)

@@ -8,6 +8,7 @@ it may already have made before it acts.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import structlog
 from dbos import DBOS
 from sqlalchemy import case
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from gstack.cloudstack.errors import Throttled, Unavailable
 from gstack.errors import GceError
@@ -147,14 +149,13 @@ class Run:
 
     def progress(self, percent: int) -> None:
         """How far the operation is, 0 to 100; it never goes back."""
-        self.runtime.note(
-            self.name,
+        self.note(
             progress=case((Operation.progress < percent, percent), else_=Operation.progress),
         )
 
     def target_id(self, number: int) -> None:
         """The numeric id of what was made: clients read it from the operation."""
-        self.runtime.note(self.name, target_id=str(number))
+        self.note(target_id=str(number))
 
     def warn(self, code: str, message: str, data: dict[str, str] | None = None) -> None:
         """A GCE warning on the operation; gcloud prints its message."""
@@ -162,14 +163,15 @@ class Run:
         if data:
             warning["data"] = [{"key": key, "value": value} for key, value in data.items()]
         self._warnings.append(warning)
-        self.runtime.note(self.name, warnings=list(self._warnings))
+        self.note(warnings=list(self._warnings))
 
     def later(self, workflow: str, plan: dict[str, Any], *, delay: float = 0.0) -> None:
         """Start another workflow ``delay`` seconds from now, that no client waits for and no operation
         shows.
         """
         self._later += 1
-        name = f"{self.name}+{self._later}"
+        child = hashlib.blake2b(f"{self.name} {self._later}".encode(), digest_size=8).hexdigest()
+        name = f"{self.name.partition('+')[0]}+{child}"
         options = durable.options(workflow, name, name)
         if delay > 0:
             options["delay_seconds"] = delay
@@ -182,6 +184,13 @@ class Run:
                 "credential": self.credential_id,
             },
         )
+
+    def note(self, **values: Any) -> None:
+        """Write columns of the operation's row at once, apart from the step under way. Raises RuntimeError in a step
+        that has written to the store before: on SQLite the two would wait for each other."""
+        if self.in_step and _writes(db.session()):
+            raise RuntimeError("a step that writes to the store must write last")
+        self.runtime.note(self.name, **values)
 
     def seal(self, text: str) -> str:
         """``text`` as it may stand in a plan or in a step's result."""
@@ -248,3 +257,10 @@ def _project(stored: dict[str, Any]) -> Project:
     """The project as it was when the operation started; members of another release's Project are left out."""
     known = {field.name for field in fields(Project)}
     return Project(**{name: value for name, value in stored.items() if name in known})
+
+
+def _writes(session: Session) -> bool:
+    """Whether the session holds SQLite's lock. PostgreSQL has none that matters here."""
+    if not session.in_transaction():
+        return False
+    return bool(getattr(session.connection().connection.dbapi_connection, "in_transaction", False))

@@ -178,6 +178,19 @@ def test_operations_on_two_targets_run_side_by_side(begin: Any, stage: Any, gate
     assert "a leaves" not in ORDER
 
 
+def test_operations_of_one_line_run_one_after_the_other_whatever_their_target(
+    begin: Any, stage: Any, gates: Any
+) -> None:
+    begin("a", line="projects/p/global/networks/n")
+    second = begin("b", line="projects/p/global/networks/n", target="projects/p/global/firewalls/f")
+    gates["b"].set()
+    stage.set(OPERATION_WAIT_SECONDS=0.15)
+    assert stage.wait(second["name"])["status"] == "PENDING"
+    gates["a"].set()
+    stage.set(OPERATION_WAIT_SECONDS=5.0)
+    assert stage.wait(second["name"])["status"] == "DONE"
+
+
 def test_of_two_exclusive_operations_the_second_is_refused(begin: Any, stage: Any, gates: Any) -> None:
     first = begin(exclusive=True)
     with pytest.raises(GceError) as refusal:

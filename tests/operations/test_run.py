@@ -132,6 +132,24 @@ def test_what_a_failed_step_wrote_is_rolled_back(play: Any, app: Any) -> None:
         assert overlay.read("instances", "vm-1") == {}
 
 
+def test_a_step_that_notes_something_after_it_wrote_to_the_store_is_a_defect(play: Any, app: Any) -> None:
+    def body(run: Run) -> None:
+        def write_and_note() -> None:
+            overlay.write("instances", "vm-1", "p", {"a": 1})
+            run.progress(50)
+
+        run.step("write", write_and_note)
+
+    assert error_of(play(body))["code"] == "INTERNAL_ERROR"
+
+
+def test_a_step_that_reads_the_store_may_show_its_progress(play: Any, app: Any) -> None:
+    def body(run: Run) -> None:
+        run.step("read", lambda: (overlay.read("instances", "vm-1"), run.progress(50)))
+
+    assert "error" not in play(body)
+
+
 def test_a_step_inside_a_step_is_a_defect(play: Any) -> None:
     answer = play(lambda run: run.step("outer", lambda: run.step("inner", lambda: 1)))
     assert error_of(answer)["code"] == "INTERNAL_ERROR"
@@ -271,6 +289,9 @@ def test_a_workflow_for_later_runs_after_its_parent_is_done(play: Any) -> None:
     def later(run: Run) -> None:
         run.step("note", ran.set)
 
-    SCRIPTS["later"] = later
-    play(lambda run: run.later("op.test.script", {"script": "later"}))
+    SCRIPTS["later"] = lambda run: run.later("op.test.script", {"script": "latest"})
+    SCRIPTS["latest"] = later
+    name = play(lambda run: run.later("op.test.script", {"script": "later"}))["name"]
     assert ran.wait(5)
+    names = {status.workflow_id for status in DBOS.list_workflows(workflow_id_prefix=name)}
+    assert len(names) == 3 and all(len(other) < len(name) + 20 for other in names)
