@@ -109,3 +109,11 @@ RECOVERY: dict[str, Recovery] = {
     "registerSSHKeyPair": _find("by its name, unique in the account"),
     "deleteSSHKeyPair": _REMOVES,
 }
+
+
+def recovery(command: str, find: object) -> Recovery:
+    """The row of ``command``. Raises ValueError where there is none, or one that asks for ``find`` and gets None."""
+    row = RECOVERY.get(command)
+    if row is None or (row.how == "find" and find is None):
+        raise ValueError(f"{command} has no row in RECOVERY, or one that asks for find")
+    return row

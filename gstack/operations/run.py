@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from dbos import DBOS
+from dbos import error as dbos_errors
 from sqlalchemy import case
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -26,7 +27,7 @@ from gstack.errors import GceError
 from gstack.operations import durable, jobs
 from gstack.operations.clouds import OperationCloud
 from gstack.operations.failures import internal, pack, reworded, unpack, where
-from gstack.operations.recovery import RECOVERY
+from gstack.operations.recovery import RECOVERY, recovery
 from gstack.store.db import db
 from gstack.store.operations import Operation
 from gstack.translate.caller import Project
@@ -86,10 +87,7 @@ class Run:
         ValueError for a command that :data:`RECOVERY` does not know, or without the ``find`` that it calls
         for.
         """
-        rule = RECOVERY.get(command)
-        if rule is None or (rule.how == "find" and find is None):
-            raise ValueError(f"{command} has no row in RECOVERY, or one that asks for find")
-        sender = jobs.Sender(self, command, params, find, rule)
+        sender = jobs.Sender(self, command, params, find, recovery(command, find))
         sent = self._recorded(f"{name}: send", sender.send)
         if "jobid" not in sent:
             return dict(sent["object"])
@@ -119,6 +117,7 @@ class Run:
 
     def undo_job(self, name: str, command: str, params: dict[str, Any]) -> None:
         """As :meth:`undo`, with a CloudStack command. What does not exist any more counts as undone."""
+        recovery(command, find=None)
 
         def take_back(step: str) -> None:
             try:
@@ -139,6 +138,11 @@ class Run:
                 done.append(name)
             except GceError as trouble:
                 left.append(f"{name} ({trouble.message})")
+            except dbos_errors.DBOSException:
+                raise
+            except Exception as defect:
+                log.error("operation.defect", operation=self.name, error=type(defect).__name__, frames=where(defect))
+                left.append(f"{name} (internal error)")
         self._undo.clear()
         sentences = [error.message]
         if done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -104,16 +105,23 @@ def test_a_workflow_may_catch_what_a_step_raised_in_the_words_of_cloudstack(play
 
 @pytest.mark.parametrize("in_a_step", [True, False])
 def test_a_defect_fails_the_operation_without_its_words(
-    play: Any, in_a_step: bool, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    play: Any, in_a_step: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    logged: list[str] = []
+
+    def note(*event: object, **more: object) -> None:
+        logged.append(str((event, more)))
+
+    for module in ("run", "runtime"):
+        monkeypatch.setattr(f"gstack.operations.{module}.log", SimpleNamespace(error=note, warning=note))
+
     def defect() -> None:
         raise KeyError(SECRET)
 
     answer = play(lambda run: run.step("x", defect) if in_a_step else defect())
     assert error_of(answer)["code"] == "INTERNAL_ERROR"
-    printed = capsys.readouterr()
-    assert SECRET not in str(answer) + printed.out + printed.err + caplog.text + str(steps_of(answer))
-    assert "defect" in printed.out + printed.err
+    assert SECRET not in str(answer) + str(logged) + caplog.text + str(steps_of(answer))
+    assert "KeyError" in str(logged) and "test_run.py" in str(logged)
 
 
 def test_what_a_step_writes_to_the_store_is_committed_with_it(play: Any, app: Any) -> None:
@@ -250,6 +258,27 @@ def test_what_cannot_be_taken_back_is_named(play: Any, cloud: Any) -> None:
     message = error_of(play(body))["message"]
     assert "Undone: the address a." in message
     assert "Could not be undone: the disk d (Storage is away" in message
+
+
+def test_a_defect_while_taking_back_does_not_keep_the_rest(play: Any) -> None:
+    taken_back: list[str] = []
+
+    def defect(name: str) -> None:
+        raise KeyError(name)
+
+    def body(run: Run) -> None:
+        run.undo("the disk d", taken_back.append, "d")
+        run.undo("the address a", defect, "a")
+        raise GceError("stockout", "There is no room.")
+
+    message = error_of(play(body))["message"]
+    assert message.startswith("There is no room. Undone: the disk d. Could not be undone: the address a (Internal")
+    assert taken_back == ["d"]
+
+
+def test_a_compensation_that_could_make_a_second_object_is_a_defect_at_once(play: Any) -> None:
+    answer = play(lambda run: run.undo_job("the disk d", "createVolume", {}))
+    assert error_of(answer)["code"] == "INTERNAL_ERROR"
 
 
 def test_what_is_gone_already_counts_as_taken_back(play: Any, cloud: Any) -> None:
