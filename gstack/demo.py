@@ -39,16 +39,19 @@ from gstack.simulator import serve as serve_simulator
 START_SECONDS = 60
 STOP_SECONDS = 15
 DEFAULT_PORT = 5000
+EMBEDDED_ZONE = "ch-gva-2"  # the basic one, where every instance has an address of its own
 console = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A CloudStack to stand behind the gateway, and a key pair for it."""
+    """A CloudStack to stand behind the gateway, a key pair for it, and the zone that clients use by default
+    (empty: its first)."""
 
     url: str
     api_key: str
     secret_key: str
+    zone: str = ""
 
 
 def run_simulator(port: int, state: Path | None, job_seconds: float) -> None:
@@ -158,7 +161,7 @@ def _simulator(folder: Path, job_seconds: float, *, keep: bool) -> Iterator[Clou
     server = serve_simulator(world, port=0)
     console.print(f"[green]✓[/] embedded CloudStack on http://localhost:{server.port}/client/api")
     try:
-        yield Cloud(f"http://localhost:{server.port}/client/api", *world.keys("tenant"))
+        yield Cloud(f"http://localhost:{server.port}/client/api", *world.keys("tenant"), zone=EMBEDDED_ZONE)
     finally:
         server.stop()
 
@@ -203,7 +206,7 @@ def client_environment(settings: Settings, cloud: Cloud) -> dict[str, str]:
     bundle = folder / "ca-bundle.pem"
     bundle.write_text(_system_authorities() + "\n" + authority.read_text())
     token = _access_token(root, authority, cloud)
-    zone = _first_zone(root, authority, token, made.project)
+    zone = cloud.zone or _first_zone(root, authority, token, made.project)
     environment = {
         "GSTACK_URL": root,
         "GSTACK_PROJECT": made.project,

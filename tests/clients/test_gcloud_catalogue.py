@@ -20,15 +20,16 @@ def _names(rows: list[dict[str, Any]]) -> list[str]:
 
 def test_zones_are_those_of_cloudstack_with_their_region(gcloud: Gcloud, cloudstack: Cloud) -> None:
     rows = gcloud("compute", "zones", "list", as_json=True).json
-    assert _names(rows) == [zone["name"] for zone in cloudstack.list("listZones")] == ["ch-gva-2"]
-    assert rows[0]["region"].endswith("/regions/ch-gva")
-    assert rows[0]["status"] == "UP"
+    assert sorted(_names(rows)) == sorted(zone["name"] for zone in cloudstack.list("listZones"))
+    row = next(row for row in rows if row["name"] == "ch-gva-2")
+    assert row["region"].endswith("/regions/ch-gva")
+    assert row["status"] == "UP"
 
 
 def test_zones_are_printed_as_the_table_that_people_know(gcloud: Gcloud) -> None:
     lines = gcloud("compute", "zones", "list").out.splitlines()
     assert lines[0].split() == ["NAME", "REGION", "STATUS", "NEXT_MAINTENANCE", "TURNDOWN_DATE"]
-    assert lines[1].split() == ["ch-gva-2", "ch-gva", "UP"]
+    assert ["ch-gva-2", "ch-gva", "UP"] in [line.split() for line in lines[1:]]
 
 
 def test_a_zone_is_described(gcloud: Gcloud, demo: Demo) -> None:
@@ -38,8 +39,8 @@ def test_a_zone_is_described(gcloud: Gcloud, demo: Demo) -> None:
 
 def test_regions_are_listed_with_their_zones(gcloud: Gcloud) -> None:
     rows = gcloud("compute", "regions", "list", as_json=True).json
-    assert _names(rows) == ["ch-gva"]
-    assert [link.rsplit("/", 1)[1] for link in rows[0]["zones"]] == ["ch-gva-2"]
+    zones = {row["name"]: [link.rsplit("/", 1)[1] for link in row["zones"]] for row in rows}
+    assert zones["ch-gva"] == ["ch-gva-2"]
 
 
 def test_service_offerings_are_machine_types(gcloud: Gcloud) -> None:

@@ -49,14 +49,14 @@ def test_every_form_of_the_endpoint_works(client_environment: dict[str, str], pa
     options = {"api_endpoint": client_environment["GSTACK_URL"] + path}
     with discovery.build("compute", "v1", client_options=options) as client:
         answer = client.zones().list(project=client_environment["GSTACK_PROJECT"]).execute()
-    assert [zone["name"] for zone in answer["items"]] == ["ch-gva-2"]
+    assert "ch-gva-2" in [zone["name"] for zone in answer["items"]]
 
 
 def test_the_discovery_service_may_be_the_gateway(client_environment: dict[str, str]) -> None:
     url = client_environment["GSTACK_URL"] + "/discovery/v1/apis/{api}/{apiVersion}/rest"
     with discovery.build("compute", "v1", discoveryServiceUrl=url, static_discovery=False) as client:
         answer = client.regions().list(project=client_environment["GSTACK_PROJECT"]).execute()
-    assert [region["name"] for region in answer["items"]] == ["ch-gva"]
+    assert "ch-gva" in [region["name"] for region in answer["items"]]
 
 
 def test_lists_are_paged_with_list_next(served: Any, client_environment: dict[str, str]) -> None:

