@@ -13,6 +13,7 @@ from . import errors, events
 from .apis import Api
 from .jobs import Running, Work
 from .model import Account, Entity, Job, Project, Row, User
+from .model_network import PublicIp
 from .params import Ghost, Value
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Call:
         self.raw = raw
         self.method = method
         self.args = args
+        self.static_nat: dict[str, PublicIp] | None = None  # nic id → its public address, made when needed
         self.data_disks: dict[str, str] | None = None  # machine id → offering of its first data disk, made when needed
 
     @property
@@ -132,10 +134,13 @@ class Call:
                 return account
         raise errors.invalid(f"Unable to find account {name} in domain {domain_id}")
 
-    def described(self) -> str:
-        """How CloudStack prints the calling account inside its error texts."""
-        me = self.account
-        return f'{{"accountName":"{me.name}","id":{me.number},"uuid":"{me.id}"}}'
+    def described(self, account: Account | None = None) -> str:
+        """How CloudStack prints an account, the caller's if none is given, inside its error texts.
+
+        The uuid in it is a new one each time, as recorded.
+        """
+        me = account or self.account
+        return f'{{"accountName":"{me.name}","id":{me.number},"uuid":"{self.world.uuid()}"}}'
 
     def owner(self) -> Account:
         """The account that owns what this call makes."""

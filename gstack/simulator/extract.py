@@ -99,8 +99,25 @@ def os_types(folder: Path) -> list[Row]:
     return sorted(found.values(), key=lambda row: row["name"])
 
 
+def guest_networks(folder: Path) -> list[Row]:
+    """Every network that a recorded listing showed, by id."""
+    found: dict[str, Row] = {}
+    for line in lines(folder, "advanced_networks", "vpc"):
+        body = (line.get("response") or {}).get("listnetworksresponse", {})
+        for row in body.get("network", []):
+            found.setdefault(row["id"], row)
+    return list(found.values())
+
+
+def acl_lists(folder: Path) -> list[Row]:
+    """The two lists that every VPC may use, the older first, with their items as far as recorded."""
+    lists = answer(folder, "listNetworkACLLists default", "vpc")["networkacllist"]
+    items = answer(folder, "listNetworkACLs default_allow", "vpc")["networkacl"]
+    return [{**row, "items": [item for item in items if item["aclid"] == row["id"]][::-1]} for row in lists[::-1]]
+
+
 def extract_catalogue(folder: Path) -> dict[str, object]:
-    networks = answer(folder, "sg-zone listNetworks", "advanced_networks")["network"]
+    networks = guest_networks(folder)
     return {
         "capability": answer(folder, "listCapabilities")["capability"],
         "zone": answer(folder, "listZones")["zone"],
@@ -114,7 +131,10 @@ def extract_catalogue(folder: Path) -> dict[str, object]:
         "template": answer(folder, "listTemplates featured")["template"],
         "hypervisor": answer(folder, "listHypervisors")["hypervisor"],
         "ostype": os_types(folder),
-        "network_like": networks[0],
+        "network": [row for row in networks if row["type"] == "Shared"],
+        "networkservice": {row["networkofferingid"]: row["service"] for row in networks},
+        "vpcoffering": answer(folder, "listVPCOfferings")["vpcoffering"],
+        "acllist": acl_lists(folder),
     }
 
 

@@ -57,6 +57,9 @@ def usage(world: World, account_id: str) -> dict[str, int]:
     for snapshot in world.snapshot:
         if snapshot.account == account_id and snapshot.state != "Destroyed":
             used["snapshot"] += 1
+    used["public_ip"] = sum(address.account == account_id for address in world.public_ip)
+    used["network"] = sum(network.account == account_id for network in world.network)
+    used["vpc"] = sum(vpc.account == account_id for vpc in world.vpc)
     used["template"] = sum(t.account == account_id and t.state == "Active" for t in world.template)
     used["project"] = sum(p.members.get(account_id) == "Admin" for p in world.project)
     return used

@@ -24,6 +24,7 @@ class Record(Entity):
 
     name: str
     row: Row
+    removed: bool = False  # an offering that objects still use but that is offered no more
 
 
 @dataclass(slots=True)
@@ -72,6 +73,8 @@ class Template(Entity):
     zones: dict[str, Row]  # what differs from zone to zone
     bytes: int = 0  # its real size; a template made of a snapshot does not show it
     state: str = "Active"
+    shared: list[str] = field(default_factory=list)  # ids of the accounts it was shared with
+    userdata: str | None = None  # id of the registered user data linked to it
 
 
 @dataclass(slots=True)
@@ -85,6 +88,12 @@ class Network(Entity):
     netmask: str
     used: dict[str, str] = field(default_factory=dict)  # address → who holds it
     cursor: int = 0
+    offering: str | None = None
+    vlan: int | None = None  # of an isolated network only while it is implemented
+    macs: int = 0  # how many hardware addresses it has given out
+    vpc: str | None = None
+    acl: str | None = None
+    idle: float | None = None  # since when no machine runs on it
 
 
 @dataclass(slots=True)
@@ -125,8 +134,9 @@ class Machine(Entity):
     ostype: str = ""
     userdata: str | None = None
     keypairs: list[str] = field(default_factory=list)
-    group: str | None = None
-    group_id: str | None = None
+    group: str | None = None  # id of its instance group
+    affinity: list[str] = field(default_factory=list)
+    userdata_id: str | None = None  # registered user data
     cpunumber: int = 0
     cpuspeed: int = 0
     memory: int = 0
@@ -224,6 +234,7 @@ class Event(Entity):
     resourcetype: str | None = None
     resourcename: str | None = None
     parent: str | None = None
+    archived: bool = False
 
 
 @dataclass(slots=True)

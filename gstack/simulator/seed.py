@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from ipaddress import ip_network
+from ipaddress import ip_address
 from typing import Any
 
 from . import model
 from .apis import DATA
 from .model import Row
+from .model_network import AclItem, AclList, PublicIp
+from .names import os_types
 from .world import Table, World
 
 Data = dict[str, Any]
 
 # What differs between the rows that listTemplates answers for one template in several zones.
+OWN = ("hosts", "providers", "networkdomain", "physicalnetworkid")  # of `cloud.json`, kept with the zone
 ZONE_FIELDS = ("zoneid", "zonename", "created", "downloaddetails")
 
 
@@ -27,20 +30,25 @@ def read(name: str) -> Data:
     return data
 
 
-def plant(world: World) -> None:
+def plant(world: World, zones: Iterable[str] | None = None) -> None:
+    """Fill a new world. `zones` names those of `cloud.json` that live in it; None means all."""
     cloud, catalogue = read("cloud.json"), read("catalogue.json")
     world.capability = catalogue["capability"]
     world.hypervisors = catalogue["hypervisor"]
     live = {zone["name"]: zone for zone in cloud["zones"]}
+    if zones is not None:
+        live = {name: live[name] for name in zones}
     plant_identities(world, cloud)
     plant_zones(world, catalogue, live)
     plant_records(world.service_offering, catalogue["serviceoffering"])
     plant_records(world.disk_offering, catalogue["diskoffering"])
     plant_records(world.network_offering, catalogue["networkoffering"])
-    plant_records(world.os_type, catalogue["ostype"])
-    plant_templates(world, catalogue["template"] + cloud["templates"])
-    for name in live:
-        plant_network(world, live[name], catalogue["network_like"])
+    plant_records(world.os_type, os_types(catalogue["ostype"]))
+    everywhere = [
+        {**row, "zoneid": zone.id, "zonename": zone.name} for row in cloud["templates"] for zone in world.zone
+    ]
+    plant_templates(world, catalogue["template"] + everywhere)
+    plant_networks(world, catalogue, live)
 
 
 def plant_identities(world: World, cloud: Data) -> None:
@@ -82,7 +90,7 @@ def plant_zones(world: World, catalogue: Data, live: Data) -> None:
     for row in catalogue["zone"]:
         number = world.zone.take_number()
         if row["name"] in live:
-            full = {**row, "for_admin": extra.get(row["id"], {}), "hosts": live[row["name"]]["hosts"]}
+            full = {**row, "for_admin": extra.get(row["id"], {}), **{key: live[row["name"]].get(key) for key in OWN}}
             world.zone.add(model.Record(row["id"], number, row["name"], full))
 
 
@@ -106,34 +114,52 @@ def plant_templates(world: World, rows: Iterable[Data]) -> None:
         known.zones[zone.id] = {key: row[key] for key in ZONE_FIELDS}
 
 
-def plant_network(world: World, zone: Data, like: Row) -> None:
-    spec = zone["network"]
-    net = ip_network(spec["cidr"])
-    zone_row = next(z for z in world.zone if z.name == zone["name"])
-    row = {
-        **like,
-        "id": spec["id"],
-        "name": spec["name"],
-        "displaytext": spec["name"],
-        "zoneid": zone_row.id,
-        "zonename": zone_row.name,
-        "related": spec["id"],
-        "gateway": spec["gateway"],
-        "netmask": str(net.netmask),
-        "cidr": spec["cidr"],
-        "physicalnetworkid": spec["physicalnetworkid"],
-    }
-    number = world.network.take_number()
-    world.network.add(
-        model.Network(
-            spec["id"],
-            number,
-            spec["name"],
-            zone_row.id,
-            row,
-            None,
-            spec["cidr"],
-            spec["gateway"],
-            str(net.netmask),
-        )
-    )
+def plant_networks(world: World, catalogue: Data, live: Data) -> None:
+    plant_records(world.vpc_offering, catalogue["vpcoffering"])
+    world.network_services = catalogue["networkservice"]
+    for row in catalogue["network"][::-1]:
+        if row["zonename"] in live:
+            plant_network(world, row, live[row["zonename"]].get("vlan"))
+    for zone in live.values():
+        if "public" in zone:
+            plant_addresses(world, zone)
+    for row in catalogue["acllist"]:
+        plant_acl(world, row)
+
+
+def plant_network(world: World, row: Row, vlan: int | None) -> None:
+    key, name, cidr = str(row["id"]), str(row["name"]), str(row["cidr"])
+    ends = cidr, str(row["gateway"]), str(row["netmask"])
+    network = model.Network(key, world.network.take_number(), name, str(row["zoneid"]), row, None, *ends)
+    network.offering, network.vlan = str(row["networkofferingid"]), vlan
+    world.network.add(network)
+
+
+def plant_addresses(world: World, zone: Data) -> None:
+    """The public addresses of a zone, of which the cloud's own machines hold the first."""
+    zone_id = next(z.id for z in world.zone if z.name == zone["name"])
+    key, public = zone["physicalnetworkid"], zone["public"]
+    row: Row = {"id": key, "zoneid": zone_id}
+    world.physical_network.add(model.Record(key, world.physical_network.take_number(), zone["name"], row))
+    first, last = (int(ip_address(public[end])) for end in ("first", "last"))
+    for place, value in enumerate(range(first, last + 1)):
+        number, held = world.public_ip.take_number(), place < public["held"]
+        address = PublicIp(world.uuid(), number, str(ip_address(value)), zone_id, public["network"], system=held)
+        address.state = "Allocated" if held else "Free"
+        world.public_ip.add(address)
+
+
+def plant_acl(world: World, row: Row) -> None:
+    """One of the two lists of every VPC. The recordings show the items of the one that allows; the other
+    has the same two, denying.
+    """
+    acl = AclList(str(row["id"]), world.acl.take_number(), str(row["name"]), str(row["description"]), None, None)
+    world.acl.add(acl)
+    items = row["items"]
+    assert isinstance(items, list)
+    action = "Allow" if items else "Deny"
+    keys = [item["id"] for item in items] or [world.uuid(), world.uuid()]
+    for position, (key, traffic) in enumerate(zip(keys, ("Ingress", "Egress"), strict=True), 1):
+        number = world.acl_item.take_number()
+        item = AclItem(key, number, acl.id, None, position, "all", action, traffic, ["0.0.0.0/0"])
+        world.acl_item.add(item)

@@ -11,15 +11,18 @@ from collections.abc import Mapping
 
 DEFAULTS: dict[str, object] = {
     "allow.user.expunge.recover.vm": False,
+    "allow.user.expunge.recover.volume": True,
     "allow.user.view.destroyed.vm": False,
     "custom.diskoffering.size.max": 1024,
     "custom.diskoffering.size.min": 1,
     "enable.dynamic.scale.vm": True,
     "enforce.post.requests.and.timestamps": False,
     "expunge.delay": 86_400.0,
+    "network.gc.wait": 600.0,
     "vm.password.length": 6,
     "vm.userdata.max.length": 32_768,
     "max.data.disks": 6,
+    "project.invite.required": False,
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ import orjson
 
 from . import areas, envelope, errors, events, signing, world
 from .apis import Api, load_apis
-from .areas import machines_lifecycle
+from .areas import guest_networks, machines_lifecycle
 from .call import Call
 from .errors import ApiError
 from .faults import Faults
 from .jobs import Jobs
 from .model import User
+from .names import for_domain_admins
 from .params import Checker, reject_control_characters
 from .registry import COMMANDS
 from .seed import plant
@@ -31,8 +32,7 @@ from .settings import Settings
 
 areas.load()
 
-# Seen to answer a domain admin although the role User lacks them; that role's own list was not recorded.
-DOMAIN_ADMIN_EXTRA = frozenset({"listDomains"})
+DOMAIN_ADMIN_EXTRA = for_domain_admins()
 
 
 class Cut(ConnectionError):
@@ -56,6 +56,7 @@ class Simulator:
         seed: int | None = None,
         settings: Mapping[str, object] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        zones: Iterable[str] | None = None,
     ) -> None:
         self.settings = Settings()
         self.settings.update(settings or {})
@@ -67,7 +68,7 @@ class Simulator:
         self.roots: dict[str, str] = {}  # machine id → id of its root volume
         self.apis = load_apis()
         self.state_file = Path(state_dir) / "cloudstack.json" if state_dir else None
-        plant(self.world)
+        plant(self.world, zones)
         if self.state_file:
             self.state_file.parent.mkdir(parents=True, exist_ok=True)
             if self.state_file.exists():
@@ -99,6 +100,7 @@ class Simulator:
         with self.lock:
             self.jobs.advance()
             machines_lifecycle.expunge_due(self)
+            guest_networks.collect(self)
 
     def do(self, who: str, command: str, **params: object) -> dict[str, Any]:
         """Call a command as a named user without HTTP or signature; returns the parsed body under the

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
-from . import model
+from . import model, model_network, model_owned
 
 E = TypeVar("E", bound=model.Entity)
 # Left out of the tags that are joined into a row, and of those in the rows of projects and networks.
@@ -107,6 +107,29 @@ class World:
         self.rule: Table[model.Rule] = Table("SecurityRule", model.Rule)
         self.event: Table[model.Event] = Table("Event", model.Event)
         self.job: Table[model.Job] = Table("AsyncJob", model.Job)
+        self.affinity_group: Table[model_owned.AffinityGroup] = Table("AffinityGroup", model_owned.AffinityGroup)
+        self.instance_group: Table[model_owned.InstanceGroup] = Table("InstanceGroup", model_owned.InstanceGroup)
+        self.user_data: Table[model_owned.UserData] = Table("UserData", model_owned.UserData)
+        self.snapshot_policy: Table[model_owned.SnapshotPolicy] = Table("SnapshotPolicy", model_owned.SnapshotPolicy)
+        self.machine_snapshot: Table[model_owned.MachineSnapshot] = Table("VMSnapshot", model_owned.MachineSnapshot)
+        self.schedule: Table[model_owned.Schedule] = Table("VMSchedule", model_owned.Schedule)
+        self.invitation: Table[model_owned.Invitation] = Table("ProjectInvitation", model_owned.Invitation)
+        self.counter: Table[model_owned.Counter] = Table("Counter", model_owned.Counter)
+        self.condition: Table[model_owned.Condition] = Table("Condition", model_owned.Condition)
+        self.scale_policy: Table[model_owned.ScalePolicy] = Table("AutoScalePolicy", model_owned.ScalePolicy)
+        self.scale_profile: Table[model_owned.ScaleProfile] = Table("AutoScaleVmProfile", model_owned.ScaleProfile)
+        self.scale_group: Table[model_owned.ScaleGroup] = Table("AutoScaleVmGroup", model_owned.ScaleGroup)
+        self.physical_network: Table[model.Record] = Table("PhysicalNetwork", model.Record, 200)
+        self.vpc_offering: Table[model.Record] = Table("VpcOffering", model.Record)
+        self.public_ip: Table[model_network.PublicIp] = Table("IpAddress", model_network.PublicIp, 4090)
+        self.net_rule: Table[model_network.NetRule] = Table("FirewallRule", model_network.NetRule)
+        self.stickiness: Table[model_network.Stickiness] = Table("LBStickinessPolicy", model_network.Stickiness)
+        self.vpc: Table[model_network.Vpc] = Table("Vpc", model_network.Vpc)
+        self.acl: Table[model_network.AclList] = Table("NetworkACL", model_network.AclList)
+        self.acl_item: Table[model_network.AclItem] = Table("NetworkACLItem", model_network.AclItem)
+        self.gateway: Table[model_network.Gateway] = Table("VpcGateway", model_network.Gateway)
+        self.static_route: Table[model_network.StaticRoute] = Table("StaticRoute", model_network.StaticRoute)
+        self.network_services: dict[str, object] = {}  # network offering → services as a network shows them
         self.tags: dict[str, list[model.Tag]] = {}
         self.capability: model.Row = {}
         self.hypervisors: list[model.Row] = []

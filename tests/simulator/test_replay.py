@@ -58,6 +58,7 @@ PROJECT = "works on a project that the recording made"
 OTHER = "the account `other` had made or was given something before"
 
 KNOWN: dict[str, dict[str, str]] = {
+    "advanced_networks": {},
     "security_groups": {"list group in use (virtualmachineids)": "the machine in it was not recorded"},
     "ssh_keys": {"other user same name": OTHER},
     "vm_basic": {},

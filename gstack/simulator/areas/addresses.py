@@ -41,16 +41,27 @@ def take(call: Call, network: Network, holder: str) -> str:
 
 def assign(call: Call, nic: Nic) -> None:
     network = call.world.network[nic.network]
-    if nic.ip is None:
+    if nic.ip is None and network.cidr:
         nic.ip = take(call, network, nic.id)
     nic.wired = True
     give_mac(call, nic)
 
 
 def give_mac(call: Call, nic: Nic) -> None:
-    if nic.mac is None:
+    network = call.world.network[nic.network]
+    if nic.mac is None and network.account is not None:
+        network.macs += 1
+        zone = call.world.zone[network.zone].number
+        nic.mac = f"02:{zone:02x}:" + ":".join(
+            f"{byte:02x}" for byte in (*halves(network.number), *halves(network.macs))
+        )
+    elif nic.mac is None:
         noise = call.world.random.randrange(256)
         nic.mac = f"1e:00:{noise:02x}:00:{nic.number >> 8 & 255:02x}:{nic.number & 255:02x}"
+
+
+def halves(number: int) -> tuple[int, int]:
+    return number >> 8 & 255, number & 255
 
 
 def release(world: World, nic: Nic) -> None:

@@ -14,7 +14,7 @@ from ..model import Record, Row
 from ..registry import COMMANDS, command
 
 NO_SUCH_API = "Api Discovery plugin was unable to find an api by that name or process any apis"
-INTERNAL = ("for_admin", "hosts")
+INTERNAL = ("for_admin", "hosts", "providers", "networkdomain", "physicalnetworkid")
 
 
 def equal(key: str) -> Test:

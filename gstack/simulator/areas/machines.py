@@ -11,6 +11,7 @@ from ..call import Call
 from ..errors import ApiError, invalid
 from ..lists import ID_FILTERS, Filters, check_page, like, name_is, page, same_id, select, visible_accounts
 from ..model import Machine, Nic, Record, Row, SecurityGroup
+from ..model_network import PublicIp
 from ..registry import command
 from ..world import date
 
@@ -61,7 +62,9 @@ def nic_row(call: Call, nic: Nic, with_secondary: bool = True) -> Row:
     row: Row = {"id": nic.id, "networkid": network.id, "networkname": network.name}
     if nic.ip:
         row.update(netmask=network.netmask, gateway=network.gateway, ipaddress=nic.ip)
-    if nic.wired:
+    if network.vlan is not None and (nic.wired or network.account is not None):
+        row["isolationuri"] = row["broadcasturi"] = f"vlan://{network.vlan}"
+    elif nic.wired and network.account is None:
         row["broadcasturi"] = "vlan://untagged"
     row.update(traffictype="Guest", type=network.row["type"], isdefault=nic.deviceid == 0)
     if nic.ip and nic.mac:
@@ -70,7 +73,20 @@ def nic_row(call: Call, nic: Nic, with_secondary: bool = True) -> Row:
         row["secondaryip"] = [{"id": key, "ipaddress": call.world.secondary_ip[key].ipaddress} for key in nic.secondary]
     row["extradhcpoption"] = []
     row["deviceid"] = str(nic.deviceid)
+    public = public_address(call, nic)
+    if public is not None:
+        row.update(publicipid=public.id, publicip=public.address)
+    vpc = call.world.vpc.get(network.vpc)
+    if vpc is not None:
+        row.update(vpcid=vpc.id, vpcname=vpc.name)
     return row
+
+
+def public_address(call: Call, nic: Nic) -> PublicIp | None:
+    """The address that static NAT leads to this nic."""
+    if call.static_nat is None:
+        call.static_nat = {one.nic: one for one in call.world.public_ip if one.nic is not None}
+    return call.static_nat.get(nic.id)
 
 
 def group_row(group: SecurityGroup, owner: Row) -> Row:
@@ -128,7 +144,7 @@ def view(call: Call, machine: Machine, wanted: frozenset[str] = ALL) -> Row:
         row["lastupdated"] = date(machine.lastupdated)
     row.update(state=machine.state, haenable=False)
     if machine.group and (full or "group" in wanted):
-        row.update(groupid=machine.group_id, group=machine.group)
+        row.update(groupid=machine.group, group=world.instance_group[machine.group].name)
     row.update(zoneid=zone.id, zonename=zone.name)
     if machine.host is not None:
         if is_root:
@@ -150,11 +166,14 @@ def view(call: Call, machine: Machine, wanted: frozenset[str] = ALL) -> Row:
     row["hypervisor"] = "Simulator"
     if wired and nics and nics[0].ip:
         row["ipaddress"] = nics[0].ip
-    row.update(tail(call, machine))
+    public = public_address(call, nics[0]) if wired and nics else None
+    if public is not None:
+        row.update(publicipid=public.id, publicip=public.address)
+    row.update(tail(call, machine, full or "affgrp" in wanted))
     return call.mark(row, machine.id)
 
 
-def tail(call: Call, machine: Machine) -> Row:
+def tail(call: Call, machine: Machine, with_affinity: bool) -> Row:
     world, is_root = call.world, call.is_root
     row: Row = {}
     if is_root:
@@ -164,7 +183,10 @@ def tail(call: Call, machine: Machine) -> Row:
         row["readonlydetails"] = READONLY
     if machine.keypairs:
         row["keypairs"] = ",".join(machine.keypairs)
-    row["affinitygroup"] = []
+    row["affinitygroup"] = affinity_rows(call, machine)[0 if with_affinity else 1 :]
+    if machine.userdata_id:
+        registered = world.user_data[machine.userdata_id]
+        row.update(userdataid=registered.id, userdataname=registered.name)
     if is_root:
         row["displayvm"] = machine.displayvm
     ostype = world.os_type[machine.ostype]
@@ -180,6 +202,19 @@ def tail(call: Call, machine: Machine) -> Row:
         row["arch"] = "x86_64"
     row.update(tags=world.tag_rows(machine.id), hasannotations=False)
     return row
+
+
+def affinity_rows(call: Call, machine: Machine) -> list[Row]:
+    rows: list[Row] = []
+    for key in machine.affinity:
+        group = call.world.affinity_group[key]
+        row: Row = {"id": group.id, "name": group.name}
+        if group.description:
+            row["description"] = group.description
+        owner = call.world.owner(group.account)
+        row.update((name, owner[name]) for name in ("account", "projectid", "project") if name in owner)
+        rows.append(row)
+    return rows
 
 
 def has_pool(call: Call, machine: Machine) -> bool:
@@ -205,6 +240,9 @@ FILTERS: Filters = {
     "serviceofferingid": same_id("offering"),
     "userid": same_id("user"),
     "securitygroupid": lambda machine, wanted: getattr(wanted, "id", None) in machine.groups,
+    "groupid": same_id("group"),
+    "affinitygroupid": lambda machine, wanted: getattr(wanted, "id", None) in machine.affinity,
+    "userdataid": same_id("userdata_id"),
     "hypervisor": lambda machine, wanted: str(wanted).lower() == "simulator",
     "haenable": lambda machine, wanted: wanted is False,
 }

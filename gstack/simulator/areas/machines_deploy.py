@@ -16,9 +16,10 @@ from ..call import Call
 from ..errors import ApiError, invalid
 from ..jobs import Steps
 from ..lists import same_name
-from ..model import Account, KeyPair, Machine, Network, Nic, Record, Row, SecurityGroup, Template, Volume
+from ..model import Account, KeyPair, Machine, Network, Record, Row, SecurityGroup, Template, Volume
+from ..model_owned import UserData
 from ..registry import command
-from . import addresses, machines
+from . import addresses, affinity, instance_groups, machine_networks, machines, placement
 from .keypairs import seal
 
 NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -26,6 +27,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
 GET_LIMIT = 4096
 GIB = limits.GIB
 TOP = 2**31 - 1
+TWO_USERDATA = "Both userdata and userdata ID inputs are not allowed"
 READABLE = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -67,6 +69,17 @@ def check_userdata(call: Call, userdata: str) -> str:
     if len(userdata) > longest:
         raise invalid(f"User data has exceeded configurable max length: {longest}")
     return base64.b64encode(decoded).decode()
+
+
+def chosen_userdata(call: Call) -> tuple[str | None, str | None]:
+    """The user data of a call and, if it is registered user data, its id."""
+    given, registered = call.text("userdata"), call.entity("userdataid", UserData)
+    if given and registered is not None:
+        raise invalid(f"{TWO_USERDATA}, please provide only one")
+    if registered is not None:
+        call.check_access(registered)
+        return registered.userdata, registered.id
+    return (check_userdata(call, given) if given else None), None
 
 
 def bounded(details: dict[str, str], key: str, words: str, low: int, high: int) -> int:
@@ -148,7 +161,7 @@ def need_template(call: Call, zone: Record) -> Template:
         raise errors.hidden("Unable to use template null")
     if zone.id not in template.zones or template.state != "Active":
         raise invalid(f"Template {template.id} is not available in zone {zone.id}")
-    if not template.row.get("ispublic") and not call.reaches(template):
+    if not template.row.get("ispublic") and not call.reaches(template) and call.account.id not in template.shared:
         caller = call.described()
         raise errors.denied(
             f"Account Account [{caller}] does not have permission to launch instances from template"
@@ -179,34 +192,40 @@ def data_volume(call: Call, offering: Record | None) -> int | None:
     return size * GIB
 
 
+def start_groups(call: Call, zone: Record, owner: Account) -> list[str]:
+    """The groups named, or the default one; none where the zone has no security groups."""
+    if not machine_networks.has_groups(zone):
+        return []
+    return chosen_groups(call, owner) or [group_named(call, owner, "default").id]
+
+
 @command("deployVirtualMachine")
 def deploy(call: Call) -> Row:
     world = call.world
     zone, offering = call.need("zoneid", Record), call.need("serviceofferingid", Record)
     if call.text("customid") and not call.is_root:
         raise errors.denied("Please check your permissions, you are not allowed to create/update custom id")
+    placement.check_zone(call, zone)
+    placement.check_offering(call, offering, zone)
     owner = call.owner()
+    placement.check_owner(call, owner)
     template = need_template(call, zone)
-    network = next(net for net in world.network if net.zone == zone.id)
     name = call.text("name")
     if name is not None:
         check_name(call, name)
-    if call.entities("networkids", Network) and zone.row["networktype"] == "Basic":
-        raise invalid("Can't specify network Ids in Basic zone")
-    groups = chosen_groups(call, owner) or [group_named(call, owner, "default").id]
+    nets = machine_networks.chosen(call, zone, owner)
+    groups = start_groups(call, zone, owner)
     details = call.details()
     cpus, speed, memory = sizes(offering, details)
     size = root_bytes(call, template, offering)
-    userdata = call.text("userdata")
-    userdata = check_userdata(call, userdata) if userdata else None
+    userdata, registered = chosen_userdata(call)
+    affinities = affinity.chosen(call, owner)
     keys = chosen_keys(call, owner)
     disk = call.entity("diskofferingid", Record)
     extra = data_volume(call, disk)
-    address = call.text("ipaddress")
-    if address:
-        addresses.check_free(network, address)
-    if name is not None:
-        check_free(call, name, network)
+    machine_networks.check_automatic(call, zone, owner, nets)
+    for network, _ in nets if name is not None else ():
+        check_free(call, str(name), network)
     wanted = {"user_vm": 1, "cpu": cpus, "memory": memory, "volume": 1 if extra is None else 2}
     limits.check(world, owner, {**wanted, "primary_storage": size + (extra or 0)}, cs=9999)
 
@@ -226,6 +245,8 @@ def deploy(call: Call) -> Row:
         groups=groups,
         ostype=str(template.row["ostypeid"]),
         userdata=userdata,
+        userdata_id=registered,
+        affinity=affinities,
         cpunumber=cpus,
         cpuspeed=speed,
         memory=memory,
@@ -237,8 +258,8 @@ def deploy(call: Call) -> Row:
         machine.details["rootdisksize"] = str(call.args["rootdisksize"])
     use_keys(machine, keys)
     world.machine.add(machine)
-    set_group(call, machine, call.text("group"))
-    add_nic(call, machine, network, address)
+    instance_groups.put(call, machine, call.text("group"))
+    machine_networks.connect(call, machine, zone, owner, nets)
     add_volumes(call, machine, size, disk, extra)
     return run(call, machine, template)
 
@@ -254,25 +275,6 @@ def use_keys(machine: Machine, keys: list[KeyPair]) -> None:
         machine.keypairs = [key.name for key in keys]
         machine.details["SSH.PublicKey"] = "\n".join(key.public_key for key in keys)
         machine.details["SSH.KeyPairNames"] = ",".join(machine.keypairs)
-
-
-def set_group(call: Call, machine: Machine, name: str | None) -> None:
-    if not name:
-        return
-    known = (m.group_id for m in call.world.machine if m.account == machine.account and m.group == name)
-    machine.group_id = next(known, None) or call.world.uuid()
-    machine.group = name
-
-
-def add_nic(call: Call, machine: Machine, network: Network, address: str | None) -> None:
-    world = call.world
-    nic = Nic(world.uuid(), world.nic.take_number(), network.id, len(machine.nics), machine.id, machine.account)
-    world.nic.add(nic)
-    machine.nics.append(nic.id)
-    if address:
-        nic.ip = address
-        addresses.give_mac(call, nic)
-        network.used[address] = nic.id
 
 
 def add_volumes(call: Call, machine: Machine, size: int, disk: Record | None, extra: int | None) -> None:
@@ -329,6 +331,7 @@ def new_password(call: Call, machine: Machine) -> str:
 
 def fail(call: Call, machine: Machine) -> None:
     machine.state, machine.lastupdated, machine.host = "Error", call.world.now(), None
+    machine_networks.down(call, machine)
     root = call.world.volume[call.simulator.roots[machine.id]]
     root.state, root.pool = "Destroy", True
 
@@ -341,11 +344,12 @@ def run(call: Call, machine: Machine, template: Template) -> Row:
         if not starts:
             yield 0.1
             return {"virtualmachine": machines.view(call, machine)}
-        host = pick_host(call, machine)
+        host = placement.pick_host(call, machine)
         if host is None:
             fail(call, machine)
-            raise ApiError(533, f"No destination found for a deployment for {machines.described(machine, 'Stopped')}")
+            raise placement.nowhere(machine)
         machine.state, machine.lastupdated, machine.host = "Starting", call.world.now(), host
+        wire(call, machine)
         yield 0.5
         if call.simulator.faults.take(call.api.name, "no-start"):
             refusal = not_started(machine)
@@ -360,6 +364,15 @@ def run(call: Call, machine: Machine, template: Template) -> Row:
 
     job = call.submit(work, machine, on_failure=lambda: fail(call, machine))
     return {"id": machine.id, "jobid": job.id}
+
+
+def wire(call: Call, machine: Machine) -> None:
+    """Brings the networks of a starting machine to life; a machine that gets none fails."""
+    try:
+        machine_networks.begin(call, machine)
+    except ApiError:
+        fail(call, machine)
+        raise
 
 
 def not_started(machine: Machine) -> ApiError:
@@ -391,22 +404,6 @@ def come_up(call: Call, machine: Machine) -> None:
             volume.size = volume.size or world.template[machine.template].bytes
             if volume.type == "DATADISK":
                 volume.attached = world.now()
+    machine_networks.up(call, machine)
     machine.details.pop("deployvm", None)
     machine.state, machine.lastupdated = "Running", world.now()
-
-
-def pick_host(call: Call, machine: Machine) -> int | None:
-    """The host with most room, or None when the machine fits nowhere."""
-    hosts = call.world.zone[machine.zone].row["hosts"]
-    assert isinstance(hosts, dict)
-    if machine.cpunumber > hosts["cpunumber"]:
-        return None
-    speed = [hosts["cpunumber"] * hosts["cpuspeed"]] * hosts["count"]
-    memory = [hosts["memory"]] * hosts["count"]
-    for other in call.world.machine:
-        if other.host is not None and other.zone == machine.zone and other.id != machine.id:
-            speed[other.host] -= other.cpunumber * other.cpuspeed
-            memory[other.host] -= other.memory
-    needed = machine.cpunumber * machine.cpuspeed
-    fits = [i for i in range(hosts["count"]) if speed[i] >= needed and memory[i] >= machine.memory]
-    return max(fits, key=lambda i: memory[i]) if fits else None

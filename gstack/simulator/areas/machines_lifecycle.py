@@ -17,7 +17,7 @@ from ..jobs import Steps
 from ..model import Machine, Row, Volume
 from ..registry import command
 from ..world import World
-from . import addresses, machines, machines_deploy
+from . import addresses, guest_networks, machine_networks, machines, machines_deploy, net_rules, placement
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
@@ -54,19 +54,21 @@ def start(call: Call) -> Row:
 
     def work() -> Steps:
         check_startable(machine)
-        host = machines_deploy.pick_host(call, machine)
+        placement.check_owner_enabled(call, machine)
+        host = placement.pick_host(call, machine)
         if host is None:
-            text = f"No destination found for a deployment for {machines.described(machine)}"
-            raise ApiError(533, text)
-        if not machine.groups:
+            raise placement.nowhere(machine)
+        if not machine.groups and machine_networks.has_groups(call.world.zone[machine.zone]):
             owner = call.world.account[machine.account]
             machine.groups = [machines_deploy.group_named(call, owner, "default").id]
+        machine_networks.begin(call, machine)
         move(call, machine, "Starting")
         machine.host = host
         yield 0.5
         if call.simulator.faults.take(call.api.name, "no-start"):
             refusal = machines_deploy.not_started(machine)
             move(call, machine, "Stopped")
+            machine_networks.down(call, machine)
             raise refusal
         machines_deploy.come_up(call, machine)
         yield 0.1
@@ -81,6 +83,7 @@ def go_down(call: Call, machine: Machine) -> Steps:
         move(call, machine, "Stopping")
         yield 0.5
         move(call, machine, "Stopped")
+        machine_networks.down(call, machine)
         machine.details[FREED] = "false"
         yield 0.1
     return {}
@@ -192,6 +195,7 @@ def expunge_now(call: Call) -> Row:
 def expunge(simulator: Simulator, machine: Machine) -> None:
     """Takes a machine away for good, and with it its root volume, its addresses and its tags."""
     world = simulator.world
+    net_rules.drop_of_machine(world, machine)
     for volume in list(world.volume):
         if volume.machine == machine.id and volume.type == "ROOT":
             world.volume.remove(volume)
@@ -226,6 +230,8 @@ def after_crash(simulator: Simulator) -> None:
     for machine in world.machine:
         if machine.state in ("Starting", "Stopping"):
             machine.state, machine.host = "Stopped", None
+    for network in world.network:
+        guest_networks.give_up(network)
     settled = {"Attaching": "Ready", "Creating": "Allocated", "Snapshotting": "Ready", "Resizing": "Ready"}
     for volume in world.volume:
         volume.state = settled.get(volume.state, volume.state)

@@ -1,102 +1,102 @@
-"""Guest networks and the nics on them, with secondary addresses.
+"""Guest networks as they are shown: the row and listNetworks.
 
-Apart, because nics are read and changed on their own. Surprising: `name` is no parameter of listNetworks
-and filters all the same, and a nic lists its secondary addresses only when it has some.
+Apart from what changes them. Surprising: `name` filters although older clients know it as undeclared, networks
+of every account share one listing with the operator's, newest first, and even root sees foreign networks only
+with `listall`.
 """
 
 from __future__ import annotations
 
-from .. import errors
+from collections.abc import Callable
+
 from ..call import Call
-from ..jobs import Steps
 from ..lists import ID_FILTERS, Filters, check_page, page, same_id, same_name, select
-from ..model import Machine, Network, Nic, Row, SecondaryIp
+from ..model import Entity, Network, Row
+from ..params import Ghost
 from ..registry import command
 from ..world import IN_NETWORK
-from . import addresses, machines
+
+
+def services(call: Call, network: Network) -> object:
+    """What a network shows of its services; recorded ones with capabilities, others as their offering has them."""
+    known = call.world.network_services.get(network.offering or "")
+    if known is not None:
+        return known
+    offering = call.world.network_offering.get(network.offering)
+    return offering.row.get("service", []) if offering else []
+
+
+def service_names(call: Call, network: Network) -> frozenset[str]:
+    rows = services(call, network)
+    return frozenset(str(row["name"]) for row in rows) if isinstance(rows, list) else frozenset()
+
+
+def has_service(call: Call, network: Network, name: str) -> bool:
+    return name in service_names(call, network)
+
+
+def view(call: Call, network: Network) -> Row:
+    row = {**network.row, "service": services(call, network)}
+    row["tags"] = call.world.tag_rows(network.id, IN_NETWORK)
+    if network.account is None:
+        return row
+    row.update(call.world.owner(network.account))
+    vpc = call.world.vpc.get(network.vpc)
+    if vpc is not None:
+        row.update(vpcid=vpc.id, vpcname=vpc.name)
+    acl = call.world.acl.get(network.acl)
+    if acl is not None:
+        row.update(aclid=acl.id, aclname=acl.name)
+    return row
+
 
 FILTERS: Filters = {
     **ID_FILTERS,
     "zoneid": same_id("zone"),
+    "vpcid": same_id("vpc"),
     "type": lambda net, wanted: str(net.row["type"]).lower() == str(wanted).lower(),
     "traffictype": lambda net, wanted: str(net.row["traffictype"]).lower() == str(wanted).lower(),
-    "supportedservices": lambda net, wanted: set(wanted) <= {service["name"] for service in net.row["service"]},
+    "acltype": lambda net, wanted: str(net.row["acltype"]).lower() == str(wanted).lower(),
     "canusefordeploy": lambda net, wanted: net.row["canusefordeploy"] is wanted,
-    "networkofferingid": lambda net, wanted: net.row["networkofferingid"] == getattr(wanted, "id", None),
+    "restartrequired": lambda net, wanted: net.row["restartrequired"] is wanted,
+    "specifyipranges": lambda net, wanted: net.row["specifyipranges"] is wanted,
+    "forvpc": lambda net, wanted: (net.vpc is not None) is wanted,
+    "networkofferingid": same_id("offering"),
+    "physicalnetworkid": lambda net, wanted: net.row.get("physicalnetworkid") == getattr(wanted, "id", None),
     "issystem": lambda net, wanted: wanted is False,
 }
-FOR_ROOT = ("broadcasturi", "physicalnetworkid")
 
 
-def view(call: Call, network: Network) -> Row:
-    return {**network.row, "tags": call.world.tag_rows(network.id, IN_NETWORK)}
+def visible(call: Call) -> Callable[[Network], bool]:
+    """The operator's networks and those of the accounts the call asks about."""
+    world, caller = call.world, call.account
+    project = call.args.get("projectid")
+    if isinstance(project, Ghost):
+        mine = {p.account for p in world.project if caller.id in p.members}
+        return lambda net: net.account is None or net.account in mine
+    if isinstance(project, Entity):
+        call.check_access(project)
+        return lambda net: net.account is None or net.account == getattr(project, "account", None)
+    named = call.named_account()
+    if named is not None:
+        return lambda net: net.account is None or net.account == named.id
+    if call.flag("listall") and caller.type != 0:
+        return lambda net: net.account is None or call.rules(world.account[net.account])
+    return lambda net: net.account is None or net.account == caller.id
 
 
 @command("listNetworks", "network")
 def list_networks(call: Call) -> Row:
     check_page(call)
-    rows = [net for net in call.world.network if net.account is None or call.reaches(net)]
+    seen = visible(call)
+    rows = [net for net in reversed(list(call.world.network)) if seen(net)]
     name = call.raw.get("name")
     if name is not None:
         rows = [net for net in rows if same_name(net.name, name)]
+    wanted = call.words("supportedservices")
+    if wanted:
+        rows = [net for net in rows if set(wanted) <= service_names(call, net)]
     rows = select(call, rows, FILTERS, lambda net: (net.name, str(net.row["displaytext"])))
+    if call.flag("retrieveonlyresourcecount"):
+        return {"count": len(rows)}
     return page(call, "network", rows, lambda net: view(call, net))
-
-
-@command("listNics")
-def list_nics(call: Call) -> Row:
-    check_page(call)
-    machine = call.entity("virtualmachineid", Machine)
-    if machine is None:
-        raise errors.missing("listNics", "virtualmachineid")
-    if not call.reaches(machine):
-        raise errors.denied()
-    wanted = {"nicid": same_id("id"), "networkid": same_id("network")}
-    rows = select(call, [call.world.nic[key] for key in machine.nics], wanted, lambda nic: (nic.ip,))
-
-    def row(nic: Nic) -> Row:
-        shown = machines.nic_row(call, nic, with_secondary=False)
-        return {**shown, "virtualmachineid": machine.id}
-
-    return page(call, "nic", rows, row)
-
-
-@command("addIpToNic")
-def add_ip(call: Call) -> Row:
-    nic = call.need("nicid", Nic)
-    network = call.world.network[nic.network]
-    address = call.text("ipaddress")
-    if address and (address in network.used or not addresses.is_inside(network, address)):
-        raise errors.internal("Failed to assign secondary ip to nic")
-    if address:
-        network.used[address] = nic.id
-    else:
-        address = addresses.take(call, network, nic.id)
-    table = call.world.secondary_ip
-    one = table.add(SecondaryIp(call.world.uuid(), table.take_number(), nic.id, nic.account, address))
-    nic.secondary.append(one.id)
-    row: Row = {"id": one.id, "ipaddress": address, "nicid": nic.id, "networkid": network.id}
-
-    def work() -> Steps:
-        yield 0.1
-        return {"nicsecondaryip": row}
-
-    job = call.submit(work, nic, key=nic.machine)
-    job.instance = one.id
-    return {"id": one.id, "jobid": job.id}
-
-
-@command("removeIpFromNic", "secondary_ip")
-def remove_ip(call: Call) -> Row:
-    one = call.need("id", SecondaryIp)
-    nic = call.world.nic[one.nic]
-
-    def work() -> Steps:
-        yield 0.1
-        if one.id in nic.secondary:
-            nic.secondary.remove(one.id)
-            call.world.network[nic.network].used.pop(one.ipaddress, None)
-            call.world.secondary_ip.remove(one)
-        return {"success": True}
-
-    return call.later(work, nic, key=nic.machine)

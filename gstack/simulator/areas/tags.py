@@ -27,14 +27,14 @@ TABLES = {
     "Account": "account",
     "User": "user",
     "Project": "project",
+    "PublicIpAddress": "public_ip",
+    "FirewallRule": "net_rule",
+    "PortForwardingRule": "net_rule",
+    "LoadBalancer": "net_rule",
+    "Vpc": "vpc",
+    "NetworkACL": "acl_item",
+    "StaticRoute": "static_route",
     # Taggable as well, but the simulator holds none of these yet.
-    "PublicIpAddress": "",
-    "FirewallRule": "",
-    "PortForwardingRule": "",
-    "LoadBalancer": "",
-    "Vpc": "",
-    "NetworkACL": "",
-    "StaticRoute": "",
     "SnapshotPolicy": "",
 }
 UNTAGGABLE = ("NetworkACLList", "Nic", "Zone", "ServiceOffering", "DiskOffering", "Domain", "DomainRouter")
