@@ -52,6 +52,7 @@ class User(Entity):
     api_key: str | None = None
     secret_key: str | None = None
     state: str = "enabled"
+    password: str = ""  # empty: `secret-` and the name, as in the recordings
 
 
 @dataclass(slots=True)

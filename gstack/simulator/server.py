@@ -11,12 +11,15 @@ import gzip
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import orjson
 from cheroot import wsgi
+from cheroot.server import HTTPConnection, HTTPRequest
 
+from .sessions import COOKIE
 from .simulator import Answer, Cut, Simulator
 
 PATH = "/client/api"
@@ -84,8 +87,13 @@ class WsgiApp:
         if raw.get("command") == "login" and method != "POST":
             text = b"Please use HTTP POST to authenticate using this API"
             return Answer(405, "application/json;charset=utf-8", text)
-        answer = self.simulator.answer("GET" if method == "HEAD" else method, raw)
+        answer = self.simulator.answer("GET" if method == "HEAD" else method, raw, session_cookie(environ))
         return Answer(answer.status, answer.content_type, b"", answer.headers) if method == "HEAD" else answer
+
+
+def session_cookie(environ: WSGIEnvironment) -> str | None:
+    morsel = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(COOKIE)
+    return morsel.value if morsel else None
 
 
 def read_body(environ: WSGIEnvironment) -> bytes:
@@ -102,6 +110,7 @@ def elsewhere(path: str) -> Answer:
 
 def send(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     body, headers = answer.body, list(answer.headers.items())
+    headers += [("Set-Cookie", cookie) for cookie in answer.cookies]
     if answer.content_type:
         headers.append(("Content-Type", answer.content_type))
     if body and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
@@ -131,6 +140,24 @@ def control(simulator: Simulator, path: str, body: bytes) -> Answer:
     else:
         return Answer(404, "application/json", b"{}")
     return Answer(200, "application/json", orjson.dumps(result))
+
+
+class Quiet(list[tuple[bytes, bytes]]):
+    """Headers without the two that cheroot adds and CloudStack does not send."""
+
+    def append(self, header: tuple[bytes, bytes]) -> None:
+        if header[0] not in (b"Date", b"Server"):
+            super().append(header)
+
+
+class Request(HTTPRequest):
+    def send_headers(self) -> None:
+        self.outheaders = Quiet(self.outheaders)
+        super().send_headers()  # type: ignore[no-untyped-call]
+
+
+class Connection(HTTPConnection):
+    RequestHandlerClass = Request
 
 
 class Gateway(wsgi.Gateway_10):
@@ -163,6 +190,7 @@ class Server:
             (host, port), WsgiApp(simulator, control), numthreads=threads, request_queue_size=128, timeout=30
         )
         self.http.gateway = Gateway
+        self.http.ConnectionClass = Connection
         self.http.max_request_header_size = 64 * 1024
         self.http.keep_alive_conn_limit = 256
         self.thread: threading.Thread | None = None

@@ -13,6 +13,9 @@ DEFAULTS: dict[str, object] = {
     "allow.user.expunge.recover.vm": False,
     "allow.user.expunge.recover.volume": True,
     "allow.user.view.destroyed.vm": False,
+    "api.throttling.enabled": False,
+    "api.throttling.interval": 1,
+    "api.throttling.max": 25,
     "custom.diskoffering.size.max": 1024,
     "custom.diskoffering.size.min": 1,
     "enable.dynamic.scale.vm": True,
@@ -40,7 +43,8 @@ class Settings:
         self.values[name] = value
 
     def flag(self, name: str) -> bool:
-        return bool(self.values[name])
+        value = self.values[name]
+        return value.lower() == "true" if isinstance(value, str) else bool(value)
 
     def number(self, name: str) -> float:
         return float(str(self.values[name]))

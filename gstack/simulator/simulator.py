@@ -28,7 +28,9 @@ from .names import for_domain_admins
 from .params import Checker, reject_control_characters
 from .registry import COMMANDS
 from .seed import plant
+from .sessions import Sessions
 from .settings import Settings
+from .throttle import Throttle
 
 areas.load()
 
@@ -45,6 +47,7 @@ class Answer:
     content_type: str
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    cookies: list[str] = field(default_factory=list)
 
 
 class Simulator:
@@ -63,6 +66,8 @@ class Simulator:
         self.world = world.World(clock, seed)
         self.faults = Faults()
         self.jobs = Jobs(self.world, self.faults, job_seconds)
+        self.sessions = Sessions(self.world)
+        self.throttle = Throttle(self.world, self.settings)
         self.lock = threading.RLock()
         self.sleep = sleep
         self.roots: dict[str, str] = {}  # machine id → id of its root volume
@@ -112,9 +117,9 @@ class Simulator:
         raw["signature"] = signing.sign(raw, secret)
         return next(iter(orjson.loads(self.answer("POST", raw).body).values()))
 
-    def answer(self, method: str, raw: Mapping[str, str]) -> Answer:
+    def answer(self, method: str, raw: Mapping[str, str], cookie: str | None = None) -> Answer:
         """The whole of one request. `raw` holds decoded parameters from query and body, the signature
-        among them.
+        among them; `cookie` is the one that a login set.
         """
         name = raw.get("command", "")
         fault = self.faults.take(name, "cut", "hang", "slow", "garbage", "status", "lose")
@@ -128,17 +133,29 @@ class Simulator:
             cs = None if fault.code == 401 else 9999
             return self.render_error(raw, ApiError(fault.code, fault.text, cs), None)
         with self.lock:
-            answer = self.run(method, raw)
+            answer = self.enter(raw, cookie) if name in ("login", "logout") else self.run(method, raw, cookie)
         if fault and fault.kind == "lose":
             raise Cut("lose")
         return answer
 
-    def run(self, method: str, raw: Mapping[str, str]) -> Answer:
+    def enter(self, raw: Mapping[str, str], cookie: str | None) -> Answer:
+        """Logging in and out, which no signature comes with."""
+        try:
+            body, cookies = (
+                self.sessions.login(raw) if raw["command"] == "login" else (self.sessions.logout(cookie), [])
+            )
+        except ApiError as error:
+            return self.render_error(raw, error, None)
+        kind, content = envelope.render(raw["command"] + "response", body, is_json(raw))
+        return Answer(200, kind, content, cookies=cookies)
+
+    def run(self, method: str, raw: Mapping[str, str], cookie: str | None = None) -> Answer:
         user: User | None = None
         changed = True
         try:
             self.settle()
-            user = self.authenticate(raw)
+            user = self.authenticate(raw, cookie)
+            self.throttle.count(self.world.account[user.account])
             api = self.authorize(raw["command"], user)
             command = COMMANDS[api.name]
             changed = not command.reads or self.jobs.changed
@@ -158,12 +175,15 @@ class Simulator:
                 self.jobs.changed = False
                 self.save()
 
-    def authenticate(self, raw: Mapping[str, str]) -> User:
-        """The user whose key signed this. An unknown command is refused in the very same words as a bad
-        signature.
+    def authenticate(self, raw: Mapping[str, str], cookie: str | None = None) -> User:
+        """The user whose key signed this, or who logged in. An unknown command is refused in the very same
+        words as a bad signature.
         """
         key = next((value for name, value in raw.items() if name.lower() == "apikey"), "")
         signature = raw.get("signature", "")
+        logged_in = None if key or signature else self.sessions.user(cookie, raw)
+        if logged_in is not None and raw.get("command") in self.apis:
+            return logged_in
         user = self.world.users_by_key.get(key)
         if user is None or not user.secret_key or user.state != "enabled" or raw.get("command") not in self.apis:
             raise errors.unauthorized()

@@ -1,4 +1,4 @@
-"""Accounts, users and their keys, projects, limits and events.
+"""Accounts, users and their keys, and limits.
 
 Apart, because these are about who and not about what. Surprising: getUserKeys gives a user the own secret
 key, and listResourceLimits ignores a foreign account instead of refusing it.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from .. import errors, limits
 from ..call import Call
 from ..errors import denied, invalid
-from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, select, visible_accounts, window
-from ..model import Account, Entity, Event, Project, Row, User
+from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, select
+from ..model import Account, Project, Row, User
 from ..registry import command
-from ..world import IN_PROJECT, date
+from ..world import date
 
 ROLES = {0: "User", 1: "Admin", 2: "DomainAdmin"}
 ROLE_IDS = {
@@ -157,29 +157,9 @@ def register_user_keys(call: Call) -> Row:
     return {"userkeys": {"apikey": user.api_key, "secretkey": user.secret_key}}
 
 
-def project_view(call: Call, project: Project) -> Row:
-    world = call.world
-    account, domain = world.account[project.account], world.domain[project.domain]
-    owners = [{"account": world.account[key].name} for key, kind in project.members.items() if kind == "Admin"]
-    row: Row = {"id": project.id, "name": project.name, "displaytext": project.displaytext}
-    row.update(domainid=domain.id, domain=domain.name, owner=owners, projectaccountname=account.name)
-    row.update(state=project.state, tags=world.tag_rows(project.id, IN_PROJECT), **quota(call, account))
-    row["created"] = date(project.created)
-    return row
-
-
-@command("listProjects", "project")
-def list_projects(call: Call) -> Row:
-    check_page(call)
-    wide = call.account.type != 0 and (call.flag("listall") or "id" in call.args)
-    rows = [
-        project
-        for project in call.world.project
-        if call.account.id in project.members or (wide and call.rules(call.world.account[project.account]))
-    ]
-    filters: Filters = {**ID_FILTERS, "name": name_is}
-    rows = select(call, rows, filters, lambda project: (project.name, project.displaytext))
-    return page(call, "project", rows, lambda project: project_view(call, project))
+@command("getApiLimit")
+def get_api_limit(call: Call) -> Row:
+    return {"apilimit": call.simulator.throttle.row(call.account)}
 
 
 @command("listResourceLimits")
@@ -213,52 +193,3 @@ def update_resource_limit(call: Call) -> Row:
     top = call.number("max")
     account.limits[limits.TYPES[number][0]] = limits.UNLIMITED if top is None else top
     return {"resourcelimit": limits.rows(call.world, account)[number]}
-
-
-def event_view(call: Call, event: Event) -> Row:
-    row: Row = {"id": event.id, "username": call.world.user[event.user].name, "type": event.type}
-    row.update(level=event.level, description=event.description, **call.world.owner(event.account))
-    if event.resourceid:
-        row["resourceid"] = event.resourceid
-    row["resourcetype"] = event.resourcetype
-    if event.resourcename:
-        row["resourcename"] = event.resourcename
-    row.update(created=date(event.created), state=event.state)
-    if event.parent:
-        row["parentid"] = event.parent
-    return row
-
-
-def in_action(event: Event, wanted: object) -> bool:
-    return isinstance(wanted, Entity) and wanted.id in (event.id, event.parent)
-
-
-def moment(wanted: object) -> float:
-    return float(str(wanted))
-
-
-EVENT_FILTERS: Filters = {
-    **ID_FILTERS,
-    "type": lambda event, wanted: event.type == wanted,
-    "level": lambda event, wanted: event.level == wanted,
-    "state": lambda event, wanted: event.state.lower() == str(wanted).lower(),
-    "resourceid": lambda event, wanted: event.resourceid == wanted,
-    "resourcetype": lambda event, wanted: event.resourcetype == wanted,
-    "startdate": lambda event, wanted: event.created >= moment(wanted),
-    "enddate": lambda event, wanted: event.created <= moment(wanted),
-    "startid": in_action,
-}
-
-
-@command("listEvents", "event")
-def list_events(call: Call) -> Row:
-    """The first page holds the newest events, yet inside a page they ascend."""
-    check_page(call)
-    mine = visible_accounts(call)
-    rows = [event for event in call.world.event if mine(event.account)]
-    rows = select(call, rows, EVENT_FILTERS, lambda event: (event.description, event.type))
-    chosen = window(call, rows[::-1])[::-1]
-    if not rows:
-        return {}
-    shown = [event_view(call, event) for event in chosen]
-    return {"count": len(rows), "event": shown} if shown else {"count": len(rows)}

@@ -39,9 +39,8 @@ def put(call: Call, machine: Machine, name: str | None) -> None:
 
 def check_free(call: Call, owner: Account, name: str) -> None:
     if named(call, owner.id, name):
-        shown = f'{{"accountName":"{owner.name}","id":{owner.number},"uuid":"{owner.id}"}}'
         text = f"Unable to create vm group, a group with name {name} already exists for account"
-        raise invalid(f"{text} Account [{shown}]")
+        raise invalid(f"{text} Account [{call.described(owner)}]")
 
 
 @command("createInstanceGroup")

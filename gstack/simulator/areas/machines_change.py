@@ -13,7 +13,7 @@ from ..errors import ApiError, invalid
 from ..jobs import Steps
 from ..model import Machine, Record, Row, Template
 from ..registry import command
-from . import machines, machines_deploy
+from . import instance_groups, machines, machines_deploy, placement
 from .machines_deploy import with_password
 from .machines_lifecycle import go_down, move
 
@@ -35,10 +35,10 @@ def update(call: Call) -> Row:
             machine.displayname = str(call.text(argument))
     change_groups(call, machine)
     change_details(call, machine)
-    userdata = call.text("userdata")
+    userdata, registered = machines_deploy.chosen_userdata(call)
     if userdata:
-        machine.userdata = machines_deploy.check_userdata(call, userdata)
-    machines_deploy.set_group(call, machine, call.text("group"))
+        machine.userdata, machine.userdata_id = userdata, registered
+    instance_groups.put(call, machine, call.text("group"))
     ostype = call.entity("ostypeid", Record)
     if ostype is not None:
         machine.ostype = ostype.id
@@ -209,7 +209,7 @@ def restore(call: Call) -> Row:
         password = fresh_password(call, machine)
         if was_running:
             move(call, machine, "Starting")
-            machine.host = machines_deploy.pick_host(call, machine)
+            machine.host = placement.pick_host(call, machine)
             yield 0.3
             machines_deploy.come_up(call, machine)
         return {"virtualmachine": with_password(machines.view(call, machine), password)}

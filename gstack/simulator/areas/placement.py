@@ -30,7 +30,7 @@ def check_offering(call: Call, offering: Record, zone: Record) -> None:
     zones = offering.row.get("zoneid")
     if zones and zone.id not in str(zones).split(","):
         shown = f'Service offering {{"id":{offering.number},"name":"{offering.name}","uuid":"{offering.id}"}}'
-        raise denied(f"There's no way to confirm Account [{call.described()}] has access to {shown}.")
+        raise denied(f"There's no way to confirm {shown_account(call.account)} has access to {shown}.")
 
 
 def shown_account(account: Account) -> str:

@@ -42,6 +42,9 @@ UPDATED = (
     "details",
     "bits",
     "isdynamicallyscalable",
+    "userdataid",
+    "userdataname",
+    "userdatapolicy",
     "tags",
 )
 # Where a row says something of one zone rather than of the template.
@@ -79,12 +82,15 @@ def chosen(call: Call, wanted: str, owner: Account) -> list[Template]:
     own = [template for template in live if template.account == owner.id]
     if wanted in ("self", "selfexecutable"):
         return own
-    if wanted in ("sharedexecutable", "community"):
-        return []
+    shared = [template for template in live if owner.id in template.shared]
+    if wanted == "sharedexecutable":
+        return shared
+    if wanted == "community":
+        return [t for t in live if t.account and t.row["ispublic"] and not t.row["isfeatured"] and t.account != owner.id]
     if wanted == "featured":
         return [template for template in live if template.row["isfeatured"] and template.row["ispublic"]]
     if wanted == "executable":
-        return [t for t in live if t.account == owner.id or t.row["ispublic"]]
+        return [t for t in live if t.account == owner.id or t.row["ispublic"] or owner.id in t.shared]
     return live
 
 
@@ -261,7 +267,10 @@ def update(call: Call) -> Row:
     ostype = call.entity("ostypeid", Record)
     if ostype is not None:
         template.row.update(ostypeid=ostype.id, ostypename=ostype.row["description"])
+    return {"template": updated_row(call, template)}
+
+
+def updated_row(call: Call, template: Template) -> Row:
+    """Not ready and bootable: what answers a change is not what the list says."""
     row = view(call, Placed(template, next(iter(template.zones))))
-    answer = {key: row[key] for key in UPDATED if key in row}
-    # Not ready and bootable: this one answer is not what the list says.
-    return {"template": {**answer, "isready": False, "bootable": True}}
+    return {**{key: row[key] for key in UPDATED if key in row}, "isready": False, "bootable": True}

@@ -251,9 +251,18 @@ def delete(call: Call) -> Row:
         raise invalid(ATTACHED)
     if volume.state == "Snapshotting":
         raise invalid("Please specify a volume that is not in Snapshotting state.")
-    call.world.volume.remove(volume)
-    call.world.tags.pop(volume.id, None)
+    forget(call, volume)
     return {"success": True}
+
+
+def forget(call: Call, volume: Volume) -> None:
+    """Takes a volume away with its tags and the policies that would have taken snapshots of it."""
+    world = call.world
+    world.volume.remove(volume)
+    world.tags.pop(volume.id, None)
+    for policy in [policy for policy in world.snapshot_policy if policy.volume == volume.id]:
+        world.snapshot_policy.remove(policy, leave_trace=False)
+        world.tags.pop(policy.id, None)
 
 
 @command("resizeVolume", "volume")
@@ -264,29 +273,35 @@ def resize(call: Call) -> Row:
 
     def work() -> Steps:
         target = wanted_size(call, volume, offering, size)
-        if target < volume.size and not shrink:
-            raise ApiError(
-                432,
-                f"Going from existing size of {volume.size} to size of {target} would shrink the"
-                f" volume.Need to sign off"
-                " by supplying the shrinkok parameter with value of true.",
-            )
-        if target < volume.size and volume.pool:
-            text = f"Failed to resize volume operation of volume UUID: [{volume.id}] due to - Failed to resize"
-            raise ApiError(530, text)
-        owner = call.world.account[volume.account]
-        limits.check(call.world, owner, {"primary_storage": max(0, target - volume.size)}, 530)
-        before, volume.state = volume.state, "Resizing" if volume.pool else volume.state
-        yield 0.3
-        volume.state, volume.size = before, target
-        machine = call.world.machine.get(volume.machine)
-        if machine is not None and volume.type == "ROOT":
-            machine.details["rootdisksize"] = str(target // GIB)
+        yield from resized(call, volume, target, shrink)
         if offering is not None and not volume.pool:
             volume.disk_offering = offering.id
         return {"volume": view(call, volume)}
 
     return call.later(work, volume, key=volume.machine)
+
+
+def resized(call: Call, volume: Volume, target: int, shrink: bool) -> Steps:
+    """Grows, or shrinks what has no storage behind it yet; refuses what the real server refuses."""
+    if target < volume.size and not shrink:
+        raise ApiError(
+            432,
+            f"Going from existing size of {volume.size} to size of {target} would shrink the"
+            f" volume.Need to sign off"
+            " by supplying the shrinkok parameter with value of true.",
+        )
+    if target < volume.size and volume.pool:
+        text = f"Failed to resize volume operation of volume UUID: [{volume.id}] due to - Failed to resize"
+        raise ApiError(530, text)
+    owner = call.world.account[volume.account]
+    limits.check(call.world, owner, {"primary_storage": max(0, target - volume.size)}, 530)
+    before, volume.state = volume.state, "Resizing" if volume.pool else volume.state
+    yield 0.3
+    volume.state, volume.size = before, target
+    machine = call.world.machine.get(volume.machine)
+    if machine is not None and volume.type == "ROOT":
+        machine.details["rootdisksize"] = str(target // GIB)
+    return None
 
 
 def wanted_size(call: Call, volume: Volume, offering: Record | None, size: int | None) -> int:
