@@ -77,6 +77,18 @@ def gce_names_of(rows: Iterable[Row]) -> dict[str, str]:
     return gce_names(rows, wanted_name, "id", _seniority)
 
 
+def type_mark(name: str, offering_id: str, cpus: int, memory_mb: int) -> str:
+    """The mark for a machine type that the offering is not called: it holds while the machine has this size."""
+    return f"{name}:{offering_id[:8]}:{cpus}:{memory_mb}"
+
+
+def marked_type(row: Row) -> str | None:
+    """The machine type that a machine was asked for, unless it was resized since."""
+    name, _, size = tags.own_values(row.get("tags", ())).get(MACHINE_TYPE, "").partition(":")
+    now = f"{str(row.get('serviceofferingid', ''))[:8]}:{row.get('cpunumber')}:{row.get('memory')}"
+    return name if name and size == now else None
+
+
 def tombstone(machine_id: str) -> str:
     """The name of a machine that is being deleted; its GCE name is the displayname meanwhile."""
     return f"gone-{machine_id}"

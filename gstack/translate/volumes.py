@@ -1,9 +1,9 @@
 """CloudStack's volumes under the names and states of GCE's disks.
 
 Apart because disks, instances, snapshots and operations must agree on both. A boot disk bears its instance's name, as
-in GCE, unless gstack marked it with another; other volumes bear their own. The surprising thing: when names clash, marked
-volumes come first, then boot disks, then the rest by age, so that an instance knows the names of its disks without
-looking at everybody else's.
+in GCE, unless gstack marked it with another; other volumes bear their own. The surprising thing: when names clash,
+marked volumes come first, then boot disks, then the rest by age, so that an instance knows the names of its disks
+without looking at everybody else's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from gstack.cloudstack.client import Cloud
 from gstack.protocol.ids import numeric_id
 from gstack.translate import machines, tags
-from gstack.translate.names import gce_names, is_label
+from gstack.translate.names import gce_names, is_label, label
 
 Row = Mapping[str, Any]
 
@@ -69,9 +69,17 @@ def marked_name(row: Row) -> str | None:
     return tags.own_values(row.get("tags", ())).get(NAME)
 
 
-def type_mark(row: Row) -> str | None:
-    """The disk type that the volume was asked for under one of Google's names."""
-    return tags.own_values(row.get("tags", ())).get(TYPE)
+def type_mark(name: str, offering_id: str) -> str:
+    """The mark for a disk type that the offering is not called."""
+    return f"{name}:{offering_id[:8]}"
+
+
+def marked_type(row: Row) -> str | None:
+    """The disk type that a volume was asked for, unless its offering was changed since. A root volume that has its
+    machine's storage shows no offering of its own."""
+    name, _, offering = tags.own_values(row.get("tags", ())).get(TYPE, "").partition(":")
+    now = str(row.get("diskofferingid", ""))[:8]
+    return name if name and now in ("", offering) else None
 
 
 def marks(
@@ -102,16 +110,17 @@ def gce_names_of(rows: Iterable[Row], machine_names: Mapping[str, str] | None = 
 
 def machine_names_of(rows: Iterable[Row]) -> dict[str, str]:
     """GCE's names of the machines that boot from ``rows``, by CloudStack id: a volume's row has the machine's names."""
-    return machines.gce_names_of(
-        {
-            "id": row["virtualmachineid"],
-            "name": row.get("vmname", ""),
-            "displayname": row.get("vmdisplayname", ""),
-            "created": row.get("created"),
-        }
-        for row in rows
-        if is_boot(row)
-    )
+    return machines.gce_names_of(_machine(row) for row in rows if is_boot(row))
+
+
+def machine_name(row: Row) -> str:
+    """GCE's name of the machine that a volume is attached to, as far as its own row tells."""
+    return label(machines.wanted_name(_machine(row)))
+
+
+def _machine(row: Row) -> Row:
+    names = {"name": row.get("vmname", ""), "displayname": row.get("vmdisplayname", "")}
+    return {"id": row["virtualmachineid"], "created": row.get("created"), **names}
 
 
 def names_are_certain(rows: Iterable[Row]) -> bool:

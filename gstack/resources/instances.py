@@ -1,0 +1,459 @@
+"""instances: CloudStack's virtual machines.
+
+The name is the machine's (translate/machines.py has the exceptions), labels and network tags are its resource tags,
+what CloudStack cannot hold is in the overlay. Machines of other tools are shown too, with the names of their security
+groups as network tags. Visible differences: in a zone with one shared network a machine's own address is both networkIP
+and natIP, also where no access config was asked for; there is no vTPM and no secure boot. Upstream calls: two for a get
+(machine, volumes), a third where disks of other tools are attached; two side by side for a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gstack.errors import GceError, already_exists, not_found, not_ready
+from gstack.firewall.groups import PREFIX
+from gstack.operations import engine
+from gstack.operations.instances import sealed
+from gstack.protocol.call import Call
+from gstack.protocol.fingerprints import fingerprint
+from gstack.protocol.ids import numeric_id
+from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.methods import method
+from gstack.protocol.policy import Policy
+from gstack.protocol.rendering import render
+from gstack.store import overlay
+from gstack.translate import deployments, machine_types, machines, networks, places, tags, volumes
+from gstack.translate.names import label
+from gstack.translate.places import Place
+from gstack.translate.times import rfc3339
+
+Row = Mapping[str, Any]
+
+READS = ("listVirtualMachines", "listVolumes")
+WRITES = (*READS, "deployVirtualMachine", "destroyVirtualMachine", "createTags", "createSecurityGroup")
+KIND = "instances"
+
+_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
+_LATER = "This is not supported yet."
+_HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
+_HOST = "CloudStack chooses hosts by its own rules."
+_IPV6 = "Only IPv4 is supported."
+BODY = Policy(
+    honoured=(
+        "name",
+        "machineType",
+        "disks[].boot",
+        "disks[].autoDelete",
+        "disks[].source",
+        "disks[].diskSizeGb",
+        "disks[].initializeParams.sourceImage",
+        "disks[].initializeParams.diskSizeGb",
+        "disks[].initializeParams.diskType",
+        "disks[].initializeParams.diskName",
+        "disks[].initializeParams.labels",
+        "networkInterfaces[].network",
+        "networkInterfaces[].subnetwork",
+        "networkInterfaces[].networkIP",
+        "networkInterfaces[].accessConfigs[].natIP",
+        "labels",
+        "tags",
+        "metadata",
+        "hostname",
+        "deletionProtection",
+    ),
+    remembered=(
+        "description",
+        "serviceAccounts",
+        "scheduling.automaticRestart",
+        "scheduling.onHostMaintenance",
+        "disks[].deviceName",
+        "disks[].initializeParams.description",
+        "networkInterfaces[].accessConfigs[].name",
+        # Proofs that a client read something first, which for an insert there is not.
+        "fingerprint",
+        "labelFingerprint",
+        "networkInterfaces[].fingerprint",
+    ),
+    only={
+        "disks[].type": ("PERSISTENT",),
+        "disks[].mode": ("READ_WRITE",),
+        "disks[].interface": ("SCSI",),
+        "disks[].initializeParams.architecture": ("X86_64", "ARCHITECTURE_UNSPECIFIED"),
+        "networkInterfaces[].stackType": ("IPV4_ONLY", "UNSPECIFIED_STACK_TYPE"),
+        "networkInterfaces[].nicType": ("VIRTIO_NET", "UNSPECIFIED_NIC_TYPE"),
+        "networkInterfaces[].accessConfigs[].type": ("ONE_TO_ONE_NAT",),
+        "networkInterfaces[].accessConfigs[].networkTier": ("PREMIUM",),
+        "scheduling.provisioningModel": ("STANDARD",),
+        "reservationAffinity.consumeReservationType": ("ANY_RESERVATION", "NO_RESERVATION", "UNSPECIFIED"),
+        "keyRevocationActionType": ("NONE", "KEY_REVOCATION_ACTION_TYPE_UNSPECIFIED"),
+        "privateIpv6GoogleAccess": ("INHERIT_FROM_SUBNETWORK",),
+    },
+    refused={
+        "advancedMachineFeatures": _HARDWARE,
+        "canIpForward": "CloudStack filters the addresses a machine may send from.",
+        "confidentialInstanceConfig": _HARDWARE,
+        "disks[].diskEncryptionKey": _ENCRYPTION,
+        "disks[].forceAttach": "A disk is attached to one instance only.",
+        "disks[].guestOsFeatures": _HARDWARE,
+        "disks[].initializeParams.enableConfidentialCompute": _HARDWARE,
+        "disks[].initializeParams.licenses": "There are no licences to be paid for.",
+        "disks[].initializeParams.onUpdateAction": _LATER,
+        "disks[].initializeParams.provisionedIops": "Disk types say how fast a disk is.",
+        "disks[].initializeParams.provisionedThroughput": "Disk types say how fast a disk is.",
+        "disks[].initializeParams.replicaZones": "Disks live in one zone.",
+        "disks[].initializeParams.resourceManagerTags": "Resource manager tags have no counterpart in CloudStack.",
+        "disks[].initializeParams.resourcePolicies": _LATER,
+        "disks[].initializeParams.sourceImageEncryptionKey": _ENCRYPTION,
+        "disks[].initializeParams.sourceSnapshot": _LATER,
+        "disks[].initializeParams.sourceSnapshotEncryptionKey": _ENCRYPTION,
+        "disks[].initializeParams.storagePool": "Disk types say where a disk is kept.",
+        "displayDevice": "Every machine has a display; it cannot be taken away or added.",
+        "guestAccelerators": _HARDWARE,
+        "instanceEncryptionKey": _ENCRYPTION,
+        "localSsdEncryptionMode": _ENCRYPTION,
+        "minCpuPlatform": _HARDWARE,
+        "networkInterfaces[].accessConfigs[].publicPtrDomainName": "CloudStack keeps no reverse DNS.",
+        "networkInterfaces[].accessConfigs[].setPublicPtr": "CloudStack keeps no reverse DNS.",
+        "networkInterfaces[].accessConfigs[].securityPolicy": _LATER,
+        "networkInterfaces[].accessConfigs[].externalIpv6": _IPV6,
+        "networkInterfaces[].accessConfigs[].externalIpv6PrefixLength": _IPV6,
+        "networkInterfaces[].aliasIpRanges": _LATER,
+        "networkInterfaces[].ipv6AccessConfigs": _IPV6,
+        "networkInterfaces[].ipv6Address": _IPV6,
+        "networkInterfaces[].internalIpv6PrefixLength": _IPV6,
+        "networkInterfaces[].networkAttachment": "Private Service Connect has no counterpart in CloudStack.",
+        "networkInterfaces[].queueCount": _HARDWARE,
+        "networkPerformanceConfig": _HARDWARE,
+        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "resourcePolicies": _LATER,
+        "scheduling.availabilityDomain": _HOST,
+        "scheduling.hostErrorTimeoutSeconds": _HOST,
+        "scheduling.instanceTerminationAction": "Instances are never terminated by the cloud.",
+        "scheduling.localSsdRecoveryTimeout": _HOST,
+        "scheduling.locationHint": _HOST,
+        "scheduling.maxRunDuration": "An instance runs until somebody stops it.",
+        "scheduling.minNodeCpus": _HOST,
+        "scheduling.nodeAffinities": _HOST,
+        "scheduling.onInstanceStopAction": "An instance runs until somebody stops it.",
+        "scheduling.preemptible": "All instances cost and live the same: there are no preemptible ones.",
+        "scheduling.terminationTime": "An instance runs until somebody stops it.",
+        "shieldedInstanceConfig": _HARDWARE,
+        "shieldedInstanceIntegrityPolicy": _HARDWARE,
+        "sourceMachineImage": _LATER,
+        "sourceMachineImageEncryptionKey": _ENCRYPTION,
+        "workloadIdentityConfig": "Guests get no Google identity here.",
+    },
+)
+SCHEDULING = {
+    "onHostMaintenance": "MIGRATE",
+    "automaticRestart": True,
+    "preemptible": False,
+    "provisioningModel": "STANDARD",
+}
+ACCESS_CONFIG = "External NAT"  # GCE's name for one that was given none
+
+
+@method("compute.instances.get", needs=READS)
+def get(call: Call) -> dict[str, Any]:
+    """One instance, by name or number."""
+    place, row = _found(call)
+    return Views(call, [row], _volumes_of(call, place, row)).view(row)
+
+
+@method("compute.instances.list", needs=READS)
+def list_(call: Call) -> dict[str, Any]:
+    """The instances of one zone."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    rows, disks = _everything(call, {"zoneid": place.id})
+    views = Views(call, rows, disks)
+    return listing(
+        call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare
+    )
+
+
+@method("compute.instances.aggregatedList", needs=READS)
+def aggregated_list(call: Call) -> dict[str, Any]:
+    """The instances of all zones."""
+    rows, disks = _everything(call, {})
+    views = Views(call, rows, disks)
+    scopes: dict[str, list[Row]] = {}
+    for row in views.rows:
+        scopes.setdefault(f"zones/{views.place(row).name}", []).append(row)
+    return aggregated(
+        call,
+        scopes.items(),
+        KIND,
+        views.view,
+        name=views.name,
+        created=_created,
+        prepare=views.prepare,
+        all_scopes=(f"zones/{place.name}" for place in views.places),
+    )
+
+
+@method("compute.instances.insert", needs=WRITES, body=BODY)
+def insert(call: Call) -> dict[str, Any]:
+    """Deploy a machine with its disks, tags and security groups."""
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    for member in ("sourceInstanceTemplate", "sourceMachineImage"):
+        if call.params.get(member):
+            raise GceError("unsupported", f"The parameter '{member}' is not supported yet.", location=member)
+    place = places.require_zone(call.caller, call.params["zone"])
+    plan = deployments.deployment(call.caller, place, call.body, alias=call.params["project"])
+    guest = deployments.user_data(call.body)
+    path = _path(call, place, plan.name)
+    disks = [f"projects/{call.project}/zones/{place.name}/disks/{name}" for name in plan.new_disks]
+    if machines.find(call.caller.cloud, place.id, plan.name, ["min"]) is not None:
+        raise already_exists(path)
+    for name, link in zip(plan.new_disks, disks, strict=True):
+        if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
+            raise already_exists(link)
+    secrets = {"userdata": guest, "overlay": _remembered(call.body)}
+    return engine.start(
+        call,
+        "op.instances.insert",
+        type="insert",
+        target=path,
+        plan={**plan.as_json(), "secrets": sealed(secrets)},
+        claim=[path, *disks],
+    )
+
+
+@method("compute.instances.delete", needs=(*READS, "destroyVirtualMachine", "updateVirtualMachine"))
+def delete(call: Call) -> dict[str, Any]:
+    """Destroy a machine, and those of its disks that go with it."""
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    place, row = _found(call)
+    path = _path(call, place, _name(row, call))
+    if row.get("deleteprotection"):
+        message = f"Invalid resource usage: 'Resource cannot be deleted if it's protected against deletion. '{path}''."
+        raise GceError("failedPrecondition", message)
+    return _start(call, "delete", path, row)
+
+
+@method("compute.instances.start", needs=(*READS, "startVirtualMachine"))
+def start(call: Call) -> dict[str, Any]:
+    """Start a stopped machine; one that runs already stays as it is."""
+    return _switch(call, "start")
+
+
+@method("compute.instances.stop", needs=(*READS, "stopVirtualMachine"))
+def stop(call: Call) -> dict[str, Any]:
+    """Shut a machine down; one that is stopped already stays as it is."""
+    return _switch(call, "stop")
+
+
+@method("compute.instances.reset", needs=(*READS, "rebootVirtualMachine"))
+def reset(call: Call) -> dict[str, Any]:
+    """Restart a running machine without asking its guest."""
+    return _switch(call, "reset")
+
+
+def _switch(call: Call, verb: str) -> dict[str, Any]:
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    place, row = _found(call)
+    path = _path(call, place, _name(row, call))
+    state = row["state"]
+    if state == "Error" or (verb == "reset" and state != "Running"):
+        raise not_ready(path)
+    return _start(call, verb, path, row, forced=bool(call.params.get("noGracefulShutdown")))
+
+
+def _start(call: Call, verb: str, path: str, row: Row, **more: Any) -> dict[str, Any]:
+    return engine.start(
+        call,
+        f"op.instances.{verb}",
+        type=verb,
+        target=path,
+        target_id=numeric_id(row["id"]),
+        plan={"machine": row["id"], **more},
+    )
+
+
+def _found(call: Call) -> tuple[Place, Row]:
+    """The zone and the machine of the URL, or GCE's 404."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    row = machines.find(call.caller.cloud, place.id, call.params["instance"])
+    if row is None:
+        raise not_found(_path(call, place, call.params["instance"]))
+    return place, row
+
+
+def _name(row: Row, call: Call) -> str:
+    """The name of a machine that was found by it, or by its number."""
+    wanted = str(call.params["instance"])
+    return wanted if not wanted.isdigit() else label(machines.wanted_name(row))
+
+
+def _path(call: Call, place: Place, name: str) -> str:
+    return f"projects/{call.project}/zones/{place.name}/instances/{name}"
+
+
+def _everything(call: Call, where: dict[str, str]) -> tuple[list[Row], list[Row]]:
+    rows, disks = call.caller.cloud.together(
+        ("listVirtualMachines", {**where, "details": machines.DETAILS}), ("listVolumes", where)
+    )
+    return rows, disks
+
+
+def _volumes_of(call: Call, place: Place, row: Row) -> list[Row]:
+    """The volumes of a machine, or all of the zone where names could clash."""
+    rows: list[Row] = call.caller.cloud.list("listVolumes", virtualmachineid=row["id"])
+    if volumes.names_are_certain(rows):
+        return rows
+    return list(call.caller.cloud.list("listVolumes", zoneid=place.id))
+
+
+def _created(row: Row) -> Any:
+    return rfc3339(row.get("created"))
+
+
+def _remembered(body: dict[str, Any]) -> dict[str, Any]:
+    """What the overlay keeps of an instance, so that it is read back as it was accepted."""
+    kept = {member: body[member] for member in ("description", "hostname", "serviceAccounts") if body.get(member)}
+    kept["scheduling"] = BODY.remember(body).get("scheduling", {})
+    kept["metadata"] = (body.get("metadata") or {}).get("items") or []
+    configs = (body.get("networkInterfaces") or [{}])[0].get("accessConfigs") or []
+    kept["accessConfigs"] = [config.get("name") or ACCESS_CONFIG for config in configs]
+    return kept
+
+
+class Views:
+    """Machines as instances. What many rows share is looked up once; a row costs nothing but its own rendering."""
+
+    def __init__(self, call: Call, rows: Iterable[Row], disks: Iterable[Row]) -> None:
+        self.rows = machines.visible(rows)
+        self.places = places.of_caller(call.caller)
+        self._base = call.links.project(call.project)
+        self._networks = networks.of_caller(call.caller)
+        self._offerings = machine_types.of_caller(call.caller)
+        self._names: dict[str, str] = {}
+        self._disk_names: dict[str, str] = {}
+        self._disks: dict[str, list[Row]] = {}
+        self._kept: dict[str, dict[str, Any]] = {}
+        self._kept_disks: dict[str, dict[str, Any]] = {}
+        self._prepared: set[str] = set()
+        shown = volumes.visible(disks)
+        for found in _by_zone(self.rows).values():
+            self._names |= machines.gce_names_of(found)
+        for found in _by_zone(shown).values():
+            self._disk_names |= volumes.gce_names_of(found, self._names)
+        for disk in shown:
+            if "virtualmachineid" in disk:
+                self._disks.setdefault(disk["virtualmachineid"], []).append(disk)
+
+    def name(self, row: Row) -> str:
+        """The instance's name."""
+        return self._names[row["id"]]
+
+    def place(self, row: Row) -> Place:
+        """The machine's zone. One that was disabled meanwhile is no longer listed by CloudStack."""
+        found = self.places.of(row["zoneid"])
+        if found is None:
+            name = label(row["zonename"])
+            found = Place(name, name, {"id": row["zoneid"], "name": row["zonename"]})
+        return found
+
+    def prepare(self, rows: Sequence[Row]) -> None:
+        """Read what is remembered of the rows that are about to be shown."""
+        self._prepared.update(row["id"] for row in rows)
+        self._kept |= overlay.read_many(KIND, [row["id"] for row in rows])
+        attached = [disk["id"] for row in rows for disk in self._disks.get(row["id"], ())]
+        self._kept_disks |= overlay.read_many("disks", attached)
+
+    def view(self, row: Row) -> dict[str, Any]:
+        """An instance."""
+        if row["id"] not in self._prepared:
+            self.prepare([row])
+        place, name, kept = self.place(row), self.name(row), self._kept.get(row["id"], {})
+        zone = f"{self._base}/zones/{place.name}"
+        own = row.get("tags") or ()
+        labels, network_tags = tags.labels(own), _network_tags(row)
+        metadata = kept.get("metadata", [])
+        stamps = [fingerprint(value) for value in (labels, network_tags, metadata)]
+        machine_type = f"{zone}/machineTypes/{self._machine_type(row)}"
+        status = machines.status(row)
+        return render(
+            "instance",
+            id=str(numeric_id(row["id"])),
+            creation_timestamp=rfc3339(row.get("created")),
+            name=name,
+            description=kept.get("description"),
+            network_tags=network_tags,
+            tags_fingerprint=stamps[1],
+            machine_type=machine_type,
+            status=status,
+            status_message=machines.status_message(row),
+            zone=zone,
+            interfaces=[self._interface(nic, index, kept) for index, nic in enumerate(row.get("nic") or ())],
+            disks=self._attached(row, zone),
+            metadata=metadata,
+            metadata_fingerprint=stamps[2],
+            service_accounts=kept.get("serviceAccounts"),
+            self_link=f"{zone}/instances/{name}",
+            scheduling=SCHEDULING | kept.get("scheduling", {}),
+            hostname=kept.get("hostname"),
+            labels=labels or None,
+            label_fingerprint=stamps[0],
+            deletion_protection=bool(row.get("deleteprotection")),
+            fingerprint=fingerprint([name, machine_type, status, *stamps]),
+        )
+
+    def _machine_type(self, row: Row) -> str:
+        marked = machines.marked_type(row)
+        if marked is not None:
+            return marked
+        return self._offerings.of_machine(row).name
+
+    def _interface(self, nic: Row, index: int, kept: dict[str, Any]) -> dict[str, Any]:
+        address, piece = nic.get("ipaddress"), self._networks.of(nic.get("networkid"))
+        network = piece.network if piece else label(str(nic.get("networkname", "")))
+        public = address if piece else nic.get("publicip")
+        configs = kept.get("accessConfigs", [ACCESS_CONFIG] if public else []) if index == 0 else []
+        return {
+            "name": f"nic{index}",
+            "network": f"{self._base}/global/networks/{network}",
+            "subnetwork": f"{self._base}/{piece.path}" if piece else None,
+            "address": address,
+            "access_configs": [{"name": name, "address": public} for name in configs],
+            "fingerprint": fingerprint([network, address, configs]),
+        }
+
+    def _attached(self, row: Row, zone: str) -> list[dict[str, Any]]:
+        disks = self._disks.get(row["id"], [])
+        if len(disks) > 1:
+            disks = sorted(disks, key=lambda disk: (not volumes.is_boot(disk), int(disk.get("deviceid") or 0)))
+        return [
+            {
+                "source": f"{zone}/disks/{self._disk_names[disk['id']]}",
+                "device_name": self._kept_disks.get(disk["id"], {}).get("deviceName") or f"persistent-disk-{index}",
+                "index": index,
+                "boot": volumes.is_boot(disk),
+                "auto_delete": volumes.auto_delete(disk),
+                "size_gb": volumes.size_gb(disk),
+            }
+            for index, disk in enumerate(disks)
+        ]
+
+
+def _network_tags(row: Row) -> list[str]:
+    """The network tags; of a machine that is in no group of gstack's, the names of its groups."""
+    groups = [str(group["name"]) for group in row.get("securitygroup") or ()]
+    if any(group.startswith(PREFIX) for group in groups):
+        return tags.network_tags(row.get("tags") or ())
+    return sorted({label(group) for group in groups} | set(tags.network_tags(row.get("tags") or ())))
+
+
+def _by_zone(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["zoneid"], []).append(row)
+    return found
