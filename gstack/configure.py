@@ -15,7 +15,9 @@ import click
 
 from gstack import certificates
 from gstack.app import create_app
+from gstack.operations import durable
 from gstack.settings import BY_NAME, Settings, SettingsError, read_file
+from gstack.store.db import db
 from gstack.store.migrate import upgrade_database
 from gstack.store.sealing import ensure_keys
 
@@ -42,7 +44,10 @@ def install(config: Path, answers: Mapping[str, Any], names: tuple[str, ...] = (
     certificates.ensure_certificates(
         settings.folder, certificates.server_names(settings["GSTACK_BIND_ADDRESS"], names)
     )
-    upgrade_database(create_app(settings))
+    app = create_app(settings)
+    upgrade_database(app)
+    with app.app_context():
+        durable.make_tables(db.engine)
     return settings
 
 

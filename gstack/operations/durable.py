@@ -59,6 +59,13 @@ def client(engine: sqlalchemy.Engine) -> DBOSClient:
     )
 
 
+def make_tables(engine: sqlalchemy.Engine) -> None:
+    """Make DBOS's tables where they are missing, so that web workers may enqueue before a worker ever ran.
+
+    DBOS offers this to its workers only; the private entry is why its version is pinned."""
+    client(engine)._sys_db.run_migrations()
+
+
 def options(workflow: str, workflow_id: str, line: str) -> EnqueueOptions:
     """Where a workflow is put. Those of one ``line`` run one after the other, in the order of their coming.
     """
