@@ -18,6 +18,13 @@ from gstack.firewall.groups import INSTANCE, NETWORK, Group, Row, members
 from gstack.firewall.rules import EGRESS, INGRESS, Member, Rule
 
 Said = tuple[frozenset[GroupRule], frozenset[str]]
+
+# Of one direction in one group. Cutting 50 addresses out of a range takes 700 rules, and hosts match them one by one.
+MOST_RULES = 1000
+TOO_MANY_RULES = (
+    f"A security group would need more than {MOST_RULES} rules in one direction; the smallest ranges stay closed. "
+    "Denials by source tag cost a rule for each bit of each address."
+)
 NOTHING_SAID: Said = (frozenset(), frozenset())
 
 
@@ -44,11 +51,10 @@ class Guard:
 
     def network(self) -> Said:
         """The rules of the network's group, and what cannot be said."""
-        said, lost = group_rules(self.shared_ingress, INGRESS, self.account)
+        coming = _limited(group_rules(self.shared_ingress, INGRESS, self.account))
         if self.shared_egress is None:
-            return said, lost
-        more, also_lost = egress_rules(self.shared_egress.region)
-        return said | more, lost | also_lost
+            return coming
+        return _both(coming, _limited(egress_rules(self.shared_egress.region)))
 
     def instance(self, member: Member) -> Said:
         """The rules of ``member``'s own group, and what cannot be said."""
@@ -64,15 +70,13 @@ class Guard:
 
     def _instance(self, member: Member) -> Said:
         mine = reach(self.rules, INGRESS, member, self.peers) - self.shared_ingress
-        said, lost = group_rules(mine, INGRESS, self.account)
+        coming = _limited(group_rules(mine, INGRESS, self.account))
         going = reach(self.rules, EGRESS, member)
         if self.shared_egress is None:
-            more, also_lost = egress_rules(going.region)
-        elif self.shared_egress.region == EVERYWHERE:
-            more, also_lost = NOTHING_SAID
-        else:
-            more, also_lost = group_rules(going - self.shared_egress, EGRESS)
-        return said | more, lost | also_lost
+            return _both(coming, _limited(egress_rules(going.region)))
+        if self.shared_egress.region == EVERYWHERE:
+            return coming
+        return _both(coming, _limited(group_rules(going - self.shared_egress, EGRESS)))
 
 
 @dataclass(frozen=True)
@@ -142,3 +146,20 @@ def _some(rule: Rule) -> bool:
 
 def _named(rule: Rule) -> bool:
     return bool(rule.source_tags or rule.source_accounts)
+
+
+def _both(one: Said, other: Said) -> Said:
+    return one[0] | other[0], one[1] | other[1]
+
+
+def _limited(said: Said) -> Said:
+    """The rules of one direction, cut to MOST_RULES: groups and wide ranges are kept, the smallest ranges go."""
+    found, lost = said
+    if len(found) <= MOST_RULES:
+        return said
+    ordered = sorted(found, key=lambda rule: (rule.account is None and _bits(rule.peer), rule))
+    return frozenset(ordered[:MOST_RULES]), lost | {TOO_MANY_RULES}
+
+
+def _bits(cidr: str) -> int:
+    return int(cidr.partition("/")[2])

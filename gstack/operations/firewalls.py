@@ -13,6 +13,7 @@ from gstack.errors import GceError
 from gstack.firewall import defining
 from gstack.firewall.grouprules import GroupRule
 from gstack.firewall.groups import UNFINISHED
+from gstack.firewall.plan import TOO_MANY_RULES
 from gstack.firewall.security_groups import SWEEP, bring, converge, sweep, using
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
@@ -64,7 +65,7 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
             if getattr(error, "code", None) != IN_USE:
                 raise
             raise in_use(run.target) from None
-    _converge(run)
+    _converge(run, refuse=False)
 
 
 @workflow(SWEEP)
@@ -99,8 +100,11 @@ def converge_quietly(run: Run) -> None:
     using(run, bring)
 
 
-def _converge(run: Run) -> None:
+def _converge(run: Run, *, refuse: bool = True) -> None:
+    """Raises GceError for a firewall that takes more rules than a group should have."""
     for sentence in converge(run):
+        if refuse and sentence == TOO_MANY_RULES:
+            raise GceError("quotaExceeded", sentence)
         run.warn("NOT_CRITICAL_ERROR", sentence)
 
 
