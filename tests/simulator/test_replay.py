@@ -59,6 +59,7 @@ OTHER = "the account `other` had made or was given something before"
 
 KNOWN: dict[str, dict[str, str]] = {
     "advanced_networks": {},
+    "vpc": {"firewall rule on vpc ip": "the recorder had used other addresses before, and the text names one"},
     "security_groups": {"list group in use (virtualmachineids)": "the machine in it was not recorded"},
     "ssh_keys": {"other user same name": OTHER},
     "vm_basic": {},

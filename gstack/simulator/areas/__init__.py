@@ -26,6 +26,7 @@ NAMES = (
     "machines_deploy",
     "machines_lifecycle",
     "memberships",
+    "network_acls",
     "networks",
     "nics",
     "port_forwarding",
@@ -41,6 +42,8 @@ NAMES = (
     "user_data",
     "volumes",
     "volumes_kept",
+    "vpc_routes",
+    "vpcs",
 )
 
 

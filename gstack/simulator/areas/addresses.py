@@ -52,16 +52,15 @@ def give_mac(call: Call, nic: Nic) -> None:
     if nic.mac is None and network.account is not None:
         network.macs += 1
         zone = call.world.zone[network.zone].number
-        nic.mac = f"02:{zone:02x}:" + ":".join(
-            f"{byte:02x}" for byte in (*halves(network.number), *halves(network.macs))
-        )
+        nic.mac = f"02:{zone:02x}:{colons(network.number, network.macs)}"
     elif nic.mac is None:
         noise = call.world.random.randrange(256)
         nic.mac = f"1e:00:{noise:02x}:00:{nic.number >> 8 & 255:02x}:{nic.number & 255:02x}"
 
 
-def halves(number: int) -> tuple[int, int]:
-    return number >> 8 & 255, number & 255
+def colons(*numbers: int) -> str:
+    """Each number as two bytes, in the writing of hardware addresses."""
+    return ":".join(f"{number >> 8 & 255:02x}:{number & 255:02x}" for number in numbers)
 
 
 def release(world: World, nic: Nic) -> None:

@@ -120,7 +120,18 @@ NETWORK_OFFERING_FILTERS: Filters = {
 
 @command("listNetworkOfferings", "network_offering")
 def list_network_offerings(call: Call) -> Row:
-    return plain_list(call, "networkoffering", list(call.world.network_offering), NETWORK_OFFERING_FILTERS)
+    zone = call.entity("zoneid", Record)
+    rows = [one for one in call.world.network_offering if zone is None or usable(one, zone)]
+    return plain_list(call, "networkoffering", rows, NETWORK_OFFERING_FILTERS)
+
+
+def usable(offering: Record, zone: Record) -> bool:
+    """Whether a zone has the providers of all the services of an offering."""
+    held = zone.row.get("providers")
+    rows = offering.row.get("service")
+    if not isinstance(held, list) or not isinstance(rows, list):
+        return True
+    return all({one["name"] for one in row.get("provider", ())} & set(held) for row in rows)
 
 
 @command("listOsTypes", "os_type")

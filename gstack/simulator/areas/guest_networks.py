@@ -18,7 +18,7 @@ from ..model_network import AclList, Vpc
 from ..params import Ghost
 from ..registry import command
 from ..world import date
-from . import net_rules, networks, public_ips
+from . import catalogue, net_rules, networks, public_ips
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
@@ -62,17 +62,8 @@ def check_offering(call: Call, zone: Record, offering: Record) -> None:
         raise invalid("Only AclType=Domain can be specified for network creation in Basic zone")
     if offering.row["specifyvlan"] or offering.row["guestiptype"] == "Shared":
         raise invalid(MAY_NOT)
-    if not usable(offering, zone):
+    if not catalogue.usable(offering, zone):
         raise errors.hidden(f"Network offering {offering.name} needs a provider that zone {zone.name} lacks")
-
-
-def usable(offering: Record, zone: Record) -> bool:
-    """Whether a zone has the providers of all the services of an offering."""
-    held = zone.row.get("providers")
-    rows = offering.row.get("service")
-    if not isinstance(held, list) or not isinstance(rows, list):
-        return True
-    return all({one["name"] for one in row.get("provider", ())} & set(held) for row in rows)
 
 
 def check_tier(call: Call, vpc: Vpc, offering: Record, chosen: tuple[str, IPv4Network] | None) -> AclList | None:

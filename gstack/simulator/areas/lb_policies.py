@@ -78,10 +78,8 @@ def create(call: Call) -> Row:
 @command("listLBStickinessPolicies", "stickiness")
 def list_policies(call: Call) -> Row:
     check_page(call)
-    if "lbruleid" in call.args:
-        rule = need_balancer(call)
-    else:
-        rule = call.world.net_rule[call.need("id", Stickiness).rule]
+    named = "lbruleid" in call.args
+    rule = need_balancer(call) if named else call.world.net_rule[call.need("id", Stickiness).rule]
     return {"count": 1, "stickinesspolicies": [view(call, rule)]}
 
 
