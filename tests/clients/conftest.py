@@ -25,7 +25,9 @@ import requests
 from gstack.cloudstack.client import Cloud, Endpoint
 from gstack.demo import Demo, prepared
 
+ROOT = Path(__file__).parents[2]
 GCLOUD = shutil.which("gcloud")
+COMMAND_SECONDS = 180
 
 
 @pytest.fixture(scope="session")
@@ -124,29 +126,61 @@ class Ran:
         return json.loads(self.out)
 
 
-@pytest.fixture
-def run(demo: Demo) -> Callable[..., Ran]:
-    """Any command, with the demo's environment and ``gstack`` and ``python`` on its path."""
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A search path on which ``gstack`` and ``python`` are those under test, installed or not."""
+    folder = tmp_path_factory.mktemp("tools")
+    for name, words in (("gstack", "-m gstack"), ("python", "")):
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        script.chmod(0o755)
+    return os.pathsep.join((str(folder), os.environ["PATH"]))
 
-    def start(*command: str, folder: Path | None = None, seconds: float = 180) -> Ran:
-        environment = os.environ | demo.environment
-        environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environment["PATH"]))
-        done = subprocess.run(
-            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+
+def _start(command: tuple[str, ...], environment: dict[str, str], folder: Path | None) -> Ran:
+    python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONPATH": python_path} | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def run(demo: Demo, tools: str) -> Callable[..., Ran]:
+    """Any command, in the demo's environment."""
+
+    def start(*command: str, folder: Path | None = None) -> Ran:
+        return _start(command, demo.environment | {"PATH": tools}, folder)
 
     return start
 
 
 @pytest.fixture
-def gcloud(run: Callable[..., Ran]) -> Callable[..., Ran]:
-    """The installed gcloud; ``gcloud("compute", ...)`` for its words, ``.json`` of the answer with ``as_json``."""
+def alone(tools: str, tmp_path: Path) -> Callable[..., Ran]:
+    """Any command, without a demo, in a folder of its own."""
+    return lambda *command: _start(command, {"PATH": tools}, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def installed_gcloud() -> str:
+    """Where gcloud is; for tests that need it."""
     if GCLOUD is None:
         pytest.skip("gcloud is not installed on this machine")
+    return GCLOUD
+
+
+@pytest.fixture
+def gcloud(run: Callable[..., Ran], installed_gcloud: str) -> Callable[..., Ran]:
+    """The installed gcloud; with ``as_json`` its answer has ``.json``."""
 
     def start(*words: str, as_json: bool = False) -> Ran:
-        return run(GCLOUD, "--quiet", *words, *(["--format=json"] if as_json else []))
+        return run(installed_gcloud, "--quiet", *words, *(["--format=json"] if as_json else []))
 
     return start
 
@@ -156,7 +190,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Under CI, what is installed must be tested."""
     outcome = yield
     report = outcome.get_result()
-    needs_gcloud = "gcloud" in getattr(item, "fixturenames", ())
+    needs_gcloud = "installed_gcloud" in getattr(item, "fixturenames", ())
     if report.skipped and needs_gcloud and GCLOUD is not None and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped although gcloud is installed: {report.longrepr}"
