@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import flask
+from werkzeug.datastructures import Headers
 
 from gstack.auth import assertions, audit, tokens
 from gstack.auth.expiring import Expiring
@@ -55,7 +56,7 @@ class Gatekeeper:
         self._catalogue = catalogue
         self._asked_apis: Expiring[bool] = Expiring(APIS_MISS_SECONDS, clock)
 
-    def authenticate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> Grant:
+    def authenticate(self, headers: Mapping[str, str] | Headers, query: Mapping[str, str]) -> Grant:
         """The grant behind a request's bearer token. Raises GceError authError (or rateLimitExceeded after
         too many wrong literal key pairs, or backendError when one cannot be checked)."""
         bearer = bearer_of(headers, query)
@@ -82,7 +83,15 @@ class Gatekeeper:
                 raise not_found(f"projects/{project}")
             return self._caller(grant, found)
         except Refused as error:
-            raise self._refused(str(error)) from None
+            raise self.refused(str(error)) from None
+
+    def reachable(self, grant: Grant) -> list[Project]:
+        """Every project that the grant's user reaches, its own account first. Raises as :meth:`enter`."""
+        try:
+            self.keyring.confirm(grant)
+            return list(self._projects.all(grant).projects.values())
+        except Refused as error:
+            raise self.refused(str(error)) from None
 
     def require(self, caller: Caller, commands: tuple[str, ...]) -> None:
         """GceError notImplemented that names the first of ``commands`` which the caller's CloudStack
@@ -108,24 +117,24 @@ class Gatekeeper:
 
     def _grant(self, bearer: str, host: str) -> Grant:
         if len(bearer) > LONGEST_BEARER:
-            raise self._refused("the bearer token is too long")
+            raise self.refused("the bearer token is too long")
         if ":" in bearer:
             return self._literal(bearer)
         if assertions.looks_like_jwt(bearer):
             return self._self_signed(bearer, host)
         grant = tokens.find(bearer, self.keyring.now)
         if grant is None:
-            raise self._refused("unknown, expired or revoked access token")
+            raise self.refused("unknown, expired or revoked access token")
         return grant
 
     def _literal(self, bearer: str) -> Grant:
         if not self.literal_allowed():
-            raise self._refused("literal bearer tokens are switched off (GSTACK_LITERAL_BEARER)")
+            raise self.refused("literal bearer tokens are switched off (GSTACK_LITERAL_BEARER)")
         api_key, _, secret_key = bearer.partition(":")
         try:
             return self.keyring.admit(api_key, secret_key, request_address())
         except Refused as error:
-            raise self._refused(str(error)) from None
+            raise self.refused(str(error)) from None
         except TooManyFailures as error:
             raise GceError("rateLimitExceeded", str(error), retry_after=error.retry_after) from None
 
@@ -134,13 +143,14 @@ class Gatekeeper:
             claims = assertions.verified_claims(bearer, self.keyring.public_keys, self.keyring.now)
             assertions.check_bearer(claims, own_hosts(host, self.settings))
         except assertions.BadAssertion as error:
-            raise self._refused(str(error)) from None
+            raise self.refused(str(error)) from None
         credential = self.keyring.service_account(claims.issuer)
         if credential is None:
-            raise self._refused("the service account was revoked")
+            raise self.refused("the service account was revoked")
         return grant_of(credential, "jwt", claims.expires_at)
 
-    def _refused(self, reason: str) -> GceError:
+    def refused(self, reason: str) -> GceError:
+        """GCE's one sentence for every bearer that is not accepted; the reason goes to the log alone."""
         audit.refused("bearer", reason, request_address())
         return _unauthenticated(f"Request had invalid authentication credentials. {_EXPECTED}", "authError")
 
@@ -170,7 +180,7 @@ class Gatekeeper:
         )
 
 
-def bearer_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+def bearer_of(headers: Mapping[str, str] | Headers, query: Mapping[str, str]) -> str:
     """The bearer token of a request, from where Google's APIs take it; empty when there is none."""
     scheme, _, value = headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() in ("bearer", "oauth"):

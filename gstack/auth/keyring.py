@@ -42,7 +42,7 @@ class Keyring:
     """Every credential of the gateway. ``clock`` gives seconds since 1970."""
 
     def __init__(self, endpoint: Endpoint, sealer: Sealer, clock: Callable[[], float] = time.time) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._sealer = sealer
         self._clock = clock
         self._locks = tuple(threading.Lock() for _ in range(LOCKS))
@@ -57,7 +57,7 @@ class Keyring:
 
     def identify(self, api_key: str, secret_key: str) -> Identity:
         """Whose pair it is, asked of CloudStack now. Raises as :func:`gstack.auth.identity.identify`."""
-        return identify(self._endpoint, api_key, secret_key)
+        return identify(self.endpoint, api_key, secret_key)
 
     def admit(self, api_key: str, secret_key: str, address: str) -> Grant:
         """A pair that a client presents. Raises :class:`Refused`, :class:`limiter.TooManyFailures`, or
@@ -119,7 +119,13 @@ class Keyring:
     def cloud(self, grant: Grant, projectid: str | None = None) -> Cloud:
         """CloudStack as the grant's user sees it, inside a CloudStack project where one is given."""
         api_key, secret_key = self.keys(grant.credential_id, grant.sealed_keys)
-        return self._endpoint.cloud(api_key, secret_key, key=grant.identity.account_id, projectid=projectid)
+        return self.endpoint.cloud(api_key, secret_key, key=grant.identity.account_id, projectid=projectid)
+
+    def credential(self, credential_id: str) -> Credential | None:
+        """The live credential with that id."""
+        query = select(Credential).where(Credential.id == credential_id, Credential.revoked_at.is_(None))
+        with own_session() as session:
+            return session.scalar(query)
 
     def service_account(self, email: str) -> Credential | None:
         """The live service account with that address."""

@@ -11,40 +11,26 @@ import base64
 import binascii
 import logging
 from functools import partial
-from typing import Any
 from urllib.parse import unquote_plus
 
-import orjson
-from flask import Blueprint, Flask, Request, Response, request
+from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from gstack.auth import audit
+from gstack.auth import audit, consent, inspection, resource_manager
 from gstack.auth.grants import GRANTS
 from gstack.auth.grants.request import OAuthError, TokenRequest
 from gstack.auth.guard import Gatekeeper, request_address
 from gstack.auth.limiter import TooManyFailures
+from gstack.auth.wire import answer_json, read_parameters
 from gstack.errors import GceError
 
 log = logging.getLogger(__name__)
 
 TOKEN_PATHS = ("/token", "/o/oauth2/token", "/oauth2/v4/token", "/oauth2/token")
-NEVER_IN_THE_URL = frozenset(
-    {
-        "grant_type",
-        "client_id",
-        "client_secret",
-        "assertion",
-        "code",
-        "code_verifier",
-        "refresh_token",
-        "subject_token",
-    }
-)
-LONGEST_BODY = 64 * 1024
 
 
 def register(app: Flask, guard: Gatekeeper) -> None:
-    """Add the token endpoint to ``app``."""
+    """Add the token endpoint to ``app``, and what belongs around it."""
     blueprint = Blueprint("oauth", __name__)
     for path in TOKEN_PATHS:
         blueprint.add_url_rule(
@@ -55,6 +41,9 @@ def register(app: Flask, guard: Gatekeeper) -> None:
             provide_automatic_options=False,
         )
     app.register_blueprint(blueprint)
+    consent.register(app, guard)
+    inspection.register(app, guard)
+    resource_manager.register(app, guard)
 
 
 def token(guard: Gatekeeper) -> Response:
@@ -67,7 +56,7 @@ def token(guard: Gatekeeper) -> Response:
             raise OAuthError("invalid_request", "The parameter grant_type is required.")
         if grant_type not in GRANTS:
             raise OAuthError("unsupported_grant_type", f"Supported grant types: {', '.join(GRANTS)}.")
-        return _answer(GRANTS[grant_type](token_request(grant_type, parameters, guard), guard), 200)
+        return answer_json(GRANTS[grant_type](token_request(grant_type, parameters, guard), guard))
     except OAuthError as error:
         return refuse(error, grant_type)
     except TooManyFailures as error:
@@ -95,22 +84,6 @@ def token_request(grant_type: str, parameters: dict[str, str], guard: Gatekeeper
     )
 
 
-def read_parameters(incoming: Request) -> dict[str, str]:
-    """The parameters of a form or JSON body, each at most once. Raises :class:`OAuthError`."""
-    incoming.max_content_length = LONGEST_BODY
-    if (incoming.content_length or 0) > LONGEST_BODY:
-        raise OAuthError("invalid_request", "The request is too large.", status=413)
-    if not NEVER_IN_THE_URL.isdisjoint(incoming.args):
-        raise OAuthError("invalid_request", "Parameters belong into the body, not into the URL.")
-    if incoming.mimetype == "application/json":
-        return _json_parameters(incoming.get_data(cache=False))
-    pairs = list(incoming.form.items(multi=True))
-    parameters = dict(pairs)
-    if len(parameters) != len(pairs):
-        raise OAuthError("invalid_request", "A parameter is given twice.")
-    return parameters
-
-
 def basic_client(header: str) -> tuple[str, str] | None:
     """Client id and secret of an HTTP Basic header, or None. Raises :class:`OAuthError`."""
     scheme, _, encoded = header.strip().partition(" ")
@@ -129,22 +102,12 @@ def basic_client(header: str) -> tuple[str, str] | None:
 def refuse(error: OAuthError, grant_type: str) -> Response:
     """The error as RFC 6749 (section 5.2) wants it, and a line in the audit log."""
     audit.refused(grant_type, error.description, request_address())
-    response = _answer({"error": error.error, "error_description": error.description}, error.status)
+    response = answer_json({"error": error.error, "error_description": error.description}, error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="gstack"'
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
-
-
-def _json_parameters(data: bytes) -> dict[str, str]:
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise OAuthError("invalid_request", "The body is not JSON.") from None
-    if not isinstance(body, dict) or not all(isinstance(value, str) for value in body.values()):
-        raise OAuthError("invalid_request", "The body must be a JSON object of strings.")
-    return body
 
 
 def _upstream(error: GceError) -> OAuthError:
@@ -156,11 +119,3 @@ def _upstream(error: GceError) -> OAuthError:
             retry_after=error.retry_after,
         )
     return OAuthError("access_denied", error.message, status=403)
-
-
-def _answer(body: dict[str, Any], status: int) -> Response:
-    response = Response(orjson.dumps(body), status, content_type="application/json; charset=UTF-8")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Pragma"] = "no-cache"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response

@@ -1,4 +1,4 @@
-"""Access tokens: opaque, random, kept as hashes, gone after an hour.
+"""Tokens: opaque, random, kept as hashes. Access tokens last an hour, refresh tokens ninety days without use.
 
 Apart because every grant type ends here. The surprising thing: a token outlives a restart, since gcloud
 repeats a refused request with the old token and its user would lose a command each time the gateway starts.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from gstack.auth.grant import Grant, grant_of
-from gstack.store.credentials import AccessToken, Credential
+from gstack.store.credentials import AccessToken, AuthorizationCode, Credential, RefreshToken
 from gstack.store.db import own_session
 
+IDLE_SECONDS = 90 * 86_400
 PREFIX = "gst_"  # lets scanners of leaked secrets recognise a token
 
 
@@ -29,8 +30,10 @@ def hashed(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def issue(credential_id: str, grant_type: str, scope: str, *, now: int, seconds: int) -> str:
-    """A new token for a credential; expired ones are thrown away on the way."""
+def issue(
+    credential_id: str, grant_type: str, scope: str, *, now: int, seconds: int, refresh_hash: str | None = None
+) -> str:
+    """A new access token for a credential; expired ones are thrown away on the way."""
     token = new_secret()
     with own_session() as session:
         session.execute(delete(AccessToken).where(AccessToken.expires_at <= now))
@@ -42,24 +45,90 @@ def issue(credential_id: str, grant_type: str, scope: str, *, now: int, seconds:
                 scope=scope,
                 issued_at=now,
                 expires_at=now + seconds,
+                refresh_hash=refresh_hash,
             )
         )
         session.commit()
     return token
 
 
-def find(token: str, now: int) -> Grant | None:
-    """The grant behind a token that is neither unknown nor expired nor revoked: one query, by primary key."""
+def look_up(token: str, now: int) -> tuple[Credential, AccessToken] | None:
+    """The row of a token that is neither unknown nor expired nor revoked, and whose it is: one query, by
+    primary key."""
     query = (
-        select(Credential, AccessToken.expires_at)
+        select(Credential, AccessToken)
         .join(AccessToken, AccessToken.credential_id == Credential.id)
         .where(AccessToken.hash == hashed(token), AccessToken.expires_at > now, Credential.revoked_at.is_(None))
     )
     with own_session() as session:
         row = session.execute(query).first()
-    return grant_of(row[0], "token", row[1]) if row is not None else None
+    return (row[0], row[1]) if row is not None else None
+
+
+def find(token: str, now: int) -> Grant | None:
+    """The grant behind an access token, as :func:`look_up`."""
+    found = look_up(token, now)
+    return grant_of(found[0], "token", found[1].expires_at) if found is not None else None
+
+
+def issue_refresh(credential_id: str, client_id: str, scope: str, *, confidential: bool, now: int) -> str:
+    """A new refresh token for one client; those unused for ninety days are thrown away on the way."""
+    token = new_secret()
+    with own_session() as session:
+        session.execute(delete(RefreshToken).where(RefreshToken.used_at <= now - IDLE_SECONDS))
+        session.add(
+            RefreshToken(
+                hash=hashed(token),
+                credential_id=credential_id,
+                client_hash=hashed(client_id),
+                confidential=confidential,
+                scope=scope,
+                issued_at=now,
+                used_at=now,
+            )
+        )
+        session.commit()
+    return token
+
+
+def look_up_refresh(token: str, now: int) -> tuple[Credential, RefreshToken] | None:
+    """The row of a refresh token that is neither unknown nor idle for too long nor revoked, and whose it is."""
+    query = (
+        select(Credential, RefreshToken)
+        .join(RefreshToken, RefreshToken.credential_id == Credential.id)
+        .where(RefreshToken.hash == hashed(token), RefreshToken.used_at > now - IDLE_SECONDS)
+        .where(Credential.revoked_at.is_(None))
+    )
+    with own_session() as session:
+        row = session.execute(query).first()
+    return (row[0], row[1]) if row is not None else None
+
+
+def note_use(row: RefreshToken, now: int) -> None:
+    """A refresh token lives on for another ninety days."""
+    with own_session() as session:
+        session.execute(update(RefreshToken).where(RefreshToken.hash == row.hash).values(used_at=now))
+        session.commit()
+
+
+def revoke(token: str) -> str | None:
+    """End an access or refresh token; a refresh token takes its access tokens with it, and an access token the
+    refresh token it came from, as Google's do. Returns the credential's id, or None for a token nobody knows."""
+    digest = hashed(token)
+    with own_session() as session:
+        access = session.get(AccessToken, digest)
+        root = session.get(RefreshToken, (access.refresh_hash if access is not None else None) or digest)
+        owner = access or root
+        if access is not None:
+            session.delete(access)
+        if root is not None:
+            session.execute(delete(AccessToken).where(AccessToken.refresh_hash == root.hash))
+            session.delete(root)
+        session.commit()
+    return owner.credential_id if owner is not None else None
 
 
 def forget(session: Session, credential_id: str) -> None:
-    """Take back every token of a credential."""
-    session.execute(delete(AccessToken).where(AccessToken.credential_id == credential_id))
+    """Take back every token and code of a credential."""
+    for table in (AccessToken, RefreshToken, AuthorizationCode):
+        session.execute(delete(table).where(table.credential_id == credential_id))

@@ -83,6 +83,38 @@ class AccessToken(Model):
     scope: Mapped[str] = mapped_column(Text)
     issued_at: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[int] = mapped_column(BigInteger, index=True)
+    refresh_hash: Mapped[str | None] = mapped_column(
+        ForeignKey("refresh_token.hash", ondelete="CASCADE"), default=None, index=True, repr=False
+    )
+
+
+class RefreshToken(Model):
+    """What gets further access tokens for one client. ``hash`` and ``client_hash`` are SHA-256 in hexadecimal;
+    ``confidential`` says that the client must also show its secret, which then is the CloudStack secret key."""
+
+    __tablename__ = "refresh_token"
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True, repr=False)
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id", ondelete="CASCADE"), index=True)
+    client_hash: Mapped[str] = mapped_column(String(64), repr=False)
+    confidential: Mapped[bool]
+    scope: Mapped[str] = mapped_column(Text)
+    issued_at: Mapped[int] = mapped_column(BigInteger)
+    used_at: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+class AuthorizationCode(Model):
+    """What a browser carries from the consent page to its client, for one minute and one use."""
+
+    __tablename__ = "authorization_code"
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True, repr=False)
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id", ondelete="CASCADE"), index=True)
+    client_hash: Mapped[str] = mapped_column(String(64), repr=False)
+    redirect_uri: Mapped[str] = mapped_column(Text)
+    code_challenge: Mapped[str] = mapped_column(String(43))
+    scope: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[int] = mapped_column(BigInteger, index=True)
 
 
 class SigningKey(Model):

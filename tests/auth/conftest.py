@@ -162,11 +162,11 @@ def room(
     guard = gatekeeper(settings, clock)
     oauth.register(app, guard)
     with app.app_context():
-        yield Room(app, guard, simulator, clock, settings, guard.keyring._endpoint.calls)
+        yield Room(app, guard, simulator, clock, settings, guard.keyring.endpoint.calls)
         from gstack.store.db import db
 
         db.engine.dispose()
-    guard.keyring._endpoint.close()
+    guard.keyring.endpoint.close()
     simulator.faults.clear()
     for user, *state in unchanged:
         user.state, user.api_key, user.secret_key = state

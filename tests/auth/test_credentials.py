@@ -109,7 +109,7 @@ def test_after_resealing_the_old_sealing_key_may_go(room: Room) -> None:
         assertion=assertion(made.content, target_audience="x"),
     )
     new_key = Fernet.generate_key().decode()
-    endpoint = room.guard.keyring._endpoint
+    endpoint = room.guard.keyring.endpoint
     both = Sealer(keys=[new_key, SEAL_KEY])
     assert credentials.reseal(Keyring(endpoint, both, room.clock), both) == 3
     later = Keyring(endpoint, Sealer(keys=[new_key]), room.clock)
@@ -120,7 +120,7 @@ def test_after_resealing_the_old_sealing_key_may_go(room: Room) -> None:
 def test_a_pair_is_known_again_under_a_new_sealing_key_before_resealing(room: Room) -> None:
     credential_id = room.bearer(room.pair_token()).credential_id
     both = Sealer(keys=[Fernet.generate_key().decode(), SEAL_KEY])
-    keyring = Keyring(room.guard.keyring._endpoint, both, room.clock)
+    keyring = Keyring(room.guard.keyring.endpoint, both, room.clock)
     assert keyring.admit(*room.keys(), "127.0.0.1").credential_id == credential_id
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gstack.auth import audit, tokens
-from gstack.auth.grant import Grant
+from gstack.auth.grant import Grant, grant_of
 from gstack.auth.guard import Gatekeeper
+from gstack.auth.identity import Refused
+from gstack.store.credentials import Credential
 
 
 class OAuthError(Exception):
@@ -47,6 +49,10 @@ class TokenRequest:
             raise OAuthError("invalid_client", "client_id and client_secret are required.", status=401)
         return given
 
+    def client_id(self) -> str:
+        """The client's id, wherever it is given; empty where it is not."""
+        return self.parameters.get("client_id") or (self.basic[0] if self.basic is not None else "")
+
     def required(self, name: str) -> str:
         """A parameter that must be there. Raises :class:`OAuthError`."""
         value = self.parameters.get(name, "")
@@ -55,11 +61,46 @@ class TokenRequest:
         return value
 
 
-def token_answer(request: TokenRequest, guard: Gatekeeper, grant: Grant) -> dict[str, Any]:
-    """A new access token for ``grant``, as RFC 6749 (section 5.1) wants it. Go refuses a textual
-    expires_in."""
+def confirmed(guard: Gatekeeper, credential: Credential, expires_at: int = 0) -> Grant:
+    """The grant of a credential that CloudStack still accepts: asked before any token is issued. Raises
+    :class:`OAuthError`, or CloudStackError when CloudStack cannot be asked."""
+    grant = grant_of(credential, "token", expires_at)
+    try:
+        guard.keyring.confirm(grant, strict=True)
+    except Refused as error:
+        raise OAuthError("invalid_grant", str(error)) from None
+    return grant
+
+
+def token_answer(
+    request: TokenRequest,
+    guard: Gatekeeper,
+    grant: Grant,
+    *,
+    scope: str | None = None,
+    refresh_for: str | None = None,
+    confidential: bool = False,
+    refresh_hash: str | None = None,
+    until: int | None = None,
+) -> dict[str, Any]:
+    """A new access token for ``grant``, as RFC 6749 (section 5.1) wants it; Go refuses a textual expires_in.
+
+    With a refresh token where ``refresh_for`` names the client that gets it. ``refresh_hash`` is the refresh
+    token that the access token comes from, ``until`` the second at which it ends at the latest.
+    """
+    now = guard.keyring.now
     seconds = guard.settings["ACCESS_TOKEN_SECONDS"]
-    scope = request.parameters.get("scope", "")
-    token = tokens.issue(grant.credential_id, request.grant_type, scope, now=guard.keyring.now, seconds=seconds)
+    if until is not None:
+        seconds = min(seconds, until - now)
+    scope = request.parameters.get("scope", "") if scope is None else scope
+    made: dict[str, Any] = {}
+    if refresh_for is not None:
+        made["refresh_token"] = tokens.issue_refresh(
+            grant.credential_id, refresh_for, scope, confidential=confidential, now=now
+        )
+        refresh_hash = tokens.hashed(made["refresh_token"])
+    token = tokens.issue(
+        grant.credential_id, request.grant_type, scope, now=now, seconds=seconds, refresh_hash=refresh_hash
+    )
     audit.issued(request.grant_type, grant.credential_id, grant.identity.account, request.address)
-    return {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
+    return made | {"access_token": token, "token_type": "Bearer", "expires_in": seconds}

@@ -19,9 +19,11 @@ TABLES = (
     "project_id",
     "signing_key",
     "worker_beat",
-    "access_token",
+    "authorization_code",
     "claim",
+    "refresh_token",
     "service_account_key",
+    "access_token",
 )
 
 
@@ -33,9 +35,11 @@ def upgrade() -> None:
     _create_project_id()
     _create_signing_key()
     _create_worker_beat()
-    _create_access_token()
+    _create_authorization_code()
     _create_claim()
+    _create_refresh_token()
     _create_service_account_key()
+    _create_access_token()
 
 
 def downgrade() -> None:
@@ -128,9 +132,7 @@ def _create_operation() -> None:
         sa.UniqueConstraint("request_key"),
     )
     op.create_index("ix_operation_operation_group_id", "operation", ["operation_group_id"], unique=False)
-    op.create_index(
-        "ix_operation_project_scope", "operation", ["project", "scope", "insert_ms"], unique=False
-    )
+    op.create_index("ix_operation_project_scope", "operation", ["project", "scope", "insert_ms"], unique=False)
     op.create_index("ix_operation_status_end", "operation", ["status", "end_ms"], unique=False)
 
 
@@ -175,20 +177,21 @@ def _create_worker_beat() -> None:
     )
 
 
-def _create_access_token() -> None:
+def _create_authorization_code() -> None:
     op.create_table(
-        "access_token",
+        "authorization_code",
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("credential_id", sa.String(length=36), nullable=False),
-        sa.Column("grant_type", sa.String(length=64), nullable=False),
+        sa.Column("client_hash", sa.String(length=64), nullable=False),
+        sa.Column("redirect_uri", sa.Text(), nullable=False),
+        sa.Column("code_challenge", sa.String(length=43), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("issued_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["credential_id"], ["credential.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("hash"),
     )
-    op.create_index("ix_access_token_credential_id", "access_token", ["credential_id"], unique=False)
-    op.create_index("ix_access_token_expires_at", "access_token", ["expires_at"], unique=False)
+    op.create_index("ix_authorization_code_credential_id", "authorization_code", ["credential_id"], unique=False)
+    op.create_index("ix_authorization_code_expires_at", "authorization_code", ["expires_at"], unique=False)
 
 
 def _create_claim() -> None:
@@ -206,6 +209,23 @@ def _create_claim() -> None:
     op.create_index("ix_claim_operation", "claim", ["operation"], unique=False)
 
 
+def _create_refresh_token() -> None:
+    op.create_table(
+        "refresh_token",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("credential_id", sa.String(length=36), nullable=False),
+        sa.Column("client_hash", sa.String(length=64), nullable=False),
+        sa.Column("confidential", sa.Boolean(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("issued_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["credential_id"], ["credential.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+    op.create_index("ix_refresh_token_credential_id", "refresh_token", ["credential_id"], unique=False)
+    op.create_index("ix_refresh_token_used_at", "refresh_token", ["used_at"], unique=False)
+
+
 def _create_service_account_key() -> None:
     op.create_table(
         "service_account_key",
@@ -217,6 +237,23 @@ def _create_service_account_key() -> None:
         sa.ForeignKeyConstraint(["credential_id"], ["credential.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        "ix_service_account_key_credential_id", "service_account_key", ["credential_id"], unique=False
+    op.create_index("ix_service_account_key_credential_id", "service_account_key", ["credential_id"], unique=False)
+
+
+def _create_access_token() -> None:
+    op.create_table(
+        "access_token",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("credential_id", sa.String(length=36), nullable=False),
+        sa.Column("grant_type", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("issued_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("refresh_hash", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(["credential_id"], ["credential.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["refresh_hash"], ["refresh_token.hash"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("hash"),
     )
+    op.create_index("ix_access_token_credential_id", "access_token", ["credential_id"], unique=False)
+    op.create_index("ix_access_token_expires_at", "access_token", ["expires_at"], unique=False)
+    op.create_index("ix_access_token_refresh_hash", "access_token", ["refresh_hash"], unique=False)

@@ -1,0 +1,59 @@
+"""``token-exchange`` (RFC 8693): what external-account files of Google's libraries do.
+
+The subject token is one of gstack's access tokens, the assertion of a service-account key file, or
+``API_KEY:SECRET_KEY``. The surprising thing: a token that was exchanged for a token ends with the first one, or an hour
+could be renewed for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gstack.auth import assertions, tokens
+from gstack.auth.grant import Grant
+from gstack.auth.grants import jwt_bearer
+from gstack.auth.grants.request import OAuthError, TokenRequest, confirmed, token_answer
+from gstack.auth.guard import Gatekeeper
+from gstack.auth.identity import Refused
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_TYPES = "urn:ietf:params:oauth:token-type:"
+ACCESS_TOKEN = f"{_TYPES}access_token"
+SUBJECT_TYPES = (ACCESS_TOKEN, f"{_TYPES}jwt", f"{_TYPES}id_token")
+
+
+def answer(request: TokenRequest, guard: Gatekeeper) -> dict[str, Any]:
+    """An access token for a subject token."""
+    if request.parameters.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
+        raise OAuthError("invalid_request", f"The only requested_token_type is {ACCESS_TOKEN}.")
+    if request.required("subject_token_type") not in SUBJECT_TYPES:
+        raise OAuthError("invalid_request", f"subject_token_type must be one of {', '.join(SUBJECT_TYPES)}.")
+    if "actor_token" in request.parameters:
+        raise OAuthError("invalid_request", "actor_token is not supported.")
+    subject = request.required("subject_token")
+    if ":" in subject:
+        made = token_answer(request, guard, _key_pair(request, guard, subject))
+    elif assertions.looks_like_jwt(subject):
+        grant, target = jwt_bearer.asserted(request, guard, subject)
+        if target is not None:
+            raise OAuthError("invalid_grant", "An assertion with a target_audience asks for an id_token.")
+        made = token_answer(request, guard, grant)
+    else:
+        grant = _access_token(guard, subject)
+        made = token_answer(request, guard, grant, until=grant.expires_at)
+    return made | {"issued_token_type": ACCESS_TOKEN}
+
+
+def _key_pair(request: TokenRequest, guard: Gatekeeper, subject: str) -> Grant:
+    api_key, _, secret_key = subject.partition(":")
+    try:
+        return guard.keyring.admit(api_key, secret_key, request.address)
+    except Refused as error:
+        raise OAuthError("invalid_grant", str(error)) from None
+
+
+def _access_token(guard: Gatekeeper, subject: str) -> Grant:
+    found = tokens.look_up(subject, guard.keyring.now)
+    if found is None:
+        raise OAuthError("invalid_grant", "The subject token is wrong, expired or revoked.")
+    return confirmed(guard, found[0], expires_at=found[1].expires_at)

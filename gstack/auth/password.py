@@ -1,0 +1,88 @@
+"""From a CloudStack user's name and password to that user's key pair, by way of CloudStack's ``login``.
+
+Apart because this is the one place that speaks to CloudStack with a session instead of a signature, and the one that
+sees a password, which it keeps nowhere. The surprising thing: a user without keys gets some made, as there is no
+other way for gstack to act as that user later. Recorded: auth_transport, "login ok" and "login wrong password".
+"""
+
+from __future__ import annotations
+
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+import requests
+
+from gstack.auth.identity import Refused
+from gstack.cloudstack.client import Endpoint
+from gstack.cloudstack.errors import Unavailable
+from gstack.errors import GceError
+
+
+def key_pair(endpoint: Endpoint, username: str, password: str, domain: str) -> tuple[str, str]:
+    """API key and secret key of a user. ``domain`` is a path (``acme``, ``ROOT/acme``; empty: ROOT).
+
+    Raises :class:`Refused` for a wrong name, password or domain, GceError forbidden where a second factor or the
+    role stands in the way, and Unavailable.
+    """
+    if not username or not password:
+        raise Refused
+    path = domain.strip().strip("/").removeprefix("ROOT").strip("/")
+    session = _Session(endpoint)
+    user = session.call("login", username=username, password=password, domain=path)
+    if user is None or "sessionkey" not in user:
+        raise Refused
+    try:
+        if str(user.get("is2faenabled")) == "true" and str(user.get("is2faverified")) != "true":
+            raise GceError("forbidden", "This user signs in with a second factor: use an API key and secret key here.")
+        return _keys(session, str(user.get("userid", "")))
+    finally:
+        session.call("logout")
+
+
+def _keys(session: _Session, user_id: str) -> tuple[str, str]:
+    for command in ("getUserKeys", "registerUserKeys"):
+        answer = session.call(command, id=user_id) or {}
+        keys = answer.get("userkeys", answer)
+        if keys.get("apikey") and keys.get("secretkey"):
+            return str(keys["apikey"]), str(keys["secretkey"])
+    raise GceError("forbidden", "CloudStack does not let this user have an API key. Ask its administrator.")
+
+
+class _Session:
+    """A CloudStack session; its cookies live here and not in the connections, which every user shares."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._cookies: dict[str, str] = {}
+        self._key = ""
+
+    def call(self, command: str, **params: str) -> dict[str, Any] | None:
+        """The object inside the envelope, or None for a refusal. Always POST: nothing secret goes into a URL."""
+        form = {"command": command, "response": "json"} | params
+        if self._key:
+            form["sessionkey"] = self._key
+        cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        try:
+            response = self._endpoint.session.post(
+                self._endpoint.url,
+                data=form,
+                headers={"Cookie": cookies} if cookies else {},
+                timeout=self._endpoint.timeout,
+                allow_redirects=False,
+            )
+            inner = next(iter(response.json().values()))
+        except (requests.RequestException, ValueError, AttributeError, StopIteration):
+            raise Unavailable(command, "CloudStack cannot be reached to sign in.", sent=True) from None
+        if response.status_code >= 400 or not isinstance(inner, dict):
+            return None
+        self._remember(response)
+        self._key = str(inner.get("sessionkey", self._key))
+        return inner
+
+    def _remember(self, response: requests.Response) -> None:
+        for header in response.raw.headers.getlist("Set-Cookie"):
+            try:
+                found = SimpleCookie(header)
+            except CookieError:
+                continue
+            self._cookies |= {name: morsel.value for name, morsel in found.items()}
