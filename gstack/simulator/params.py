@@ -46,6 +46,7 @@ KINDS = {
     "securitygroupid": "security_group",
     "securitygroupids": "security_group",
     "ostypeid": "os_type",
+    "oscategoryid": "os_category",
     "nicid": "nic",
     "projectid": "project",
     "domainid": "domain",

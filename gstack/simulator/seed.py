@@ -15,7 +15,7 @@ from . import model
 from .apis import DATA
 from .model import Row
 from .model_network import AclItem, AclList, PublicIp
-from .names import os_types
+from .names import os_categories, os_types
 from .world import Table, World
 
 Data = dict[str, Any]
@@ -43,6 +43,7 @@ def plant(world: World, zones: Iterable[str] | None = None) -> None:
     plant_records(world.service_offering, catalogue["serviceoffering"])
     plant_records(world.disk_offering, catalogue["diskoffering"])
     plant_records(world.network_offering, catalogue["networkoffering"])
+    plant_records(world.os_category, os_categories())
     plant_records(world.os_type, os_types(catalogue["ostype"]))
     everywhere = [
         {**row, "zoneid": zone.id, "zonename": zone.name} for row in cloud["templates"] for zone in world.zone

@@ -42,6 +42,13 @@ class Settings:
             raise LookupError(f"no setting {name!r}; known: {', '.join(DEFAULTS)}")
         self.values[name] = value
 
+    def like(self, name: str, text: str) -> object:
+        """A text as a value of the kind that this setting has by default."""
+        default = DEFAULTS[name]
+        if isinstance(default, bool):
+            return text.lower() == "true"
+        return type(default)(text) if isinstance(default, (int, float)) else text
+
     def flag(self, name: str) -> bool:
         value = self.values[name]
         return value.lower() == "true" if isinstance(value, str) else bool(value)

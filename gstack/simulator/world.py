@@ -94,6 +94,7 @@ class World:
         self.service_offering: Table[model.Record] = Table("ServiceOffering", model.Record, 11)
         self.disk_offering: Table[model.Record] = Table("DiskOffering", model.Record)
         self.network_offering: Table[model.Record] = Table("NetworkOffering", model.Record)
+        self.os_category: Table[model.Record] = Table("GuestOsCategory", model.Record)
         self.os_type: Table[model.Record] = Table("GuestOS", model.Record)
         self.template: Table[model.Template] = Table("VirtualMachineTemplate", model.Template, 200)
         self.network: Table[model.Network] = Table("Network", model.Network, 204)
@@ -153,6 +154,10 @@ class World:
     def account_of(self, entity: object) -> model.Account | None:
         owner = getattr(entity, "account", None)
         return self.account.get(owner) if isinstance(owner, str) else None
+
+    def account_created(self, domain: str) -> float:
+        """When the first account of a domain was made, which is as old as the domain here."""
+        return min((a.created for a in self.account if a.domain == domain), default=self.now())
 
     def owner(self, account_id: str) -> model.Row:
         """The fields that name the owner in a row: account, or project, and domain."""

@@ -115,6 +115,7 @@ BEFORE = {
 
 ZONE = "8fcd71d6-6d92-4547-b001-fd414bd9af7a"
 UBUNTU = "78ca403c-80ad-4715-b115-882168a09dd5"
+DEBIAN = "77a63f6d-beed-4757-9204-eddd840d9d17"
 MICRO = "503f7312-7d87-4f2e-a9e0-6e2b70b39ea4"
 TINY = "893bd32a-cf34-489e-b52a-d2439a866460"
 SSD_10 = "a9c4edda-f663-44c1-941f-f8bb76f27c59"
@@ -152,6 +153,72 @@ def root_of(uuid: str, volume: str) -> Step:
     return "user", "listVolumes", {"virtualmachineid": uuid, "type": "ROOT"}, {volume: "volume.0.id"}
 
 
+TEMPORARY = {"name": "tmp-53648", "displaytext": "x", "cpunumber": "1", "cpuspeed": "500", "memory": "256"}
+ZONED = {**TEMPORARY, "name": "zoned-53648", "zoneid": "90e2e73b-dc68-48f9-a796-9ec7bcdfec92"}
+FRANKFURT = "90e2e73b-dc68-48f9-a796-9ec7bcdfec92"
+ISOLATED = "847d56dd-6687-427d-9994-b36e929032da"
+VPC_OFFERING = "1ec0c1ce-f265-40df-8aad-7cecd81b6673"
+NET, IP, NET_VM = (
+    "d532fea4-3ad9-4d79-8fd1-84f36028ffe6",
+    "c58c48de-ff72-4a1f-855e-94ffebad69a2",
+    "716c963c-9acc-4b34-8054-12269f2ea736",
+)
+VPC, ACL = "8965031c-f53b-496d-ae7f-b8692f98627d", "03745330-5ed2-4352-b85b-b1949079014d"
+
+
+def made(command: str, uuid: str, path: str = "id", **params: str) -> Step:
+    return "user", command, params, {uuid: path}
+
+
+# A network and a VPC with one of everything that can hang on them.
+TAGGED_NETWORK = [
+    made("createNetwork", NET, "network.id", zoneid=FRANKFURT, networkofferingid=ISOLATED, name="net-b"),
+    machine("tagvm-net", NET_VM, offering=MICRO, zoneid=FRANKFURT, networkids=NET),
+    made("associateIpAddress", IP, networkid=NET),
+    made(
+        "createFirewallRule",
+        "7973e94e-becf-4800-af65-cc6a219ea9e7",
+        ipaddressid=IP,
+        protocol="tcp",
+        startport="22",
+        endport="22",
+    ),
+    made("createEgressFirewallRule", "005aeab1-9ca7-4ae7-989a-2352e4f563c6", networkid=NET, protocol="all"),
+    made(
+        "createPortForwardingRule",
+        "5263d150-d5af-4c0e-bd13-8e05268add2e",
+        ipaddressid=IP,
+        protocol="tcp",
+        publicport="80",
+        privateport="80",
+        virtualmachineid=NET_VM,
+    ),
+    made(
+        "createLoadBalancerRule",
+        "29cab9c3-a319-4972-8c9e-b501c2b7a490",
+        publicipid=IP,
+        name="taglb",
+        algorithm="roundrobin",
+        publicport="81",
+        privateport="81",
+    ),
+    made("createVPC", VPC, zoneid=FRANKFURT, vpcofferingid=VPC_OFFERING, name="vpc-a2", cidr="10.50.0.0/16"),
+    made("createNetworkACLList", ACL, vpcid=VPC, name="acl-web2"),
+    made("createNetworkACL", "04d74527-d3f5-43df-adf3-96b01553a11d", aclid=ACL, number="55", protocol="tcp"),
+    made(
+        "createStaticRoute",
+        "19628b22-a497-4c4f-98e4-33c943b65fc2",
+        vpcid=VPC,
+        nexthop="10.50.1.50",
+        cidr="10.81.0.0/16",
+    ),
+    made(
+        "listNics",
+        "f9329be9-fdc8-496c-a5cb-56054ae7f056",
+        "nic.0.id",
+        virtualmachineid="3ca13c44-9ff7-402c-8138-c80e6839388d",
+    ),
+]
 PREPARE: dict[str, list[Step]] = {
     "vm_basic": [
         group("web", "7455d2cf-46df-4430-a490-750fc465a0bc"),
@@ -176,12 +243,23 @@ PREPARE: dict[str, list[Step]] = {
         machine("tagvm2", "d169fdb5-58e7-48de-a818-3b986606dd9b", offering=MICRO),
         machine("tagvm3", "7a6a3a23-f1db-478a-9054-97a4d14dfc37", offering=MICRO, startvm="false"),
         key("ec1"),
+        *TAGGED_NETWORK,
     ],
     "accounts_projects_events": [
         ("user2", "listVolumes", {"type": "ROOT"}, {"b9e6b654-247f-45fd-bd78-ddc737906006": "volume.0.id"}),
     ],
+    "vm_extra": [
+        ("admin", "createServiceOffering", TEMPORARY, {"03c32550-0347-4fa4-8a7a-fd8af6c7319a": "serviceoffering.id"}),
+        ("admin", "createServiceOffering", ZONED, {"2771c427-2f80-46ce-926b-6f8252b20bf0": "serviceoffering.id"}),
+    ],
     "edge_races": [
-        machine("lim-54160", "9b512302-e090-47f2-9114-605eb14b4038", offering=MICRO),
+        (
+            "user",
+            "createAffinityGroup",
+            {"name": "aa-54160", "type": "host anti-affinity"},
+            {"66a72bf4-150a-4b69-9e2c-28ad57ea1220": "id"},
+        ),
+        machine("lim-54160", "9b512302-e090-47f2-9114-605eb14b4038", offering=MICRO, templateid=DEBIAN),
         *(
             disk(f"lim-54160-{number}", uuid)
             for number, uuid in enumerate(
@@ -202,6 +280,7 @@ PREPARE: dict[str, list[Step]] = {
             "sg-54160",
             "5244cca2-1b90-4bac-83ed-a0743709e18b",
             offering=MICRO,
+            templateid=DEBIAN,
             securitygroupids="f62c2c10-b37f-41c5-bf22-7ccb353949a6",
         ),
     ],
@@ -218,6 +297,21 @@ def quota(name: str, top: int) -> Callable[[Simulator], None]:
     return change
 
 
+def zone_state(state: str) -> Callable[[Simulator], None]:
+    """What the operator did to the zone between two lines."""
+    return lambda cloud: cloud.do("admin", "updateZone", id=ZONE, allocationstate=state)
+
+
+BEFORE["vm_extra", "listZones disabled (user)"] = zone_state("Disabled")
+BEFORE["vm_extra", "deploy on temp offering"] = zone_state("Enabled")
+
+
+def remove_offering(cloud: Simulator) -> None:
+    offering = next(row for row in cloud.world.service_offering if row.name == "tmp-53648")
+    cloud.do("admin", "deleteServiceOffering", id=offering.id)
+
+
+BEFORE["vm_extra", "listServiceOfferings removed id"] = remove_offering
 BEFORE.update(
     {
         ("accounts_projects_events", line): quota(name, top)
@@ -232,6 +326,7 @@ BEFORE.update(
             ("quota snapshot", "snapshot", 0),
             ("quota cpu on scale", "cpu", 1),
             ("quota template", "template", 0),
+            ("quota project", "project", 0),
             ("quota network", "network", 0),
             ("quota vpc", "vpc", 0),
         )
@@ -445,9 +540,10 @@ class Replay:
         if type(recorded) is not type(fresh) and not {type(recorded), type(fresh)} <= {int, float}:
             return f"{path}: {type(fresh).__name__}, recorded {type(recorded).__name__}"
         name = path.rsplit(".", 1)[-1]
-        if name == "errortext" and isinstance(recorded, str) and isinstance(fresh, str):
+        if name in ("errortext", "details") and isinstance(recorded, str) and isinstance(fresh, str):
             return self.compare_texts(recorded, fresh)
-        if (name in SAME or name in ("errorcode", "cserrorcode")) and recorded != fresh:
+        told = self.translate(recorded) if isinstance(recorded, str) else recorded
+        if (name in SAME or name in ("errorcode", "cserrorcode")) and fresh not in (recorded, told):
             return f"{path}: {fresh!r}, recorded {recorded!r}"
         return None
 

@@ -130,7 +130,7 @@ def test_the_race_for_a_name_can_be_had(cloud: Cloud) -> None:
 def test_only_implemented_commands_are_announced(cloud: Cloud) -> None:
     names = {api["name"] for api in cloud.do("listApis")["api"]}
     assert {"deployVirtualMachine", "createTags"} <= names
-    assert not {"createVPC", "getUser"} & names
+    assert not {"createRemoteAccessVpn", "getUser"} & names
     assert "getUser" in {api["name"] for api in cloud.do("listApis", "admin")["api"]}
 
 

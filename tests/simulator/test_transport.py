@@ -83,7 +83,7 @@ def test_no_command_at_all_has_the_wrapper_null(server: Server) -> None:
     assert list(get(server, name="x").json()) == ["null"]
 
 
-@pytest.mark.parametrize("command", ["listHosts", "createVPC"])
+@pytest.mark.parametrize("command", ["listHosts", "createRemoteAccessVpn"])
 def test_forbidden_and_unimplemented_commands_are_432(server: Server, command: str) -> None:
     answer = get(server, command=command)
     assert answer.status_code == 432

@@ -6,6 +6,8 @@ client that asks first gets an honest answer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..apis import Api
 from ..call import Call
 from ..errors import ApiError, invalid
@@ -66,7 +68,7 @@ def zone_row(call: Call, zone: Record) -> Row:
 @command("listZones", "zone")
 def list_zones(call: Call) -> Row:
     check_page(call)
-    rows = list(call.world.zone)
+    rows = [zone for zone in call.world.zone if call.is_root or zone.row.get("allocationstate") != "Disabled"]
     if "available" in call.args and not call.flag("available"):
         used = {machine.zone for machine in call.world.machine if machine.account == call.account.id}
         rows = [zone for zone in rows if zone.id in used]
@@ -82,11 +84,22 @@ def at_least(key: str) -> Test:
     return lambda record, wanted: record.row.get(key) is None or int(record.row[key]) >= int(wanted)
 
 
+def in_zone(record: Record, wanted: object) -> bool:
+    """An offering names the zones it is limited to, or none."""
+    zones = record.row.get("zoneid")
+    return not zones or getattr(wanted, "id", None) in str(zones).split(",")
+
+
+def offered(rows: Iterable[Record]) -> list[Record]:
+    return [record for record in rows if not record.removed]
+
+
 OFFERING_FILTERS: Filters = {
     **ID_FILTERS,
     "name": name_is,
     "issystem": lambda record, wanted: record.row["issystem"] is wanted,
     "iscustomized": lambda record, wanted: record.row["iscustomized"] is wanted,
+    "zoneid": in_zone,
     "cpunumber": at_least("cpunumber"),
     "cpuspeed": at_least("cpuspeed"),
     "memory": at_least("memory"),
@@ -98,12 +111,13 @@ def list_service_offerings(call: Call) -> Row:
     check_page(call)
     if call.flag("issystem") and not call.is_root:
         raise invalid("Only ROOT admins can access system offerings.")
-    return plain_list(call, "serviceoffering", list(call.world.service_offering), OFFERING_FILTERS)
+    return plain_list(call, "serviceoffering", offered(call.world.service_offering), OFFERING_FILTERS)
 
 
 @command("listDiskOfferings", "disk_offering")
 def list_disk_offerings(call: Call) -> Row:
-    return plain_list(call, "diskoffering", list(call.world.disk_offering), {**ID_FILTERS, "name": name_is})
+    filters: Filters = {**ID_FILTERS, "name": name_is, "zoneid": in_zone}
+    return plain_list(call, "diskoffering", offered(call.world.disk_offering), filters)
 
 
 NETWORK_OFFERING_FILTERS: Filters = {
@@ -136,8 +150,31 @@ def usable(offering: Record, zone: Record) -> bool:
 
 @command("listOsTypes", "os_type")
 def list_os_types(call: Call) -> Row:
-    filters: Filters = {**ID_FILTERS, "description": equal("description")}
+    filters: Filters = {**ID_FILTERS, "description": equal("description"), "oscategoryid": in_category}
     return plain_list(call, "ostype", list(call.world.os_type), filters)
+
+
+def in_category(record: Record, wanted: object) -> bool:
+    return record.row.get("oscategoryid") == getattr(wanted, "id", None)
+
+
+@command("listOsCategories", "os_category")
+def list_os_categories(call: Call) -> Row:
+    filters: Filters = {**ID_FILTERS, "name": name_is, "isfeatured": equal("isfeatured")}
+    return plain_list(call, "oscategory", list(call.world.os_category), filters)
+
+
+@command("listRegions")
+def list_regions(call: Call) -> Row:
+    row: Row = {"id": 1, "name": "Local", "endpoint": "http://localhost:8080/client/"}
+    rows = [{**row, "gslbserviceenabled": True, "portableipserviceenabled": False}]
+    wanted = call.number("id")
+    return page(call, "region", [row for row in rows if wanted in (None, row["id"])], dict)
+
+
+@command("quotaIsEnabled")
+def quota_is_enabled(call: Call) -> Row:
+    return {"isenabled": {"isenabled": False}}
 
 
 def plain_list(call: Call, key: str, rows: list[Record], filters: Filters) -> Row:

@@ -132,7 +132,7 @@ def scale(call: Call) -> Row:
     def work() -> Steps:
         size = check_new_offering(machine, offering, call)
         if machine.state == "Running":
-            check_live(machine, offering, size)
+            check_live(call, machine, offering, size)
         elif machine.state != "Stopped":
             raise invalid(f"Unable to scale {machines.described(machine)} in state {machine.state}")
         resize(call, machine, offering, size, 530)
@@ -142,7 +142,9 @@ def scale(call: Call) -> Row:
     return call.later(work, machine)
 
 
-def check_live(machine: Machine, offering: Record, size: tuple[int, int, int]) -> None:
+def check_live(call: Call, machine: Machine, offering: Record, size: tuple[int, int, int]) -> None:
+    if not call.simulator.settings.flag("enable.dynamic.scale.vm"):
+        raise errors.denied("Dynamically scaling virtual machines is disabled for this zone, please contact your admin.")
     if not machine.dynamic or not offering.row["dynamicscalingenabled"]:
         raise invalid(f"Unable to scale {machines.described(machine)}: it is not dynamically scalable")
     cpus, speed, memory = size

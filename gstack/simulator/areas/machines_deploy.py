@@ -251,7 +251,8 @@ def deploy(call: Call) -> Row:
         cpuspeed=speed,
         memory=memory,
         disk_offering=disk.id if disk else None,
-        dynamic=call.flag("dynamicscalingenabled", True)
+        dynamic=call.simulator.settings.flag("enable.dynamic.scale.vm")
+        and call.flag("dynamicscalingenabled", True)
         and bool(template.row["isdynamicallyscalable"] and offering.row["dynamicscalingenabled"]),
     )
     if "rootdisksize" in call.args:

@@ -110,7 +110,7 @@ def copy(call: Call) -> Row:
         for zone in targets or ():
             here = {"downloadState": "DOWNLOADED", "datastore": f"{zone.name}-sec", "downloadPercent": "100"}
             row: Row = {"zoneid": zone.id, "zonename": zone.name, "created": date(call.world.now())}
-            template.zones[zone.id] = {**row, "downloaddetails": [here]}
+            template.zones[zone.id] = {**row, "physicalsize": template.bytes, "downloaddetails": [here]}
         last = targets[-1] if targets else None
         assert last is not None
         return {"template": templates.view(call, templates.Placed(template, last.id))}

@@ -63,9 +63,11 @@ def view(call: Call, placed: Placed, minimal: bool = False) -> Row:
     template, here = placed.template, placed.template.zones[placed.zone]
     row: Row = {}
     for key, value in template.row.items():
-        if minimal and key in NOT_IN_MIN:
+        if (minimal and key in NOT_IN_MIN) or (key == "status" and not call.reaches(template)):
             continue
         row[key] = value
+        if key == "size" and "physicalsize" in here:
+            row["physicalsize"] = here["physicalsize"]
         if key == "ispublic":
             row["created"] = here["created"]
         if key in BEFORE_ZONE:
