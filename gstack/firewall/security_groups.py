@@ -9,8 +9,10 @@ network, with what every member gets, and its own, with the rest.
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from gstack.cloudstack.client import Cloud
@@ -26,8 +28,9 @@ from gstack.translate.tags import plan_own
 Plan = Callable[[State], tuple[Mapping[str, frozenset[GroupRule]], frozenset[str]]]
 Result = TypeVar("Result")
 
-# How often reality is read again after changes. Other operations change it too; each looks after its own last change.
-MOST_ROUNDS = 8
+# How often reality is read again after changes. Other hosts change it too; each looks after its own last change.
+MOST_ROUNDS = 20
+TURN_SECONDS = 0.2
 # An own group without a machine is a leftover after this: deploying one takes minutes at most.
 LEFTOVER_MS = 3600 * 1000
 SWEEP = "op.firewalls.sweep"
@@ -35,6 +38,10 @@ SWEEP_SECONDS = 300.0
 # Operations of fewer commands are over before anybody asks.
 PROGRESS_FROM = 20
 TOKEN = 5
+
+# A cache: one lock for each account that this process has worked for. Without it the outcome is the same.
+_TURNS: dict[str, threading.Lock] = {}
+_TURNS_LOCK = threading.Lock()
 
 
 class Run(Protocol):
@@ -102,7 +109,10 @@ def leave(run: Run, *, groups: Sequence[str]) -> bool:
     are not its own are left alone. False while CloudStack still counts the machine as a member (until it is expunged);
     its group is then taken away later, by a workflow of its own.
     """
-    gone: bool = run.step("own security group", lambda: using(run, lambda writer: _left(writer, set(groups))))
+    try:
+        gone: bool = run.step("own security group", lambda: using(run, lambda writer: _left(writer, set(groups))))
+    except GceError:
+        gone = False  # the machine is destroyed all the same; what is left of its group opens nothing
     if not gone:
         run.later(SWEEP, {"groups": list(groups)}, delay=SWEEP_SECONDS)
     return gone
@@ -110,7 +120,7 @@ def leave(run: Run, *, groups: Sequence[str]) -> bool:
 
 def sweep(run: Run, groups: Sequence[str]) -> bool:
     """Delete those of ``groups`` that are own groups of destroyed machines; whether all are gone. A step of ``run``."""
-    gone: bool = run.step("sweep", lambda: using(run, lambda writer: _swept(writer, set(groups))))
+    gone: bool = run.step("sweep", lambda: using(run, lambda writer: _left(writer, set(groups))))
     return gone
 
 
@@ -132,9 +142,23 @@ def bring(writer: Writer, progress: Callable[[int, int], None] | None = None) ->
 
     Raises what CloudStack refused a command with, if that left a difference.
     """
-    state, lost = _settled(writer, read(writer.cloud), wanted, progress)
-    _drop(writer, leftovers(state.groups, _now_ms() - LEFTOVER_MS))
+    with _turn(writer):
+        state, lost = _settled(writer, read(writer.cloud), wanted, progress)
+        _drop(writer, leftovers(state.groups, _now_ms() - LEFTOVER_MS))
     return sorted(lost)
+
+
+@contextmanager
+def _turn(writer: Writer) -> Iterator[None]:
+    """One at a time for each account in this process: whoever waited mostly finds that all is done."""
+    with _TURNS_LOCK:
+        turn = _TURNS.setdefault(writer.cloud.key, threading.Lock())
+    while not turn.acquire(timeout=TURN_SECONDS):
+        writer.pause(0)
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def _settled(
@@ -143,7 +167,7 @@ def _settled(
     """Change groups until they are as ``plan`` says; the state in which they were, and what cannot be said."""
     before: object = None
     errors: list[GceError] = []
-    for _ in range(MOST_ROUNDS):
+    for number in range(MOST_ROUNDS):
         rules, lost = plan(state)
         changes = differences(state.groups, rules)
         if not any(changes):
@@ -151,6 +175,8 @@ def _settled(
         if errors and changes == before:
             raise errors[0]
         before = changes
+        if number > 1:
+            writer.pause(number / 20)  # somebody else is at it as well
         errors = [error for commands in changes for error in writer.all(commands, progress)]
         state = read(writer.cloud)
     raise GceError("conflict", "The firewall rules are being changed by others as well. Try again.", retry_after=5)
@@ -201,11 +227,8 @@ def _made(writer: Writer, groups: list[Group], name: str, description: str, cont
 
 
 def _left(writer: Writer, groups: set[str]) -> bool:
+    """Take the machines' own groups among ``groups`` out of all rules and delete them; whether all are gone."""
     bring(writer)
-    return _swept(writer, groups)
-
-
-def _swept(writer: Writer, groups: set[str]) -> bool:
     there = [Group(row) for row in writer.cloud.list("listSecurityGroups")]
     mine = [group for group in there if group.id in groups and group.purpose[:1] == (INSTANCE,)]
     return not _drop(writer, mine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
@@ -306,6 +307,34 @@ def test_a_destroyed_instance_leaves_all_rules_and_its_group_goes_when_it_is_exp
     assert security_groups.sweep(world.run, groups) is True
     assert not [name for name in world.groups() if ":front:" in name]
     assert SHARED in world.groups()
+
+
+def test_trouble_with_rules_does_not_fail_what_destroyed_the_machine(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = world.deploy("one")
+
+    def away(*_: Any) -> Any:
+        raise GceError("backendError", "CloudStack is away.")
+
+    monkeypatch.setattr(security_groups, "bring", away)
+    assert security_groups.leave(world.run, groups=[group["id"] for group in row["securitygroup"]]) is False
+    assert world.run.laters
+
+
+def test_firewalls_that_come_at_once_all_take_effect(world: World) -> None:
+    world.deploy("one", "web")
+    world.gateway.simulator.job_seconds = 0.01
+
+    def insert(number: int) -> None:
+        target = {"targetTags": ["web"]} if number % 2 else {}
+        body = {"name": f"fw-{number}", "allowed": _tcp(str(100 + 2 * number)), **target}
+        world.gateway.as_user("tenant").run("POST", "global/firewalls", body)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(insert, range(8)))
+    assert {first for _, first, _, _ in world.shared()} == {100, 104, 108, 112}
+    assert {first for _, first, _, _ in world.own("one")} == {102, 106, 110, 114}
 
 
 def test_an_own_group_without_a_machine_is_a_leftover_after_an_hour(world: World) -> None:
