@@ -19,6 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from gstack.app import create_app
+from gstack.auth.guard import Gatekeeper
 from gstack.cloudstack.catalogue import Catalogue
 from gstack.cloudstack.trace import trace
 from gstack.operations.services import services
@@ -187,6 +188,7 @@ class Process:
     server: Server
     settings: Settings
     catalogues: list[Catalogue]
+    guards: list[tuple[Gatekeeper, tuple[Any, ...]]]
     empty_database: Path
 
     def renew(self) -> Simulator:
@@ -201,6 +203,8 @@ class Process:
             # What the role allows is two megabytes to read, and the same in every test.
             for key in [key for key in catalogue._entries if key[1] != "apis"]:
                 del catalogue._entries[key]
+        for guard, arguments in self.guards:
+            guard.__init__(*arguments)  # type: ignore[misc]  # it remembers credentials that the new store lacks
         self.server.http.wsgi_app.simulator = Simulator(job_seconds=0.0, seed=SEED)
         return self.server.http.wsgi_app.simulator
 
@@ -210,16 +214,22 @@ def gateway_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proces
     """One application for the whole run; use ``gateway``."""
     folder = tmp_path_factory.mktemp("gateway")
     catalogues: list[Catalogue] = []
+    guards: list[tuple[Gatekeeper, tuple[Any, ...]]] = []
 
     class Kept(Catalogue):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             catalogues.append(self)
 
+    def guard(*arguments: Any) -> Gatekeeper:
+        guards.append((Gatekeeper(*arguments), arguments))
+        return guards[-1][0]
+
     with Server(Simulator(job_seconds=0.0, seed=SEED)) as server, pytest.MonkeyPatch.context() as patch:
         settings = gateway_settings(folder, CLOUDSTACK_PORT=server.port, CLOUDSTACK_HOST="127.0.0.1")
         ensure_keys(settings)
         patch.setattr("gstack.app.Catalogue", Kept)
+        patch.setattr("gstack.app.Gatekeeper", guard)
         app = create_app(settings)
         upgrade_database(app)
         with launch_in_process(app, services(app, settings)):
@@ -229,7 +239,7 @@ def gateway_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proces
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             db.engine.dispose()
         shutil.copy(folder / "gstack.db", folder / "empty.db")
-        yield Process(app, server, settings, catalogues, folder / "empty.db")
+        yield Process(app, server, settings, catalogues, guards, folder / "empty.db")
         with app.app_context():
             db.engine.dispose()
 

@@ -211,9 +211,14 @@ def _tag(run: Run, step: str, kind: str, resource: str, wanted: list[dict[str, s
 
 
 def _converge(run: Run) -> None:
-    """Bring the rules of all instances in line; what CloudStack cannot express is a warning."""
-    for sentence in security_groups.converge(run):
-        run.warn("EXPERIMENTAL_TYPE_USED", sentence)
+    """Bring the rules of all instances in line. The machine's own were there before it was; what is missing now keeps
+    others from reaching it or being reached, so trouble is a warning and the next change of any kind mends it."""
+    try:
+        sentences = security_groups.converge(run)
+    except GceError as error:
+        sentences = [f"The firewall rules of other instances could not be brought in line: {error.message}"]
+    for sentence in sentences:
+        run.warn("NOT_CRITICAL_ERROR", sentence)
 
 
 # What follows runs inside of steps.

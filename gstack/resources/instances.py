@@ -153,6 +153,7 @@ SCHEDULING = {
     "provisioningModel": "STANDARD",
 }
 ACCESS_CONFIG = "External NAT"  # GCE's name for one that was given none
+NO_LABELS, NO_ITEMS = fingerprint({}), fingerprint([])
 
 
 @method("compute.instances.get", needs=READS)
@@ -378,7 +379,11 @@ class Views:
         own = row.get("tags") or ()
         labels, network_tags = tags.labels(own), _network_tags(row)
         metadata = kept.get("metadata", [])
-        stamps = [fingerprint(value) for value in (labels, network_tags, metadata)]
+        stamps = [
+            fingerprint(labels) if labels else NO_LABELS,
+            fingerprint(network_tags) if network_tags else NO_ITEMS,
+            fingerprint(metadata) if metadata else NO_ITEMS,
+        ]
         machine_type = f"{zone}/machineTypes/{self._machine_type(row)}"
         status = machines.status(row)
         return render(

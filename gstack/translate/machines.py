@@ -74,7 +74,8 @@ def wanted_name(row: Row) -> str:
 
 def gce_names_of(rows: Iterable[Row]) -> dict[str, str]:
     """The GCE name of every machine, by CloudStack id. ``rows`` are those of one zone."""
-    return gce_names(rows, wanted_name, "id", _seniority)
+    wanted = [(row, wanted_name(row)) for row in rows]
+    return gce_names(wanted, _second, lambda pair: pair[0]["id"], lambda pair: _seniority(*pair))
 
 
 def type_mark(name: str, offering_id: str, cpus: int, memory_mb: int) -> str:
@@ -143,9 +144,14 @@ def _busy(row: Row) -> bool:
     return bool(row.get("jobid"))
 
 
-def _seniority(row: Row) -> str:
+def _second(pair: tuple[Row, str]) -> str:
+    return pair[1]
+
+
+def _seniority(row: Row, wanted: str) -> str:
     """The date by which clashes are decided: that of creation, put off for machines that are not called by their
     name."""
     created = str(row.get("created") or "")
-    plain = wanted_name(row).lower() == str(row["name"]).lower() == label(str(row["name"]))
+    name = str(row["name"])
+    plain = wanted.lower() == name.lower() == label(name)
     return created if plain or not created else "8" + created[1:]
