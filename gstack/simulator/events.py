@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import events_network
 from .model import Entity, Event
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ KEPT = 20_000
 
 # command → event type, resource type, what the description says
 TYPES: dict[str, tuple[str, str, str]] = {
+    **events_network.TYPES,
     "deployVirtualMachine": ("VM.CREATE", "VirtualMachine", "starting Vm. Vm Id: {}"),
     "startVirtualMachine": ("VM.START", "VirtualMachine", "starting Vm. Vm Id: {}"),
     "stopVirtualMachine": ("VM.STOP", "VirtualMachine", "stopping Vm. Vm Id: {}"),

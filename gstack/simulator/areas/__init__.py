@@ -26,6 +26,7 @@ NAMES = (
     "machines_deploy",
     "machines_lifecycle",
     "memberships",
+    "network_acl_items",
     "network_acls",
     "networks",
     "nics",

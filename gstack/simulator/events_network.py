@@ -1,0 +1,56 @@
+"""Which event each command about networks leaves: type, resource type, what the description says.
+
+Apart from `events`, whose table this one is added to. Surprising: a firewall rule is opened and closed, a
+forwarding is added and deleted, though both are rules in one table.
+"""
+
+from __future__ import annotations
+
+TYPES: dict[str, tuple[str, str, str]] = {
+    "createNetwork": ("NETWORK.CREATE", "Network", "creating network"),
+    "updateNetwork": ("NETWORK.UPDATE", "Network", "updating network: {}"),
+    "restartNetwork": ("NETWORK.RESTART", "Network", "restarting network: {}"),
+    "deleteNetwork": ("NETWORK.DELETE", "Network", "deleting network: {}"),
+    "addNicToVirtualMachine": ("NIC.CREATE", "Nic", "creating nic for Vm. Vm Id: {}"),
+    "removeNicFromVirtualMachine": ("NIC.DELETE", "Nic", "removing nic"),
+    "updateDefaultNicForVirtualMachine": ("NIC.UPDATE", "Nic", "updating default nic"),
+    "updateVmNicIp": ("NIC.UPDATE", "Nic", "updating ip of nic"),
+    "associateIpAddress": ("NET.IPASSIGN", "IpAddress", "associating ip: {}"),
+    "updateIpAddress": ("NET.IPUPDATE", "IpAddress", "updating public ip: {}"),
+    "disassociateIpAddress": ("NET.IPRELEASE", "IpAddress", "disassociating ip: {}"),
+    "enableStaticNat": ("STATICNAT.ENABLE", "StaticNat", "enabling static nat"),
+    "disableStaticNat": ("STATICNAT.DISABLE", "StaticNat", "disabling static nat"),
+    "createFirewallRule": ("FIREWALL.OPEN", "FirewallRule", "creating firewall rule: {}"),
+    "updateFirewallRule": ("FIREWALL.UPDATE", "FirewallRule", "updating firewall rule: {}"),
+    "deleteFirewallRule": ("FIREWALL.CLOSE", "FirewallRule", "revoking firewall rule: {}"),
+    "createEgressFirewallRule": ("FIREWALL.EGRESS.OPEN", "FirewallRule", "creating egress firewall rule: {}"),
+    "updateEgressFirewallRule": ("FIREWALL.EGRESS.UPDATE", "FirewallRule", "updating egress firewall rule: {}"),
+    "deleteEgressFirewallRule": ("FIREWALL.EGRESS.CLOSE", "FirewallRule", "revoking egress firewall rule: {}"),
+    "createPortForwardingRule": ("NET.RULEADD", "FirewallRule", "creating forwarding rule: {}"),
+    "updatePortForwardingRule": ("NET.RULEMODIFY", "FirewallRule", "updating forwarding rule: {}"),
+    "deletePortForwardingRule": ("NET.RULEDELETE", "FirewallRule", "deleting forwarding rule: {}"),
+    "createLoadBalancerRule": ("LB.CREATE", "LoadBalancer", "creating load balancer: {}"),
+    "updateLoadBalancerRule": ("LB.UPDATE", "LoadBalancer", "updating load balancer: {}"),
+    "deleteLoadBalancerRule": ("LB.DELETE", "LoadBalancer", "deleting load balancer: {}"),
+    "assignToLoadBalancerRule": ("LB.ASSIGN.TO.RULE", "LoadBalancer", "assigning to load balancer: {}"),
+    "removeFromLoadBalancerRule": ("LB.REMOVE.FROM.RULE", "LoadBalancer", "removing from load balancer: {}"),
+    "createLBStickinessPolicy": ("LB.STICKINESSPOLICY.CREATE", "StickinessPolicy", "creating stickiness policy: {}"),
+    "updateLBStickinessPolicy": ("LB.STICKINESSPOLICY.UPDATE", "StickinessPolicy", "updating stickiness policy: {}"),
+    "deleteLBStickinessPolicy": ("LB.STICKINESSPOLICY.DELETE", "StickinessPolicy", "deleting stickiness policy: {}"),
+    "createVPC": ("VPC.CREATE", "Vpc", "creating VPC: {}"),
+    "updateVPC": ("VPC.UPDATE", "Vpc", "updating VPC: {}"),
+    "restartVPC": ("VPC.RESTART", "Vpc", "restarting VPC: {}"),
+    "deleteVPC": ("VPC.DELETE", "Vpc", "deleting VPC: {}"),
+    "createNetworkACLList": ("NETWORK.ACL.CREATE", "NetworkACL", "creating network ACL: {}"),
+    "updateNetworkACLList": ("NETWORK.ACL.UPDATE", "NetworkACL", "updating network ACL: {}"),
+    "deleteNetworkACLList": ("NETWORK.ACL.DELETE", "NetworkACL", "deleting network ACL: {}"),
+    "replaceNetworkACLList": ("NETWORK.ACL.REPLACE", "NetworkACL", "replacing network ACL"),
+    "createNetworkACL": ("NETWORK.ACL.ITEM.CREATE", "NetworkACLItem", "creating ACL item: {}"),
+    "updateNetworkACLItem": ("NETWORK.ACL.ITEM.UPDATE", "NetworkACLItem", "updating ACL item: {}"),
+    "moveNetworkAclItem": ("NETWORK.ACL.ITEM.UPDATE", "NetworkACLItem", "moving ACL item"),
+    "deleteNetworkACL": ("NETWORK.ACL.ITEM.DELETE", "NetworkACLItem", "deleting ACL item: {}"),
+    "createPrivateGateway": ("PRIVATE.GATEWAY.CREATE", "PrivateGateway", "creating private gateway: {}"),
+    "deletePrivateGateway": ("PRIVATE.GATEWAY.DELETE", "PrivateGateway", "deleting private gateway: {}"),
+    "createStaticRoute": ("STATIC.ROUTE.CREATE", "StaticRoute", "creating static route: {}"),
+    "deleteStaticRoute": ("STATIC.ROUTE.DELETE", "StaticRoute", "deleting static route"),
+}
