@@ -33,6 +33,7 @@ class Param:
     required: bool
     length: int
     since: str | None
+    for_users: bool = True  # one that is not is ignored when anybody but root sends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,9 @@ class Api:
     instance_type: str | None
     has_instance_id: bool
     by_name: dict[str, Param] = field(default_factory=dict)
+
+    def params_for(self, is_root: bool) -> list[Param]:
+        return [param for param in self.params if is_root or param.for_users]
 
 
 def make_api(name: str, row: dict[str, Any]) -> Api:

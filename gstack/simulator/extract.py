@@ -62,7 +62,11 @@ def extract_apis(folder: Path) -> dict[str, Row]:
         for field in ("since", "related"):
             if api.get(field):
                 row[field] = api[field]
-        row["params"] = [[p["name"], p["type"], p["required"], p["length"], p.get("since")] for p in api["params"]]
+        shown = {param["name"] for param in user.get(name, api)["params"]}
+        row["params"] = [
+            [p["name"], p["type"], p["required"], p["length"], p.get("since"), p["name"] in shown]
+            for p in api["params"]
+        ]
         row["response"] = [[field["name"], field["type"]] for field in api.get("response", []) if "name" in field]
         row.update(jobs.get(name, {}))
         wrapper = seen["wrappers"].get(name, [name.lower() + "response"])[0]

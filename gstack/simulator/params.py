@@ -129,20 +129,21 @@ def collect_maps(raw: Mapping[str, str]) -> dict[str, dict[int, dict[str, str]]]
 class Checker:
     """Reads the parameters of one request."""
 
-    def __init__(self, world: World, api: Api, id_kind: str | None, raw: Mapping[str, str]) -> None:
+    def __init__(self, world: World, api: Api, id_kind: str | None, raw: Mapping[str, str], is_root: bool) -> None:
         self.world = world
         self.api = api
+        self.params = api.params_for(is_root)
         self.id_kind = id_kind
         self.raw = {name.lower(): value for name, value in raw.items() if "[" not in name}
         self.maps = collect_maps(raw)
 
     def read(self) -> dict[str, Value]:
-        for param in self.api.params:
+        for param in self.params:
             if param.required and param.name not in (self.maps if param.type == "map" else self.raw):
                 raise errors.missing(self.api.name, param.name)
         self.check_paging()
         values: dict[str, Value] = {}
-        for param in self.api.params:
+        for param in self.params:
             value = self.value(param)
             if value is not None:
                 values[param.name] = value

@@ -161,9 +161,11 @@ class Simulator:
             changed = not command.reads or self.jobs.changed
             self.check_method(api, method)
             reject_control_characters(raw)
-            args = Checker(self.world, api, command.id_kind, raw).read()
+            is_root = self.world.account[user.account].type == 1
+            args = Checker(self.world, api, command.id_kind, raw, is_root).read()
             call = Call(self, api, user, dict(raw), method, args)
             body = command.handler(call)
+            assert command.reads or api.is_async == ("jobid" in body), api.name
             if not command.reads and not api.is_async:
                 events.emit(call, None, "Completed")
             kind, content = envelope.render(api.wrapper, body, is_json(raw))
@@ -228,7 +230,8 @@ class Simulator:
         is_root = user is not None and self.world.account[user.account].type == 1
         kind, content = envelope.render_error(wrapper, error, is_root, is_json(raw))
         text = error.text_for(is_root).encode("ascii", "replace").decode().replace("\n", " ").replace("\r", " ")
-        return Answer(error.code, kind, content, {"X-Description": text})
+        # Refused before any command was looked at: the header is missing, as the `cserrorcode` is.
+        return Answer(error.code, kind, content, {} if error.cs is None else {"X-Description": text})
 
 
 def is_json(raw: Mapping[str, str]) -> bool:

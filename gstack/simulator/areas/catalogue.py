@@ -23,13 +23,13 @@ def equal(key: str) -> Test:
     return lambda record, wanted: str(record.row.get(key)).lower() == str(wanted).lower()
 
 
-def api_row(api: Api) -> Row:
+def api_row(api: Api, is_root: bool) -> Row:
     row: Row = {"name": api.name, "description": "", "isasync": api.is_async}
     if api.since:
         row["since"] = api.since
     row["related"] = api.related or ""
     params: list[Row] = []
-    for param in api.params:
+    for param in api.params_for(is_root):
         one: Row = {"name": param.name, "description": "", "type": param.type, "length": param.length}
         one["required"] = param.required
         if param.since:
@@ -49,7 +49,7 @@ def list_apis(call: Call) -> Row:
         names = [name for name in names if name == wanted]
         if not names:
             raise ApiError(530, NO_SUCH_API, 9999)
-    return {"count": len(names), "api": [api_row(simulator.apis[name]) for name in sorted(names)]}
+    return {"count": len(names), "api": [api_row(simulator.apis[name], call.is_root) for name in sorted(names)]}
 
 
 @command("listCapabilities")

@@ -1,0 +1,80 @@
+"""Settings that change how every call is treated: POST enforcement, throttling, and what a crash leaves.
+
+Replays restart_throttle_post line by line; its first two lines are the silence of a server that restarts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import Clock, Cloud
+from replay import BEFORE, HOLD, Replay, machine
+
+from gstack.simulator import Server, Simulator
+
+AREA = "restart_throttle_post"
+CRASHED = "083b329d-6258-4ad6-9034-0967daf4ab20"
+NOW = 1_795_254_015.0  # 2026-11-21T09:40:15Z
+FAR = "2030-01-01T00:00:00+0000"
+
+
+def throttle(cloud: Simulator) -> None:
+    cloud.settings["api.throttling.enabled"] = True
+    for _ in range(25):
+        cloud.do("tenant", "listZones")
+
+
+@pytest.fixture
+def crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
+    """The cloud of the recording, right after it came back from a crash in the middle of a deploy."""
+    replay = Replay(AREA)
+    replay.clock.now = NOW - 120
+    first = Simulator(job_seconds=100, state_dir=tmp_path, clock=replay.clock, seed=1)
+    *_, params, _ = machine("crash-53804", CRASHED, offering="503f7312-7d87-4f2e-a9e0-6e2b70b39ea4")
+    answer = first.do("tenant", "deployVirtualMachine", **{**params, "templateid": "77a63f6d-beed-4757-9204-eddd840d9d17"})
+    replay.clock.now = NOW - 60
+    replay.simulator = Simulator(job_seconds=1, state_dir=tmp_path, clock=replay.clock, seed=1)
+    replay.ids.update({CRASHED: answer["id"], "8c86c0cb-c0fc-40e3-8578-8ec128418a31": answer["jobid"]})
+    replay.clock.now = NOW
+    replay.simulator.settings["enforce.post.requests.and.timestamps"] = True
+    relax = {"enforce.post.requests.and.timestamps": False}
+    monkeypatch.setitem(BEFORE, (AREA, "after crash: vm"), lambda cloud: cloud.settings.update(relax))
+    monkeypatch.setitem(BEFORE, (AREA, "throttled"), throttle)
+    return replay
+
+
+def test_enforcement_crash_and_throttling_answer_as_recorded(crashed: Replay) -> None:
+    HOLD.add((AREA, "throttled"))
+    differences = {line["name"]: crashed.step(number, line) for number, line in enumerate(crashed.lines) if number > 1}
+    differences.pop("throttled/again", None)
+    assert {name: what for name, what in differences.items() if what and "retry after" not in what} == {}
+
+
+def test_the_limit_is_an_account_s_and_passes_with_its_second(cloud: Cloud) -> None:
+    cloud.simulator.settings["api.throttling.enabled"] = True
+    answers = [cloud.do("listZones") for _ in range(26)]
+    assert ["errorcode" in answer for answer in answers] == [False] * 25 + [True]
+    assert answers[25]["errortext"].endswith("please retry after [1000] ms.")
+    assert "errorcode" not in cloud.do("listZones", "other")
+    cloud.clock.now += 1
+    assert "errorcode" not in cloud.do("listZones")
+
+
+def test_root_is_never_throttled(cloud: Cloud) -> None:
+    cloud.simulator.settings["api.throttling.enabled"] = True
+    assert not any("errorcode" in cloud.do("listZones", "admin") for _ in range(30))
+
+
+def test_what_is_left_of_the_limit_can_be_asked(cloud: Cloud) -> None:
+    cloud.simulator.settings["api.throttling.enabled"] = True
+    left = cloud.do("getApiLimit")["apilimit"]
+    assert (left["apiIssued"], left["apiAllowed"], left["expireAfter"]) == (1, 24, 1000)
+
+
+def test_answers_carry_neither_date_nor_server() -> None:
+    with Server(Simulator(job_seconds=0, clock=Clock())) as server:
+        answer = requests.get(server.url, timeout=5)
+    assert not {"Date", "Server"} & set(answer.headers)
+    assert answer.status_code == 401
