@@ -186,7 +186,9 @@ def test_no_other_address_ever_gets_a_redirect(room: Room, address: str | None) 
         assert answer.status_code == 400 and "Location" not in answer.headers
 
 
-@pytest.mark.parametrize("address", [OOB, "https://sdk.cloud.google.com/authcode.html"])
+@pytest.mark.parametrize(
+    "address", [OOB, "https://sdk.cloud.google.com/authcode.html", "https://sdk.cloud.google/authcode.html"]
+)
 def test_a_code_to_be_copied_is_shown_and_not_sent(room: Room, address: str) -> None:
     api_key, secret_key = room.keys()
     answer = choose(room, sealed_page(ask(room, redirect_uri=address)), api_key=api_key, secret_key=secret_key)
