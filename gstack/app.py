@@ -18,7 +18,7 @@ from gstack.cloudstack.client import Endpoint
 from gstack.operations import engine
 from gstack.protocol import edges, paging, pipeline
 from gstack.protocol.discovery import document
-from gstack.protocol.pathforms import PathForms
+from gstack.protocol.pathforms import VERB_ALIASES, PathForms
 from gstack.resources import load_handlers
 from gstack.settings import Settings
 from gstack.store.db import open_store
@@ -57,7 +57,7 @@ def register_methods(app: Flask, guard: pipeline.Guard) -> None:
             "/compute/v1/" + method.path,
             endpoint=method.verb,
             view_func=partial(_view, method.id, guard),
-            methods=[method.http_method],
+            methods=[method.http_method, *VERB_ALIASES.get(method.id, ())],
             provide_automatic_options=False,
         )
     for blueprint in blueprints.values():
@@ -65,4 +65,4 @@ def register_methods(app: Flask, guard: pipeline.Guard) -> None:
 
 
 def _view(method_id: str, guard: pipeline.Guard, **path: str) -> Response:
-    return pipeline.answer(document().methods[method_id], path, guard)
+    return pipeline.answer(document().methods[method_id], path, guard, engine.repeated)

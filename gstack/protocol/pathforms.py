@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+# Verbs that clients send where Google's document names another one, by method id; GCE takes both.
+# Ansible's google.cloud posts this one, as its recorded requests show.
+VERB_ALIASES: Mapping[str, tuple[str, ...]] = {"compute.instances.updateShieldedInstanceConfig": ("POST",)}
 
 _SLASHES = re.compile(r"/{2,}")
 _VERSION = re.compile(r"^/compute/(?:beta|alpha)/")

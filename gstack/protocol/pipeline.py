@@ -1,7 +1,7 @@
 """What happens to every request, as a list that reads from top to bottom, and the one writer of answers.
 
-Handlers and steps raise :class:`GceError`; it is caught here and nowhere else. Authentication belongs to another
-room and comes in as a :class:`Guard`. The surprising thing: an answer whose request did not pass the guard is never
+Handlers and steps raise :class:`GceError`; it is caught here and nowhere else. Authentication and operations belong to
+other rooms and come in as a :class:`Guard` and a :data:`Memory`. The surprising thing: an answer whose request did not pass the guard is never
 sent, whatever a step or handler did; it becomes a server error.
 """
 
@@ -21,10 +21,14 @@ from gstack.errors import GceError, error_body
 from gstack.protocol import bodies, decoding, masks, parameters
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import Method, document
+from gstack.protocol.errorinfo import error_info
 from gstack.protocol.links import Links
 from gstack.protocol.methods import HANDLERS, REFUSED
 
 log = structlog.get_logger(__name__)
+
+# Seconds after which to come again, by status, where the error does not know better.
+RETRY_AFTER = {429: 1, 503: 5}
 
 
 class Guard(Protocol):
@@ -40,6 +44,10 @@ class Guard(Protocol):
         """GceError notImplemented naming the first of ``commands`` that the caller's CloudStack lacks."""
 
 
+# What became of this very request (``requestId``) before, or None; GceError where the id was used for another one.
+Memory = Callable[[Call], dict[str, Any] | None]
+
+
 @dataclass
 class Exchange:
     """One request on its way: what has been found out so far."""
@@ -48,6 +56,7 @@ class Exchange:
     path: Mapping[str, str]
     request: Request
     guard: Guard
+    memory: Memory
     request_id: str
     grant: Any = None
     body: dict[str, Any] = field(default_factory=dict)
@@ -117,10 +126,17 @@ def check_body(exchange: Exchange) -> None:
         policy.check(exchange.call.body)
 
 
+def remember(exchange: Exchange) -> None:
+    """A request that was repeated is answered with its operation, before anybody finds that what it makes exists."""
+    if exchange.call is not None and exchange.call.params.get("requestId"):
+        exchange.result = exchange.memory(exchange.call)
+
+
 def handle(exchange: Exchange) -> None:
     """The resource room does its work."""
-    assert exchange.call is not None  # the step before made it
-    exchange.result = HANDLERS[exchange.method.id](exchange.call)
+    assert exchange.call is not None  # a step before made it
+    if exchange.result is None:
+        exchange.result = HANDLERS[exchange.method.id](exchange.call)
 
 
 STEPS: tuple[Callable[[Exchange], None], ...] = (
@@ -130,13 +146,14 @@ STEPS: tuple[Callable[[Exchange], None], ...] = (
     check_parameters,
     enter,
     check_body,
+    remember,
     handle,
 )
 
 
-def answer(method: Method, path: Mapping[str, str], guard: Guard) -> Response:
+def answer(method: Method, path: Mapping[str, str], guard: Guard, memory: Memory) -> Response:
     """Run one request through the steps and write what comes out of them."""
-    exchange = Exchange(method, path, request, guard, request_id=secrets.token_hex(8))
+    exchange = Exchange(method, path, request, guard, memory, request_id=secrets.token_hex(8))
     started = time.perf_counter()
     structlog.contextvars.bind_contextvars(request=exchange.request_id)
     try:
@@ -146,7 +163,7 @@ def answer(method: Method, path: Mapping[str, str], guard: Guard) -> Response:
             raise RuntimeError(f"{method.id} was answered without passing the guard")
         response = write(exchange.result, request.args)
     except GceError as error:
-        response = write_error(error)
+        response = write_error(error, method)
     except Exception:
         log.exception("request.failed", method=method.id)
         response = write_error(internal_error(exchange.request_id))
@@ -175,11 +192,15 @@ def write(result: Any, query: Mapping[str, str]) -> Response:
     return _json(orjson.dumps(result, option=orjson.OPT_INDENT_2 if pretty else 0), 200)
 
 
-def write_error(error: GceError) -> Response:
-    """An error in GCE's shape, with the headers that belong to its kind."""
-    response = _json(orjson.dumps(error_body(error), option=orjson.OPT_INDENT_2), error.http)
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
+def write_error(error: GceError, method: Method | None = None) -> Response:
+    """An error in GCE's shape, with the headers and the detail that belong to its kind; ``method`` was called."""
+    body, info = error_body(error), error_info(error, method)
+    if info is not None:
+        body["error"].setdefault("details", []).append(info)
+    response = _json(orjson.dumps(body, option=orjson.OPT_INDENT_2), error.http)
+    wait = error.retry_after if error.retry_after is not None else RETRY_AFTER.get(error.http)
+    if wait is not None:
+        response.headers["Retry-After"] = str(wait)
     if error.kind == "authError":
         response.headers["WWW-Authenticate"] = 'Bearer realm="https://accounts.google.com/", error="invalid_token"'
     return response
