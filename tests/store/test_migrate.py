@@ -46,9 +46,7 @@ def test_unique_indexes_hold_only_where_they_should(store_app: Flask) -> None:
 
     def add(id: str, kind: str, email: str | None, revoked: int | None) -> None:
         with own_session() as session:
-            session.execute(
-                sa.text(row), {"id": id, "kind": kind, "email": email, "revoked": revoked}
-            )
+            session.execute(sa.text(row), {"id": id, "kind": kind, "email": email, "revoked": revoked})
             session.commit()
 
     with store_app.app_context():
