@@ -23,15 +23,15 @@ IMAGE = ("--image-family=debian-12", "--image-project=debian-cloud")
         ),
         (
             ("--machine-type=colossus", *IMAGE),
-            "The resource 'projects/{project}/zones/{zone}/machineTypes/colossus' was not found",
+            "projects/{project}/zones/{zone}/machineTypes/colossus'. The referenced resource does not exist.",
         ),
         (
             ("--machine-type=micro", "--image=no-such-image", "--image-project=debian-cloud"),
-            "The resource 'projects/debian-cloud/global/images/no-such-image' was not found",
+            "/projects/debian-cloud/global/images/no-such-image'. The referenced image resource cannot be found.",
         ),
         (
             ("--machine-type=micro", "--image-family=plan-9", "--image-project=debian-cloud"),
-            "plan-9",
+            "The resource 'projects/debian-cloud/global/images/family/plan-9' was not found",
         ),
     ],
     ids=["zone", "machine type", "image", "image family"],

@@ -1,7 +1,7 @@
 """``kill -9`` of every process of a running gateway in the middle of an insert: it ends well, and once.
 
-Apart because it has a gateway of its own to kill, and a CloudStack whose time the test moves: its jobs take an hour
-until the test lets that hour pass.
+Apart because it has a gateway of its own to kill, and a CloudStack whose time the test moves: its deployments
+take hours until the test lets those hours pass.
 """
 
 from __future__ import annotations
@@ -41,23 +41,33 @@ class World:
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self.slow = False
         self.gate = threading.Event()
         self.gate.set()
         self.cloud = Simulator(
             job_seconds=QUICK,
             clock=lambda: time.time() + self.ahead,
-            sleep=lambda _seconds: bool(self.gate.wait(60)) and None,
+            sleep=self._wait_at_the_gate,
         )
+        self._schedule = self.cloud.jobs.schedule
+        self.cloud.jobs.schedule = self._slowly  # type: ignore[method-assign]
+
+    def _wait_at_the_gate(self, _seconds: float) -> None:
+        self.gate.wait(60)
+
+    def _slowly(self, running: Any, due: float) -> None:
+        is_slow = self.slow and running.job.command == "deployVirtualMachine"
+        self._schedule(running, due + HOUR if is_slow else due)
 
     def slow_down(self) -> None:
-        """Jobs that start from now on end when :meth:`speed_up` is called."""
-        self.cloud.job_seconds = HOUR
+        """Deployments that start from now on end when :meth:`speed_up` is called."""
+        self.slow = True
 
     def speed_up(self) -> None:
-        """Let the hour pass, and all jobs with it; those that come later are quick."""
+        """Let hours pass, and all jobs with them; those that come later are quick."""
         with self.cloud.lock:
-            self.cloud.job_seconds = QUICK
-            self.ahead = 2 * HOUR
+            self.slow = False
+            self.ahead = 10 * HOUR
             self.cloud.settle()
             self.ahead = 0.0
 
