@@ -274,11 +274,10 @@ def place(call: Call, item: AclItem, before: AclItem | None, after: AclItem | No
     if after is None:
         item.position = others[-1].position + 1
         return
-    wanted = before.position + 1 if before is not None else 1
+    item.position = wanted = before.position + 1 if before is not None else 1
     for other in others:
-        if other.position >= wanted and any(one.position == wanted for one in others):
-            other.position += 1
-    item.position = wanted
+        if other.position == wanted:
+            wanted = other.position = wanted + 1
 
 
 @command("deleteNetworkACL", "acl_item")
