@@ -120,3 +120,21 @@ def test_a_machine_that_joins_meanwhile_makes_the_deletion_fail_as_in_use(
     assert error["code"] == "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
     assert error["message"].startswith("The firewall resource 'projects/tenant/global/firewalls/ssh'")
     assert gateway.names(PATH) == ["ssh"]
+
+
+def test_an_instance_obeys_the_firewalls_of_its_tags_until_it_is_deleted(gateway: Gateway) -> None:
+    disk = {"boot": True, "initializeParams": {"sourceImage": "projects/debian-cloud/global/images/family/debian-12"}}
+    body = {
+        "name": "web-1",
+        "machineType": "zones/{zone}/machineTypes/e2-small".replace("{zone}", gateway.zone),
+        "tags": {"items": ["web"]},
+        "disks": [disk | {"autoDelete": True}],
+        "networkInterfaces": [{"network": "global/networks/default"}],
+    }
+    gateway.run("POST", "zones/{zone}/instances", body)
+    gateway.run("POST", PATH, SSH | {"targetTags": ["web"]})
+    own = [group for group in gateway.cloudstack("listSecurityGroups") if ":web-1:" in group["name"]]
+    assert [rule["startport"] for group in own for rule in group["ingressrule"]] == [22]
+    gateway.run("DELETE", "zones/{zone}/instances/web-1")
+    gateway.run("DELETE", f"{PATH}/ssh")
+    assert gateway.names(PATH) == []
