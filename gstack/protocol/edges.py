@@ -37,8 +37,8 @@ def register(app: Flask) -> None:
         except GceError as error:
             return pipeline.write_error(error)
         outer = {name: request.headers[name] for name in INHERITED if name in request.headers}
-        scheme, host = request.scheme, request.host
-        answers = pool.map(lambda part: _run_part(app, part, outer, scheme, host), parts)
+        base, address = f"{request.scheme}://{request.host}", request.remote_addr
+        answers = pool.map(lambda part: _run_part(app, part, outer, base, address), parts)
         content_type, body = batch.compose(list(answers))
         return Response(body, 200, content_type=content_type)
 
@@ -52,7 +52,7 @@ def register(app: Flask) -> None:
 
 
 def _run_part(
-    app: Flask, part: batch.Part, outer: dict[str, str], scheme: str, host: str
+    app: Flask, part: batch.Part, outer: dict[str, str], base: str, address: str | None
 ) -> tuple[str, int, dict[str, str], bytes]:
     path, _, query = part.path.partition("?")
     own = {name.lower(): value for name, value in part.headers.items() if name.lower() != "host"}
@@ -63,7 +63,8 @@ def _run_part(
         query_string=query,
         headers=list(headers.items()),
         data=part.body,
-        base_url=f"{scheme}://{host}",
+        base_url=base,
+        environ_overrides={"REMOTE_ADDR": address} if address else None,
     )
     chunks, status, answer = run_wsgi_app(app.wsgi_app, builder.get_environ(), buffered=True)
     content = {"Content-Type": answer.get("Content-Type", "application/json; charset=UTF-8")}

@@ -161,8 +161,9 @@ def of_caller(caller: Caller, *, refresh: bool = False) -> Images:
 
     return sort_templates(
         featured=templates("featured"),
-        own=templates("self"),
-        shared=templates("sharedexecutable"),
+        # A public project has no images of the caller's own.
+        own=() if caller.project.public else templates("self"),
+        shared=() if caller.project.public else templates("sharedexecutable"),
         community=templates("community"),
         project=caller.project.id,
         overrides=caller.settings["IMAGE_PROJECTS"],
