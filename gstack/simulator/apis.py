@@ -22,6 +22,11 @@ WRAPPERS = {
     "checkVolume": "checkandrepairvolumeresponse",
     "listCounters": "counterresponse",
     "createCondition": "conditionresponse",
+    "createAutoScalePolicy": "autoscalepolicyresponse",
+    "createAutoScaleVmGroup": "autoscalevmgroupresponse",
+    "createAutoScaleVmProfile": "autoscalevmprofileresponse",
+    "enableAutoScaleVmGroup": "enableautoscalevmGroupresponse",
+    "disableAutoScaleVmGroup": "disableautoscalevmGroupresponse",
     "removeFromGlobalLoadBalancerRule": "removefromloadbalancerruleresponse",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import events_network
+from . import events_network, events_owned
 from .model import Entity, Event
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ KEPT = 20_000
 # command → event type, resource type, what the description says
 TYPES: dict[str, tuple[str, str, str]] = {
     **events_network.TYPES,
+    **events_owned.TYPES,
     "deployVirtualMachine": ("VM.CREATE", "VirtualMachine", "starting Vm. Vm Id: {}"),
     "startVirtualMachine": ("VM.START", "VirtualMachine", "starting Vm. Vm Id: {}"),
     "stopVirtualMachine": ("VM.STOP", "VirtualMachine", "stopping Vm. Vm Id: {}"),
@@ -27,7 +28,7 @@ TYPES: dict[str, tuple[str, str, str]] = {
     "expungeVirtualMachine": ("VM.EXPUNGE", "VirtualMachine", "expunging Vm. Vm Id: {}"),
     "recoverVirtualMachine": ("VM.RECOVER", "VirtualMachine", "recovering Vm. Vm Id: {}"),
     "updateVirtualMachine": ("VM.UPDATE", "VirtualMachine", "updating Vm. Vm Id: {}"),
-    "scaleVirtualMachine": ("VM.SCALE", "VirtualMachine", "scaling Vm. Vm Id: {}"),
+    "scaleVirtualMachine": ("VM.UPGRADE", "VirtualMachine", "scaling Vm. Vm Id: {}"),
     "changeServiceForVirtualMachine": ("VM.UPGRADE", "VirtualMachine", "upgrading Vm. Vm Id: {}"),
     "resetSSHKeyForVirtualMachine": (
         "VM.RESETSSHKEY",
@@ -49,9 +50,7 @@ TYPES: dict[str, tuple[str, str, str]] = {
     "deleteSnapshot": ("SNAPSHOT.DELETE", "Snapshot", "deleting snapshot. Snapshot Id: {}"),
     "createTemplate": ("TEMPLATE.CREATE", "Template", "creating template. Template Id: {}"),
     "deleteTemplate": ("TEMPLATE.DELETE", "Template", "deleting template. Template Id: {}"),
-    "createSSHKeyPair": ("CREATE.SSH.KEYPAIR", "SSHKeyPair", "creating keypair"),
     "registerSSHKeyPair": ("REGISTER.SSH.KEYPAIR", "SSHKeyPair", "registering keypair"),
-    "deleteSSHKeyPair": ("DELETE.SSH.KEYPAIR", "SSHKeyPair", "deleting keypair"),
     "createSecurityGroup": ("SG.CREATE", "SecurityGroup", "creating security group"),
     "deleteSecurityGroup": ("SG.DELETE", "SecurityGroup", "deleting security group"),
     "authorizeSecurityGroupIngress": ("SG.AUTH.INGRESS", "SecurityGroup", "adding ingress rule to group: {}"),

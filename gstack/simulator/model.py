@@ -138,6 +138,7 @@ class Machine(Entity):
     group: str | None = None  # id of its instance group
     affinity: list[str] = field(default_factory=list)
     userdata_id: str | None = None  # registered user data
+    scale_group: str | None = None
     cpunumber: int = 0
     cpuspeed: int = 0
     memory: int = 0

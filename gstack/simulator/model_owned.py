@@ -126,6 +126,7 @@ class ScaleProfile(Entity):
 class ScaleGroup(Entity):
     name: str
     account: str
+    user: str
     rule: str  # id of a load balancer rule
     profile: str
     minmembers: int
@@ -135,3 +136,4 @@ class ScaleGroup(Entity):
     down: list[str]
     created: float
     state: str = "ENABLED"
+    due: float = 0.0  # when the monitor looks at it again

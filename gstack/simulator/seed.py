@@ -7,6 +7,7 @@ to life is data too (`cloud.json`), so that further zones need a row there and n
 from __future__ import annotations
 
 import json
+from binascii import crc32
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
@@ -15,6 +16,7 @@ from . import model
 from .apis import DATA
 from .model import Row
 from .model_network import AclItem, AclList, PublicIp
+from .model_owned import Counter
 from .names import os_categories, os_types
 from .world import Table, World
 
@@ -44,6 +46,7 @@ def plant(world: World, zones: Iterable[str] | None = None) -> None:
     plant_records(world.disk_offering, catalogue["diskoffering"])
     plant_records(world.network_offering, catalogue["networkoffering"])
     plant_records(world.os_category, os_categories())
+    plant_counters(world, cloud["counters"])
     plant_records(world.os_type, os_types(catalogue["ostype"]))
     everywhere = [
         {**row, "zoneid": zone.id, "zonename": zone.name} for row in cloud["templates"] for zone in world.zone
@@ -93,6 +96,13 @@ def plant_zones(world: World, catalogue: Data, live: Data) -> None:
         if row["name"] in live:
             full = {**row, "for_admin": extra.get(row["id"], {}), **{key: live[row["name"]].get(key) for key in OWN}}
             world.zone.add(model.Record(row["id"], number, row["name"], full))
+
+
+def plant_counters(world: World, providers: dict[str, list[list[str]]]) -> None:
+    for provider, rows in providers.items():
+        for source, name, value in rows:
+            key = f"{crc32(f'{provider} {value}'.encode()):08x}-e584-11f1-ba46-02fc00000001"
+            world.counter.add(Counter(key, world.counter.take_number(), name, source, value, provider))
 
 
 def plant_records(table: Table[model.Record], rows: Iterable[Data]) -> None:

@@ -153,7 +153,7 @@ class Quiet(list[tuple[bytes, bytes]]):
 class Request(HTTPRequest):
     def send_headers(self) -> None:
         self.outheaders = Quiet(self.outheaders)
-        super().send_headers()  # type: ignore[no-untyped-call]
+        super().send_headers()
 
 
 class Connection(HTTPConnection):

@@ -18,7 +18,7 @@ import orjson
 
 from . import areas, envelope, errors, events, signing, world
 from .apis import Api, load_apis
-from .areas import guest_networks, machines_lifecycle
+from .areas import autoscale_groups, guest_networks, machines_lifecycle
 from .call import Call
 from .errors import ApiError
 from .faults import Faults
@@ -105,6 +105,7 @@ class Simulator:
         with self.lock:
             self.jobs.advance()
             machines_lifecycle.expunge_due(self)
+            autoscale_groups.tend(self)
             guest_networks.collect(self)
 
     def do(self, who: str, command: str, **params: object) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
     replay.clock.now = NOW - 120
     first = Simulator(job_seconds=100, state_dir=tmp_path, clock=replay.clock, seed=1)
     *_, params, _ = machine("crash-53804", CRASHED, offering="503f7312-7d87-4f2e-a9e0-6e2b70b39ea4")
-    answer = first.do("tenant", "deployVirtualMachine", **{**params, "templateid": "77a63f6d-beed-4757-9204-eddd840d9d17"})
+    params["templateid"] = "77a63f6d-beed-4757-9204-eddd840d9d17"
+    answer = first.do("tenant", "deployVirtualMachine", **params)
     replay.clock.now = NOW - 60
     replay.simulator = Simulator(job_seconds=1, state_dir=tmp_path, clock=replay.clock, seed=1)
     replay.ids.update({CRASHED: answer["id"], "8c86c0cb-c0fc-40e3-8578-8ec128418a31": answer["jobid"]})

@@ -19,11 +19,12 @@ from gstack.simulator.registry import COMMANDS
 
 SHAPES = json.loads(gzip.decompress((FOLDER / "shapes.json.gz").read_bytes()))
 # Ids of things that no simulated cloud holds; naming one is an unknown id.
-NEVER_HELD = frozenset(
-    "accessvpnid affinitygroupid asnumberid backupid backupofferingid clusterid hostid imagestoreid iconid isoid"
-    " leaseid podid projectroleid roleid serviceinstanceid storageid vlanid vgpuprofileid gpucardid extensionid"
-    " parenttemplateid storagepolicy kubernetesclusterid nodeid managementserverid virtualrouterid imagestoreuuid".split()
-)
+NEVER_HELD = {
+    "accessvpnid", "asnumberid", "backupid", "backupofferingid", "clusterid", "extensionid",
+    "gpucardid", "hostid", "iconid", "imagestoreid", "imagestoreuuid", "isoid", "kubernetesclusterid",
+    "leaseid", "managementserverid", "nodeid", "parenttemplateid", "podid", "projectroleid", "roleid",
+    "serviceinstanceid", "storageid", "storagepolicy", "vgpuprofileid", "virtualrouterid", "vlanid",
+}
 
 
 @pytest.fixture(scope="module")

@@ -44,10 +44,10 @@ def chosen(call: Call, owner: Account) -> list[str]:
         call.check_access(group)
     found = list(ids or ())
     for name in names or ():
-        group = named(call, owner, name)
-        if group is None:
+        match = named(call, owner, name)
+        if match is None:
             raise invalid(f"Unable to find group by name {name}")
-        found.append(group)
+        found.append(match)
     return [group.id for group in found]
 
 

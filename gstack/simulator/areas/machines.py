@@ -187,6 +187,9 @@ def tail(call: Call, machine: Machine, with_affinity: bool) -> Row:
     if machine.userdata_id:
         registered = world.user_data[machine.userdata_id]
         row.update(userdataid=registered.id, userdataname=registered.name)
+    scaled = world.scale_group.get(machine.scale_group)
+    if scaled is not None:
+        row.update(autoscalevmgroupid=scaled.id, autoscalevmgroupname=scaled.name)
     if is_root:
         row["displayvm"] = machine.displayvm
     ostype = world.os_type[machine.ostype]
@@ -243,6 +246,7 @@ FILTERS: Filters = {
     "groupid": same_id("group"),
     "affinitygroupid": lambda machine, wanted: getattr(wanted, "id", None) in machine.affinity,
     "userdataid": same_id("userdata_id"),
+    "autoscalevmgroupid": same_id("scale_group"),
     "hypervisor": lambda machine, wanted: str(wanted).lower() == "simulator",
     "haenable": lambda machine, wanted: wanted is False,
 }

@@ -144,7 +144,7 @@ def scale(call: Call) -> Row:
 
 def check_live(call: Call, machine: Machine, offering: Record, size: tuple[int, int, int]) -> None:
     if not call.simulator.settings.flag("enable.dynamic.scale.vm"):
-        raise errors.denied("Dynamically scaling virtual machines is disabled for this zone, please contact your admin.")
+        raise errors.denied("Machines cannot be scaled while they run: the zone has dynamic scaling disabled.")
     if not machine.dynamic or not offering.row["dynamicscalingenabled"]:
         raise invalid(f"Unable to scale {machines.described(machine)}: it is not dynamically scalable")
     cpus, speed, memory = size

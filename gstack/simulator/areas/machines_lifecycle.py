@@ -204,6 +204,10 @@ def expunge(simulator: Simulator, machine: Machine) -> None:
         nic = world.nic[key]
         addresses.release(world, nic)
         world.nic.remove(nic)
+    for snapshot in [row for row in world.machine_snapshot if row.machine == machine.id]:
+        world.machine_snapshot.remove(snapshot)
+    for schedule in [row for row in world.schedule if row.machine == machine.id]:
+        world.schedule.remove(schedule)
     simulator.roots.pop(machine.id, None)
     world.tags.pop(machine.id, None)
     world.machine.remove(machine)

@@ -1,7 +1,7 @@
 """Projects: made, listed, changed, suspended, deleted.
 
-Apart from accounts and memberships. Surprising: a project owns its objects through a hidden account of its own, its tags do
-not filter the list, and it is deleted with all it holds or not at all.
+Apart from accounts and memberships. Surprising: a project owns its objects through a hidden account of its
+own, its tags do not filter the list, and it is deleted with all it holds or not at all.
 """
 
 from __future__ import annotations

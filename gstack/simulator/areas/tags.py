@@ -34,8 +34,7 @@ TABLES = {
     "Vpc": "vpc",
     "NetworkACL": "acl_item",
     "StaticRoute": "static_route",
-    # Taggable as well, but the simulator holds none of these yet.
-    "SnapshotPolicy": "",
+    "SnapshotPolicy": "snapshot_policy",
 }
 UNTAGGABLE = ("NetworkACLList", "Nic", "Zone", "ServiceOffering", "DiskOffering", "Domain", "DomainRouter")
 BY_FOLDED = {name.lower(): name for name in (*TABLES, *UNTAGGABLE)}

@@ -88,7 +88,8 @@ def chosen(call: Call, wanted: str, owner: Account) -> list[Template]:
     if wanted == "sharedexecutable":
         return shared
     if wanted == "community":
-        return [t for t in live if t.account and t.row["ispublic"] and not t.row["isfeatured"] and t.account != owner.id]
+        others = [t for t in live if t.account and t.account != owner.id]
+        return [t for t in others if t.row["ispublic"] and not t.row["isfeatured"]]
     if wanted == "featured":
         return [template for template in live if template.row["isfeatured"] and template.row["ispublic"]]
     if wanted == "executable":
