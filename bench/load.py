@@ -36,18 +36,33 @@ def run(url: str, token: str, authority: str, connections: int, seconds: float) 
     failed = [0]
     go, stop = threading.Barrier(connections + 1), threading.Event()
 
-    def work() -> None:
-        raw = socket.create_connection((parts.hostname or "", parts.port or 443))
+    def connect() -> ssl.SSLSocket:
+        raw = socket.create_connection((parts.hostname or "", parts.port or 443), timeout=5)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return context.wrap_socket(raw, server_hostname=parts.hostname)
+
+    def work() -> None:
         mine: list[float] = []
-        with context.wrap_socket(raw, server_hostname=parts.hostname) as connection:
-            go.wait()
-            while not stop.is_set():
-                started = time.perf_counter()
+        connection: ssl.SSLSocket | None = None
+        go.wait()
+        while not stop.is_set():
+            started = time.perf_counter()
+            try:
+                if connection is None:
+                    connection = connect()
+                    started = time.perf_counter()  # connections are kept: a handshake is no request
                 connection.sendall(request)
-                if not _read(connection):
-                    failed[0] += 1
+                good = _read(connection)
+            except OSError:  # a handshake that never ends, or a connection that was to be kept and was not
+                good = False
+                if connection is not None:
+                    connection.close()
+                    connection = None
+            failed[0] += not good
+            if good:
                 mine.append(time.perf_counter() - started)
+        if connection is not None:
+            connection.close()
         times.extend(mine)
 
     threads = [threading.Thread(target=work) for _ in range(connections)]
@@ -60,7 +75,7 @@ def run(url: str, token: str, authority: str, connections: int, seconds: float) 
     for thread in threads:
         thread.join()
     elapsed = time.perf_counter() - started
-    ordered = sorted(times)
+    ordered = sorted(times) or [0.0]
     return Load(
         connections,
         len(ordered) / elapsed,
@@ -74,9 +89,16 @@ def _read(connection: ssl.SSLSocket) -> bool:
     """Read one answer with a Content-Length; whether it was a 200."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += _some(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
     while len(body) < length:
-        body += connection.recv(262144)
+        body += _some(connection)
     return head.startswith(b"HTTP/1.1 200")
+
+
+def _some(connection: ssl.SSLSocket) -> bytes:
+    data = connection.recv(262144)
+    if not data:
+        raise ConnectionError("the server closed the connection")
+    return data

@@ -21,6 +21,9 @@ from gstack.cloudstack.client import Cloud, Endpoint
 from gstack.settings import Settings
 
 
+ZONE = "ch-gva-2"  # the embedded cloud's basic zone
+
+
 @dataclass
 class Stage:
     """The running pieces, and the two ways to the same cloud."""
@@ -103,14 +106,12 @@ def stage(folder: Path, url: str, api_key: str, secret_key: str, command: list[s
         token = session.post(f"{settings.public_url}/token", data=grant, timeout=60).json()["access_token"]
         session.headers["Authorization"] = f"Bearer {token}"
         cloud = Endpoint(settings).cloud(api_key, secret_key, key="bench")
-        zones = session.get(f"{settings.public_url}/compute/v1/projects/tenant/zones", timeout=60).json()
-        zone = str(zones["items"][0]["name"])
-        yield Stage(settings, config, cloud, gateway, session, token, "tenant", zone, start)
+        yield Stage(settings, config, cloud, gateway, session, token, "tenant", ZONE, start)
 
 
 def fill(cloud: Cloud, count: int) -> None:
     """``count`` machines, made with CloudStack's own API."""
-    zone = next(row for row in cloud.list("listZones") if row["name"] == "ch-gva-2")
+    zone = next(row for row in cloud.list("listZones") if row["name"] == ZONE)
     template = cloud.list("listTemplates", templatefilter="featured")[0]
     offering = next(row for row in cloud.list("listServiceOfferings") if row["name"] == "Micro")
     jobs = []
