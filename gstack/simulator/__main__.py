@@ -20,10 +20,11 @@ def main() -> None:
     parser.add_argument("--job-seconds", type=float, default=0.3)
     parser.add_argument("--seed", type=int, help="the same seed makes the same keys and ids")
     parser.add_argument("--expunge-delay", type=float, default=86_400.0)
+    parser.add_argument("--zone", action="append", help="show only this zone; may be repeated (default: all three)")
     parser.add_argument("--control", action="store_true", help="open /control for faults and settings")
     options = parser.parse_args()
     settings = {"expunge.delay": options.expunge_delay}
-    simulator = Simulator(options.job_seconds, options.state, seed=options.seed, settings=settings)
+    simulator = Simulator(options.job_seconds, options.state, seed=options.seed, settings=settings, zones=options.zone)
     server = Server(simulator, options.port, options.host, options.control)
     for user in simulator.world.user:
         print(f"{user.name}: apikey {user.api_key} secretkey {user.secret_key}")

@@ -138,6 +138,19 @@ def test_no_free_address_is_a_lack_of_capacity(cloud: Cloud) -> None:
     assert state(cloud, net) == "Allocated"
 
 
+def test_a_deploy_that_fails_leaves_a_network_that_another_machine_is_starting(cloud: Cloud) -> None:
+    net = network(cloud)
+    params = {"zoneid": FRANKFURT, "templateid": DEBIAN, "serviceofferingid": MICRO, "networkids": net}
+    cloud.simulator.faults.add("no-start", "deployVirtualMachine")
+    cloud.do("deployVirtualMachine", name="vm-1", **params)
+    cloud.clock.now += 0.3
+    cloud.do("deployVirtualMachine", name="vm-2", **params)
+    cloud.clock.now += 0.5
+    assert state(cloud, net) == "Implementing"
+    cloud.clock.now += 10
+    assert state(cloud, net) == "Implemented"
+
+
 def test_a_failed_association_gives_the_address_back(cloud: Cloud) -> None:
     net = network(cloud)
     cloud.simulator.faults.add("fail-job", "associateIpAddress")

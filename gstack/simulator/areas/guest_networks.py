@@ -199,20 +199,21 @@ def implemented(network: Network) -> None:
 
 
 def give_up(network: Network) -> None:
-    """What a failed first start leaves."""
+    """What a first start that came to nothing leaves."""
     if network.row["state"] == "Implementing":
         network.row["state"], network.vlan = "Allocated", None
 
 
 def watch(call: Call, network: Network) -> None:
-    """Starts the clock of an isolated network on which nothing runs any more."""
+    """After a machine went down: starts the clock of an isolated network on which nothing runs any more."""
     if network.row["type"] != "Isolated" or network.vlan is None:
         return
     world = call.world
     nics = (nic for nic in world.nic if nic.network == network.id)
     if any(world.machine[nic.machine].state in ("Running", "Starting", "Stopping") for nic in nics):
         return
-    if network.idle is None:
+    give_up(network)
+    if network.vlan is not None and network.idle is None:
         network.idle = world.now()
 
 

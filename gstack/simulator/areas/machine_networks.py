@@ -104,6 +104,4 @@ def up(call: Call, machine: Machine) -> None:
 def down(call: Call, machine: Machine) -> None:
     """The machine runs no more: its networks may fall idle."""
     for key in machine.nics:
-        network = call.world.network[call.world.nic[key].network]
-        guest_networks.give_up(network)
-        guest_networks.watch(call, network)
+        guest_networks.watch(call, call.world.network[call.world.nic[key].network])
