@@ -2,9 +2,9 @@
 
 Without more the embedded one, in this process. With GSTACK_LIVE_URL, GSTACK_LIVE_API_KEY and GSTACK_LIVE_SECRET_KEY a
 real one, as an ordinary user; GSTACK_LIVE_OTHER_API_KEY and GSTACK_LIVE_OTHER_SECRET_KEY, a second account,
-GSTACK_LIVE_ZONE and GSTACK_LIVE_CA_FILE are optional. Everything made there begins with ``gsc-`` and is removed, after a
-failure too. The surprising thing: a security group whose machine is destroyed but not expunged cannot be removed; the
-summary names it, and a later run removes it.
+GSTACK_LIVE_ZONE and GSTACK_LIVE_CA_FILE are optional. Everything made there begins with ``gsc-`` and is removed, also
+after a failure. The surprising thing: a security group whose machine is destroyed but not expunged cannot be removed;
+the summary names it, and a later run removes it.
 """
 
 from __future__ import annotations

@@ -16,9 +16,11 @@ def test_user_data_is_read_back_as_it_was_sent(cloud, machine):
     assert answer["virtualmachineuserdata"]["userdata"] == text
 
 
-def test_user_data_that_is_no_base64_is_refused(cloud, machine):
-    error = cloud.refused("updateVirtualMachine", id=machine["id"], userdata="not base64!")
+def test_user_data_that_is_no_base64_is_refused_and_an_update_hides_why(cloud, machine):
+    error = _refused_deploy(cloud, userdata="not base64!")
     assert (error.code, "not base64 encoded" in error.text) == (431, True)
+    error = cloud.refused("updateVirtualMachine", id=machine["id"], userdata="not base64!")
+    assert (error.code, "base64" in error.text) == (530, False)
 
 
 def test_user_data_has_a_limit(cloud, machine):
@@ -26,7 +28,8 @@ def test_user_data_has_a_limit(cloud, machine):
     cloud.call("updateVirtualMachine", id=machine["id"], userdata=most)
     answer = cloud.call("getVirtualMachineUserData", virtualmachineid=machine["id"])
     assert answer["virtualmachineuserdata"]["userdata"] == most
-    assert cloud.refused("updateVirtualMachine", id=machine["id"], userdata="QUFB" * 100_000).code == 431
+    assert cloud.refused("updateVirtualMachine", id=machine["id"], userdata="QUFB" * 100_000).code == 530
+    assert _refused_deploy(cloud, userdata="QUFB" * 100_000).code == 431
 
 
 def test_user_data_is_not_in_lists(cloud, machine):

@@ -39,9 +39,7 @@ def test_many_awkward_tags_are_kept_as_they_were_sent(cloud, tagged):
     assert _tags(cloud, tagged) == AWKWARD
 
 
-@pytest.mark.parametrize(
-    ("kind", "command"), [("UserVm", "listVirtualMachines"), ("uservm", "listVirtualMachines")]
-)
+@pytest.mark.parametrize(("kind", "command"), [("UserVm", "listVirtualMachines"), ("uservm", "listVirtualMachines")])
 def test_a_running_machine_is_tagged_under_any_spelling_of_its_type(cloud, machine, kind, command):
     _create(cloud, machine, {"env": "prod"}, kind=kind)
     try:

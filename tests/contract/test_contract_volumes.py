@@ -97,7 +97,7 @@ def test_a_volumes_row_has_what_a_disk_is_made_from(cloud, machine):
     [root] = cloud.list("listVolumes", virtualmachineid=machine["id"], type="ROOT")
     data = cloud.volume()
     for row in (root, data):
-        for member in ("id", "name", "zoneid", "zonename", "type", "state", "created", "account", "storagetype"):
+        for member in ("id", "name", "zoneid", "zonename", "type", "state", "created", "account"):
             assert isinstance(row[member], str), member
         assert isinstance(row["size"], int)
         assert row["tags"] == []

@@ -46,7 +46,7 @@ def test_a_destroyed_machine_is_invisible_but_holds_name_address_and_group(cloud
     cloud.run("destroyVirtualMachine", id=key)
     assert cloud.machine(key) is None
     assert cloud.do("listVolumes", virtualmachineid=key)["volume"][0]["vmstate"] == "Destroyed"
-    params = {"zoneid": ZONE, "templateid": DEBIAN, "serviceofferingid": MICRO, "name": "WEB-1"}
+    params = {"zoneid": ZONE, "templateid": DEBIAN, "serviceofferingid": MICRO, "name": "web-1"}
     assert cloud.do("deployVirtualMachine", "other", **params)["errorcode"] == 431
     assert cloud.do("deleteSecurityGroup", id=group)["errorcode"] == 536
     cloud.clock.now += 86_400

@@ -7,6 +7,9 @@ one command and in the job in another.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from .. import errors, limits
 from ..call import Call
 from ..errors import ApiError, invalid
@@ -26,16 +29,13 @@ HEX = "URLDecoder: Illegal hex characters in escape (%) pattern - Error at index
 def update(call: Call) -> Row:
     machine = call.need("id", Machine)
     check_update(call, machine)
-    name = call.text("name")
-    if name is not None and name != machine.name:
-        machines_deploy.check_name(call, name)
-        machine.name = name
-    for argument in ("displayname",):
-        if call.text(argument):
-            machine.displayname = str(call.text(argument))
+    name = chosen_name(call, machine)
+    userdata, registered = chosen_userdata(call)
     change_groups(call, machine)
     change_details(call, machine)
-    userdata, registered = machines_deploy.chosen_userdata(call)
+    machine.name = name
+    if call.text("displayname"):
+        machine.displayname = str(call.text("displayname"))
     if userdata:
         machine.userdata, machine.userdata_id = userdata, registered
     instance_groups.put(call, machine, call.text("group"))
@@ -60,6 +60,34 @@ def check_update(call: Call, machine: Machine) -> None:
     if call.flag("haenable") and not call.world.service_offering[machine.offering].row["offerha"]:
         text = "Can't enable ha for the vm as it's created from the Service offering having HA disabled"
         raise errors.hidden(f"Failed to update VM, due to: {text}")
+
+
+def chosen_name(call: Call, machine: Machine) -> str:
+    """The name the machine shall have; one that is taken on a network of its own is refused without a reason."""
+    name = call.text("name")
+    if name is None or name == machine.name:
+        return machine.name
+    machines_deploy.check_name(call, name)
+    with refusals_hidden():
+        for nic in machine.nics:
+            machines_deploy.check_free(call, name, call.world.network[call.world.nic[nic].network])
+    return name
+
+
+def chosen_userdata(call: Call) -> tuple[str | None, str | None]:
+    with refusals_hidden():
+        return machines_deploy.chosen_userdata(call)
+
+
+@contextmanager
+def refusals_hidden() -> Iterator[None]:
+    """What a deploy says of a value, an update hides: all refusals of the update itself are internal errors."""
+    try:
+        yield
+    except ApiError as error:
+        if error.code != 431:
+            raise
+        raise errors.hidden(f"Failed to update VM, due to: {error.text}") from None
 
 
 def change_groups(call: Call, machine: Machine) -> None:

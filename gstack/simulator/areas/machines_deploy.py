@@ -44,12 +44,15 @@ def check_name(call: Call, name: str) -> None:
 
 
 def check_free(call: Call, name: str, network: Network) -> None:
-    """Host names are unique on a network, whoever owns the machines, until a destroyed one is expunged."""
+    """Host names are unique on a network, whoever owns the machines, until a destroyed one is expunged.
+
+    Unlike the names of all else, and unlike what filters find, they are compared with their case.
+    """
     if call.simulator.faults.take(call.api.name, "race"):
         return
     nics = call.world.nic
     for machine in call.world.machine:
-        if same_name(machine.name, name) and any(nics[key].network == network.id for key in machine.nics):
+        if machine.name == name and any(nics[key].network == network.id for key in machine.nics):
             domain = network.row["networkdomain"]
             text = f"The vm with hostName {name} already exists in the network domain: {domain}"
             raise invalid(f"{text}; network={network.name}")
