@@ -144,14 +144,12 @@ def _taken(run: Run, plan: dict[str, Any]) -> bool:
 
 
 def _make_volume(run: Run, plan: dict[str, Any], extra: dict[str, Any]) -> str:
-    """The id of a new volume for a further disk."""
+    """The id of a new volume for a further disk. CloudStack keeps one whose job fails, so undoing looks for it."""
     zoneid, name = plan["deploy"]["zoneid"], extra["name"]
-    # The name is claimed, so a detached volume of that name in this zone is ours; the tags come later.
     params = {"zoneid": zoneid, "name": name, "diskofferingid": extra["offering"], "size": extra["size_gb"]}
-    made = run.job(f"disk {name}", "createVolume", params, find=lambda: _volume(run, zoneid, name))
-    volume = str(made["id"])
-    run.undo(f"the disk {name}", _drop_volume, run, volume)
-    return volume
+    run.undo(f"the disk {name}", _drop_volume, run, params)
+    made = run.job(f"disk {name}", "createVolume", params, find=lambda: _volume(run, params))
+    return str(made["id"])
 
 
 def _attach(run: Run, extra: dict[str, Any], machine: str) -> None:
@@ -278,10 +276,11 @@ def _discard(run: Run, group: str) -> None:
         overlay.drop(DISKS, disk["id"])
 
 
-def _drop_volume(run: Run, volume: str) -> None:
-    if run.cloud.first("listVolumes", id=volume) is not None:
-        run.cloud.call("deleteVolume", id=volume)
-    overlay.drop(DISKS, volume)
+def _drop_volume(run: Run, params: dict[str, Any]) -> None:
+    row = _volume(run, params)
+    if row is not None:
+        run.cloud.call("deleteVolume", id=row["id"])
+        overlay.drop(DISKS, row["id"])
 
 
 def _do(run: Run, command: str, params: dict[str, Any]) -> None:
@@ -321,9 +320,22 @@ def _root(run: Run, machine: str) -> str | None:
     return str(rows[0]["id"]) if rows else None
 
 
-def _volume(run: Run, zoneid: str, name: str) -> Row | None:
-    rows = run.cloud.list("listVolumes", zoneid=zoneid, name=name)
-    return next((row for row in rows if "virtualmachineid" not in row and volumes.marked_name(row) is None), None)
+def _volume(run: Run, params: dict[str, Any]) -> Row | None:
+    """The volume that createVolume made of ``params``. When the request was checked there was none of that name, and
+    the name is claimed since; offering, size and being attached to nothing tell it from one that another tool made in
+    the seconds between."""
+    rows = run.cloud.list("listVolumes", zoneid=params["zoneid"], name=params["name"])
+    return next(
+        (
+            row
+            for row in rows
+            if "virtualmachineid" not in row
+            and row.get("diskofferingid") == params["diskofferingid"]
+            and params["size"] in (None, volumes.size_gb(row))
+            and row["state"] not in volumes.GONE
+        ),
+        None,
+    )
 
 
 def _attached(run: Run, volume: str, machine: str) -> Row | None:

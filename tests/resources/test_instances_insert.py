@@ -282,7 +282,8 @@ def test_a_name_that_another_tenant_has_is_free_all_the_same(gateway: Any, inser
 def test_losing_the_database_loses_no_name_label_tag_alias_or_boot_disk_name(gateway: Any, insert: Any) -> None:
     gateway.as_user("other").deploy("web")
     insert(machineType="n1-standard-1", labels={"env": "x"}, tags={"items": ["http"]}, disks=boot(diskName="root"))
-    insert(name="db", disks=[*boot(), {"initializeParams": {"diskName": "data", "diskSizeGb": "3"}, "autoDelete": True}])
+    data = {"initializeParams": {"diskName": "data", "diskSizeGb": "3"}, "autoDelete": True}
+    insert(name="db", disks=[*boot(), data])
     before = gateway.get(INSTANCES)["items"]
     disks = gateway.get("zones/{zone}/disks")["items"]
     gateway.forget_everything()

@@ -1,0 +1,160 @@
+"""What an insert is refused for, at once and by name, with nothing made."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+INSTANCES = "zones/{zone}/instances"
+DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
+GOOD: dict[str, Any] = {
+    "name": "web",
+    "machineType": "tiny",
+    "disks": [{"boot": True, "initializeParams": {"sourceImage": DEBIAN}}],
+    "networkInterfaces": [{}],
+}
+INITIAL = "disks.0.initializeParams"
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """A good body with one member set, or taken away (None)."""
+    body = copy.deepcopy(GOOD)
+    *steps, last = [int(step) if step.isdigit() else step for step in path.split(".")]
+    place: Any = body
+    for step in steps:
+        place = place[step] if isinstance(step, int) else place.setdefault(step, {})
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return body
+
+
+BAD = [
+    ("name", None, 400, "resource.name"),
+    ("name", "Web", 400, "resource.name"),
+    ("name", "web-", 400, "resource.name"),
+    ("name", "x" * 64, 400, "resource.name"),
+    ("machineType", None, 400, "resource.machineType"),
+    ("machineType", "zones/ch-gva-2/machineTypes/nope", 400, "referenced resource does not exist"),
+    ("machineType", "zones/elsewhere-a/machineTypes/tiny", 400, "own zone"),
+    ("machineType", "global/networks/default", 400, "malformed"),
+    ("machineType", "custom-99-1", 400, "Allowed are"),
+    ("disks", None, 400, "No disks are specified"),
+    ("disks", [], 400, "No disks are specified"),
+    ("disks", [{"initializeParams": {"sourceImage": DEBIAN}}], 400, "Exactly one disk"),
+    ("disks", GOOD["disks"] * 2, 400, "Exactly one disk"),
+    ("disks.0.source", "zones/ch-gva-2/disks/d", 400, "existing disk"),
+    ("disks.0.type", "SCRATCH", 400, "resource.disks[0].type"),
+    ("disks.0.mode", "READ_ONLY", 400, "resource.disks[0].mode"),
+    ("disks.0.interface", "NVME", 400, "resource.disks[0].interface"),
+    ("disks.0.diskEncryptionKey", {"kmsKeyName": "k"}, 400, "diskEncryptionKey"),
+    (f"{INITIAL}.sourceImage", None, 400, "needs a source image"),
+    (f"{INITIAL}.sourceImage", "projects/debian-cloud/global/images/none", 400, "referenced image resource"),
+    (f"{INITIAL}.sourceImage", "projects/debian-cloud/global/images/family/none", 404, "images/family/none"),
+    (f"{INITIAL}.diskSizeGb", 5, 400, "smaller than the image size (10 GB)"),
+    (f"{INITIAL}.diskSizeGb", "five", 400, "diskSizeGb"),
+    (f"{INITIAL}.diskType", "zones/ch-gva-2/diskTypes/none", 400, "referenced diskType"),
+    (f"{INITIAL}.diskName", "Data", 400, "diskName"),
+    (f"{INITIAL}.sourceSnapshot", "global/snapshots/s", 400, "sourceSnapshot"),
+    (f"{INITIAL}.labels", {"Big": "x"}, 400, "initializeParams.labels"),
+    ("networkInterfaces", None, 400, "At least one network interface"),
+    ("networkInterfaces", [{}, {}], 400, "one network interface"),
+    ("networkInterfaces.0.network", "global/networks/none", 400, "referenced network resource"),
+    ("networkInterfaces.0.network", "projects/other/global/networks/default", 400, "referenced network resource"),
+    ("networkInterfaces.0.subnetwork", "regions/ch-gva/subnetworks/none", 400, "referenced subnetwork resource"),
+    ("networkInterfaces.0.subnetwork", "regions/elsewhere/subnetworks/default", 400, "own region"),
+    ("networkInterfaces.0.networkIP", "10.0.0", 400, "IPv4"),
+    ("networkInterfaces.0.accessConfigs", [{}, {}], 400, "At most one access config"),
+    ("networkInterfaces.0.accessConfigs", [{"networkTier": "STANDARD"}], 400, "networkTier"),
+    ("networkInterfaces.0.aliasIpRanges", [{"ipCidrRange": "/24"}], 400, "aliasIpRanges"),
+    ("networkInterfaces.0", {"networkIP": "60.147.33.7", "accessConfigs": [{"natIP": "60.147.33.8"}]}, 400, "natIP"),
+    ("labels", {"Env": "x"}, 400, "resource.labels"),
+    ("labels", {"env": "X"}, 400, "resource.labels.env"),
+    ("labels", {f"l{number}": "" for number in range(65)}, 400, "64"),
+    ("tags.items", ["Web"], 400, "resource.tags.items[0]"),
+    ("tags.items", ["a", "a"], 400, "unique"),
+    ("metadata.items", [{"key": "k", "value": "1"}, {"key": "k", "value": "2"}], 400, "duplicate"),
+    ("metadata.items", [{"key": "shutdown-script", "value": "true"}], 400, "resource.metadata.items[0].key"),
+    ("canIpForward", True, 400, "resource.canIpForward"),
+    ("guestAccelerators", [{"acceleratorCount": 1}], 400, "guestAccelerators"),
+    ("confidentialInstanceConfig", {"enableConfidentialCompute": True}, 400, "confidentialInstanceConfig"),
+    ("instanceEncryptionKey", {"kmsKeyName": "k"}, 400, "instanceEncryptionKey"),
+    ("shieldedInstanceConfig", {"enableSecureBoot": True}, 400, "shieldedInstanceConfig"),
+    ("minCpuPlatform", "Intel Skylake", 400, "minCpuPlatform"),
+    ("resourcePolicies", ["regions/r/resourcePolicies/p"], 400, "resourcePolicies"),
+    ("scheduling", {"preemptible": True}, 400, "scheduling.preemptible"),
+    ("scheduling", {"provisioningModel": "SPOT"}, 400, "scheduling.provisioningModel"),
+    ("scheduling", {"maxRunDuration": {"seconds": "3600"}}, 400, "scheduling.maxRunDuration"),
+    ("scheduling", {"nodeAffinities": [{"key": "k"}]}, 400, "scheduling.nodeAffinities"),
+    ("advancedMachineFeatures", {"threadsPerCore": 1}, 400, "advancedMachineFeatures"),
+    ("sourceMachineImage", "global/machineImages/m", 400, "sourceMachineImage"),
+    ("nonsense", 1, 400, "nonsense"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "status", "words"), BAD, ids=[f"{bad[0]}={bad[1]}"[:60] for bad in BAD])
+def test_a_bad_member_is_refused_by_name(gateway: Any, path: str, value: Any, status: int, words: str) -> None:
+    message = gateway.refuse("POST", INSTANCES, changed(path, value), status=status)
+    assert words in message
+    assert gateway.cloudstack("listVirtualMachines") == []
+
+
+def test_all_refused_members_are_named_at_once(gateway: Any) -> None:
+    message = gateway.refuse("POST", INSTANCES, GOOD | {"canIpForward": True, "minCpuPlatform": "x"})
+    assert "resource.canIpForward" in message and "resource.minCpuPlatform" in message
+
+
+def test_an_unknown_zone_is_not_found(gateway: Any) -> None:
+    message = gateway.refuse("POST", "zones/nowhere-a/instances", GOOD, status=404)
+    assert message == "The resource 'projects/tenant/zones/nowhere-a' was not found"
+
+
+@pytest.mark.parametrize("member", ["sourceInstanceTemplate", "sourceMachineImage"])
+def test_templates_and_machine_images_are_refused_by_name(gateway: Any, member: str) -> None:
+    assert member in gateway.refuse("POST", INSTANCES, GOOD, **{member: "global/instanceTemplates/t"})
+
+
+def test_a_taken_name_is_a_conflict(gateway: Any) -> None:
+    gateway.deploy("web")
+    message = gateway.refuse("POST", INSTANCES, GOOD, status=409)
+    assert message == "The resource 'projects/tenant/zones/ch-gva-2/instances/web' already exists"
+
+
+def test_a_taken_disk_name_is_a_conflict(gateway: Any) -> None:
+    gateway.deploy("data")
+    body = changed(f"{INITIAL}.diskName", "data")
+    assert gateway.refuse("POST", INSTANCES, body, status=409).endswith("/disks/data' already exists")
+
+
+def test_a_disk_of_another_instance_cannot_be_attached(gateway: Any) -> None:
+    gateway.deploy("db")
+    body = GOOD | {"disks": [*GOOD["disks"], {"source": "zones/ch-gva-2/disks/db"}]}
+    message = gateway.refuse("POST", INSTANCES, body)
+    assert "disks/db' is already being used by" in message and message.endswith("/instances/db'")
+
+
+def test_a_disk_that_does_not_exist_is_not_found(gateway: Any) -> None:
+    body = GOOD | {"disks": [*GOOD["disks"], {"source": "zones/ch-gva-2/disks/none"}]}
+    assert gateway.refuse("POST", INSTANCES, body, status=404).endswith("/disks/none' was not found")
+
+
+@pytest.mark.parametrize(
+    ("initial", "words"),
+    [
+        ({"diskSizeGb": "0"}, "needs a size"),
+        ({"diskSizeGb": "20", "diskType": "ssd-10"}, "have 10 GB"),
+        ({"diskSizeGb": "20", "sourceImage": DEBIAN}, "Only the boot disk"),
+        ({"diskSizeGb": "20", "diskName": "web"}, "Two disks of one name"),
+    ],
+)
+def test_a_further_disk_that_cannot_be_is_refused(gateway: Any, initial: dict[str, Any], words: str) -> None:
+    body = GOOD | {"disks": [*GOOD["disks"], {"initializeParams": initial}]}
+    assert words in gateway.refuse("POST", INSTANCES, body)
+
+
+def test_a_size_that_the_machine_type_overrules_is_refused(gateway: Any) -> None:
+    body = changed(f"{INITIAL}.diskSizeGb", 20) | {"machineType": "small-rootdisk50"}
+    assert "comes with a boot disk of 50 GB" in gateway.refuse("POST", INSTANCES, body)
