@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench clean
+.PHONY: run test contract lint bench clean
 
 run: $(VENV)/run
 	$(BIN)/gstack demo
@@ -14,6 +14,10 @@ test: $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n auto -ra
+
+# The CloudStack behaviours that gstack relies on: of the embedded cloud, or of the one GSTACK_LIVE_URL names.
+contract: $(VENV)/test
+	$(BIN)/python -m pytest -ra tests/contract
 
 bench: $(VENV)/bench
 	$(BIN)/python -m bench
