@@ -118,6 +118,17 @@ def test_objects_of_others_are_not_listed_and_not_touched(cloud: Cloud, served: 
     assert {cloud.do(name, "other", **params)["errorcode"] for name, params in verbs} == {531}
 
 
+def test_a_deleted_project_gives_its_addresses_back(cloud: Cloud) -> None:
+    project = cloud.do("listProjects")["project"][0]["id"]
+    net = network(cloud, projectid=project)
+    ip = address(cloud, net)
+    assert cloud.do("listPublicIpAddresses", id=ip) == {}
+    assert cloud.do("listPublicIpAddresses", id=ip, projectid=project)["count"] == 1
+    free = cloud.do("listPublicIpAddresses", state="Free", pagesize=1, page=1)["count"]
+    cloud.run("deleteProject", id=project, cleanup="true")
+    assert cloud.do("listPublicIpAddresses", state="Free", pagesize=1, page=1)["count"] == free + 1
+
+
 def test_networks_and_addresses_count_against_the_limits(cloud: Cloud) -> None:
     limit(cloud, network=1, public_ip=1)
     net = network(cloud, who="other")

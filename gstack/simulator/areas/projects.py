@@ -17,7 +17,7 @@ from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, sam
 from ..model import Account, Entity, Machine, Project, Row, SecurityGroup
 from ..registry import command
 from ..world import IN_PROJECT, date
-from . import accounts, machines_lifecycle
+from . import accounts, machines_lifecycle, vpcs
 
 if TYPE_CHECKING:
     from ..world import Table
@@ -201,6 +201,7 @@ def clean(call: Call, project: Project) -> None:
     world = call.world
     for machine in machines_of(call, project.account):
         machines_lifecycle.expunge(call.simulator, machine)
+    vpcs.drop_of_account(call, project.account)
     for name, table in world.tables().items():
         if name in ("event", "job", "account"):
             continue

@@ -99,6 +99,17 @@ def destroy(call: Call, vpc: Vpc) -> None:
     world.vpc.remove(vpc)
 
 
+def drop_of_account(call: Call, account: str) -> None:
+    """Takes away all networks of an account whose machines are gone, and gives its addresses back."""
+    world = call.world
+    for network in [net for net in world.network if net.account == account]:
+        guest_networks.destroy(call, network)
+    for vpc in [one for one in world.vpc if one.account == account]:
+        destroy(call, vpc)
+    for address in [one for one in world.public_ip if one.account == account]:
+        public_ips.free(call, address)
+
+
 FILTERS: Filters = {
     **ID_FILTERS,
     "zoneid": same_id("zone"),
