@@ -1,8 +1,8 @@
 """What happens to every request, as a list that reads from top to bottom, and the one writer of answers.
 
 Handlers and steps raise :class:`GceError`; it is caught here and nowhere else. Authentication and operations belong to
-other rooms and come in as a :class:`Guard` and a :data:`Memory`. The surprising thing: an answer whose request did not pass the guard is never
-sent, whatever a step or handler did; it becomes a server error.
+other rooms and come in as a :class:`Guard` and a :data:`Memory`. The surprising thing: an answer whose request did not
+pass the guard is never sent, whatever a step or handler did; it becomes a server error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Jinja JSON templates: the shape of each GCE resource, with holes.
 
 Apart so that shapes can be read, linted and documented as data (``gstack/data/templates/<name>.json.j2``).
-The surprising thing: every hole is encoded as JSON when it is filled, so templates hold no quotes round holes
-and no value can break out of its place. Nulls and empty lists go, ``{}`` stays, as in GCE's answers.
+The surprising thing: a template is read as JSON once, and its holes are filled with values, not with text. So
+templates hold no quotes round holes, no value can break out of its place, and rendering costs little more than
+building the dictionary. Nulls and empty lists go, ``{}`` stays, as in GCE's answers.
 
 Templates may hold names, attributes, subscripts, filters and inline conditions, nothing else: :func:`lint`.
 """
@@ -10,13 +11,13 @@ Templates may hold names, attributes, subscripts, filters and inline conditions,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError, Undefined, nodes
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, nodes
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "data" / "templates"
 SUFFIX = ".json.j2"
@@ -24,20 +25,10 @@ HOLDING = (nodes.TemplateData, nodes.Output, nodes.Template)
 CONDITIONS = (nodes.CondExpr, nodes.Not, nodes.Test)
 ALLOWED = (*HOLDING, *CONDITIONS, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Filter, nodes.Const)
 TESTS = frozenset({"defined", "none"})
-PARTIALS = ("partial", "each")
+FILTER = re.compile(r"(?P<name>\w+)(?:\(\s*[\"'](?P<argument>\w+)[\"']\s*\))?")
 
-
-class Rendered(str):
-    """JSON text that is finished; a hole takes it as it is."""
-
-
-def as_json(value: Any) -> str:
-    """``value`` as JSON. An undefined name raises jinja2.UndefinedError."""
-    if isinstance(value, Rendered):
-        return value
-    if isinstance(value, Undefined):
-        str(value)
-    return orjson.dumps(value).decode()
+Context = Mapping[str, Any]
+Filler = Callable[[Context], Any]
 
 
 @lru_cache(maxsize=1)
@@ -45,9 +36,8 @@ def environment() -> Environment:
     """The one environment of the process; threads share it."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        finalize=as_json,
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - the output is JSON, and finalize encodes every value
+        autoescape=False,  # noqa: S701 - expressions yield values, which are never text of a template
         auto_reload=False,
         cache_size=-1,
     )
@@ -56,29 +46,12 @@ def environment() -> Environment:
 
 
 def render(template: str, /, **context: Any) -> dict[str, Any]:
-    """The resource that ``template`` makes of ``context``, without nulls and empty lists."""
-    answer: dict[str, Any] = pruned(
-        orjson.loads(environment().get_template(template + SUFFIX).render(context))
-    )
+    """The resource that ``template`` makes of ``context``, without nulls and empty lists.
+
+    Raises jinja2.UndefinedError for a hole whose name is not in ``context``.
+    """
+    answer: dict[str, Any] = _template(template)(context)
     return answer
-
-
-def pruned(value: Any) -> Any:
-    """``value`` without nulls and empty lists at any depth below it; changes it in place."""
-    _gone(value)
-    return value
-
-
-def _gone(value: Any) -> bool:
-    """Prune ``value``; whether nothing is left that may be shown."""
-    if type(value) is dict:
-        for name in [name for name, entry in value.items() if _gone(entry)]:
-            del value[name]
-        return False
-    if type(value) is list:
-        value[:] = [entry for entry in value if not _gone(entry)]
-        return not value
-    return value is None
 
 
 def int64(value: int | str | None) -> str | None:
@@ -122,15 +95,83 @@ def sources(name: str) -> dict[str, str]:
     return dict(_filled(shape, holes, ""))
 
 
-def _partial(value: Mapping[str, Any] | None, name: str) -> Rendered:
-    """Renders template ``name`` with the members of ``value`` as its names; null for None."""
-    return Rendered("null" if value is None else environment().get_template(name + SUFFIX).render(value))
+def _partial(value: Context | None, name: str) -> Any:
+    """What template ``name`` makes of the members of ``value``; null for None."""
+    return None if value is None else _template(name)(value)
 
 
-def _each(values: Iterable[Mapping[str, Any]], name: str) -> Rendered:
-    """Renders template ``name`` once for each of ``values``, as a list."""
-    template = environment().get_template(name + SUFFIX)
-    return Rendered("[" + ",".join(template.render(value) for value in values) + "]")
+def _each(values: Iterable[Context], name: str) -> list[Any]:
+    """What template ``name`` makes of each of ``values``."""
+    template = _template(name)
+    return [template(value) for value in values]
+
+
+@cache
+def _template(name: str) -> Filler:
+    shape, holes = _shape(name)
+    return _object(shape, [_expression(hole) for hole in holes])
+
+
+def _object(shape: dict[str, Any], holes: list[Filler]) -> Filler:
+    """Fills an object: a member whose value is null or an empty list is left out."""
+    members = [(name, _member(entry, holes)) for name, entry in shape.items()]
+
+    def fill(context: Context) -> dict[str, Any]:
+        filled = {}
+        for name, member in members:
+            value = member(context)
+            if value is not None and value != []:
+                filled[name] = value
+        return filled
+
+    return fill
+
+
+def _member(shape: Any, holes: list[Filler]) -> Filler:
+    if isinstance(shape, dict):
+        return _object(shape, holes)
+    if isinstance(shape, list):
+        entries = [_member(entry, holes) for entry in shape]
+        return lambda context: [value for entry in entries if (value := entry(context)) is not None]
+    if isinstance(shape, str) and shape.startswith("\0"):
+        return holes[int(shape[1:])]
+    return lambda _context: shape
+
+
+def _expression(text: str) -> Filler:
+    """The value of an expression. Names, and filters of a name, are nearly all there are: they need no Jinja."""
+    name, _, rest = (part.strip() for part in text.partition("|"))
+    if not name.isidentifier():
+        compiled = environment().compile_expression(text, undefined_to_none=False)
+        return lambda context: _plain(compiled(context))
+    chosen = FILTER.fullmatch(rest)
+    if not rest:
+        return lambda context: _plain(_named(context, name))
+    if chosen is None or chosen["name"] not in environment().filters:
+        compiled = environment().compile_expression(text, undefined_to_none=False)
+        return lambda context: _plain(compiled(context))
+    function = environment().filters[chosen["name"]]
+    arguments = [chosen["argument"]] if chosen["argument"] else []
+    return lambda context: function(_named(context, name), *arguments)
+
+
+def _named(context: Context, name: str) -> Any:
+    try:
+        return context[name]
+    except KeyError:
+        raise UndefinedError(f"'{name}' is undefined") from None
+
+
+def _plain(value: Any) -> Any:
+    """A value of the context as it may be shown: what it holds is copied, without nulls and empty lists."""
+    kind = type(value)
+    if kind is dict:
+        return {name: entry for name, old in value.items() if (entry := _plain(old)) is not None and entry != []}
+    if kind is list or kind is tuple:
+        return [entry for old in value if (entry := _plain(old)) is not None and entry != []]
+    if isinstance(value, Undefined):
+        str(value)  # raises: it is a StrictUndefined
+    return value
 
 
 def _source(name: str) -> str:
