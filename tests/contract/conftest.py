@@ -259,7 +259,7 @@ class Subject:
 
     def _ours(self, row: Row) -> bool:
         """Not root volumes: they bear their machine's name nowhere and go with it."""
-        name = str(row.get("name", ""))
+        name = str(row.get("name", "")).lower()
         if row.get("type") == "ROOT" or not name.startswith(PREFIX):
             return False
         stamp = name.removeprefix(PREFIX).split("-")[0]
