@@ -1,33 +1,76 @@
 """One line for every token handed out or refused, under the logger ``gstack.audit``. Never a secret, never a
 key.
 
-Apart so that what is written there can be read in one place. Text that a client chose is cut and quoted.
+Apart so that what is written there can be read in one place. Text that a client chose is cut and quoted. The
+surprising thing: calls of the API have no line here. The guard binds who calls, from where and with which client to
+the request under way, and the pipeline's own line, which knows method and outcome, shows it.
 """
 
 from __future__ import annotations
 
 import logging
 
+import flask
+import structlog
+
+from gstack.auth.grant import Grant
+
 log = logging.getLogger("gstack.audit")
 LONGEST = 200
+_BOUND = ("credential", "user", "how", "address", "client", "project")
 
 
 def issued(grant_type: str, credential_id: str, account: str, address: str) -> None:
     """A token went out."""
     log.info(
-        "token issued grant=%s credential=%s account=%s address=%s",
-        quoted(grant_type), credential_id, quoted(account), quoted(address),
+        "token issued grant=%s credential=%s account=%s address=%s client=%s",
+        quoted(grant_type), credential_id, quoted(account), quoted(address), client(),
     )  # fmt: skip
 
 
 def refused(grant_type: str, reason: str, address: str) -> None:
     """A token was refused; ``reason`` is our own sentence."""
-    log.warning("token refused grant=%s reason=%s address=%s", quoted(grant_type), quoted(reason), quoted(address))
+    log.warning(
+        "token refused grant=%s reason=%s address=%s client=%s",
+        quoted(grant_type), quoted(reason), quoted(address), client(),
+    )  # fmt: skip
 
 
 def killed(credential_id: str, reason: str) -> None:
     """Every token of a credential was taken back."""
     log.warning("tokens revoked credential=%s reason=%s", credential_id, quoted(reason))
+
+
+def changed(what: str, credential_id: str, by: str, address: str) -> None:
+    """Somebody made, rotated or ended something on the credentials page."""
+    log.info("%s credential=%s by=%s address=%s client=%s", what, credential_id, quoted(by), quoted(address), client())
+
+
+def answered(method: str, status: int) -> None:
+    """The outcome of a call that is no method of Compute Engine (user information, projects)."""
+    log.info("call method=%s status=%d", quoted(method), status)
+
+
+def bind(grant: Grant, address: str) -> None:
+    """Every line of this request from now on says who calls."""
+    structlog.contextvars.bind_contextvars(
+        credential=grant.credential_id, user=grant.user, how=grant.how, address=address, client=client()
+    )
+
+
+def bind_project(project: str) -> None:
+    """... and in which project."""
+    structlog.contextvars.bind_contextvars(project=project)
+
+
+def unbind() -> None:
+    """A new request begins: nobody is known yet. Threads are used again, and what is bound stays."""
+    structlog.contextvars.unbind_contextvars(*_BOUND)
+
+
+def client() -> str:
+    """What the client calls itself, quoted."""
+    return quoted(flask.request.headers.get("User-Agent", "")) if flask.has_request_context() else "''"
 
 
 def quoted(text: str) -> str:

@@ -69,6 +69,7 @@ class Gatekeeper:
         if grant is None or grant.expires_at <= self.keyring.now:
             grant = self._grant(bearer, host)
             self.keyring.grants.put(remembered, grant)
+        audit.bind(grant, request_address())
         return grant
 
     def enter(self, grant: Grant, project: str, *, public: bool = False) -> Caller:
@@ -81,6 +82,7 @@ class Gatekeeper:
                 found = self._image_project(grant, project)
             if found is None:
                 raise not_found(f"projects/{project}")
+            audit.bind_project(found.id)
             return self._caller(grant, found)
         except Refused as error:
             raise self.refused(str(error)) from None

@@ -105,6 +105,7 @@ def userinfo(guard: Gatekeeper) -> Response:
     except Refused as error:
         raise guard.refused(str(error)) from None
     subject = client_id(grant.credential_id)
+    audit.answered("userinfo", 200)
     return answer_json({
         "sub": subject,
         "id": subject,

@@ -41,6 +41,7 @@ def register(app: Flask, guard: Gatekeeper) -> None:
             provide_automatic_options=False,
         )
     app.register_blueprint(blueprint)
+    app.before_request(audit.unbind)
     consent.register(app, guard)
     inspection.register(app, guard)
     resource_manager.register(app, guard)

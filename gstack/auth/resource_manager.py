@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Flask, Response, request
 
+from gstack.auth import audit
 from gstack.auth.guard import Gatekeeper
 from gstack.errors import GceError
 from gstack.protocol import pipeline
@@ -33,7 +34,8 @@ def _list(guard: Gatekeeper) -> Response:
         grant = guard.authenticate(request.headers, request.args)
         found = guard.reachable(grant)
     except GceError as error:
-        return pipeline.write_error(error)
+        return _refused("cloudresourcemanager.projects.list", error)
+    audit.answered("cloudresourcemanager.projects.list", 200)
     return _json({"projects": [view(project, grant.identity.account_id) for project in found]})
 
 
@@ -42,7 +44,8 @@ def _get(guard: Gatekeeper, project: str) -> Response:
         grant = guard.authenticate(request.headers, request.args)
         caller = guard.enter(grant, project)
     except GceError as error:
-        return pipeline.write_error(error)
+        return _refused("cloudresourcemanager.projects.get", error)
+    audit.answered("cloudresourcemanager.projects.get", 200)
     return _json(view(caller.project, grant.identity.account_id))
 
 
@@ -54,6 +57,11 @@ def view(project: Project, account_id: str) -> dict[str, Any]:
         "lifecycleState": "ACTIVE",
         "name": project.name,
     }
+
+
+def _refused(method: str, error: GceError) -> Response:
+    audit.answered(method, error.http)
+    return pipeline.write_error(error)
 
 
 def _json(body: dict[str, Any]) -> Response:

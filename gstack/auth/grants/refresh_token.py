@@ -2,7 +2,7 @@
 out.
 
 The surprising thing: ``API_KEY:SECRET_KEY`` is a refresh token too, so that ``gcloud auth activate-refresh-token``
-signs somebody in without a browser and without a key file.
+signs somebody in without a browser and without a key file; only where GSTACK_LITERAL_BEARER allows it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def answer(request: TokenRequest, guard: Gatekeeper) -> dict[str, Any]:
 
 
 def _literal(request: TokenRequest, guard: Gatekeeper, token: str) -> dict[str, Any]:
+    if not guard.literal_allowed():
+        raise _wrong_token()
     api_key, _, secret_key = token.partition(":")
     try:
         grant = guard.keyring.admit(api_key, secret_key, request.address)

@@ -46,6 +46,8 @@ def answer(request: TokenRequest, guard: Gatekeeper) -> dict[str, Any]:
 
 def _key_pair(request: TokenRequest, guard: Gatekeeper, subject: str) -> Grant:
     api_key, _, secret_key = subject.partition(":")
+    if not guard.literal_allowed():
+        raise OAuthError("invalid_grant", "A key pair is no subject token here (GSTACK_LITERAL_BEARER is off).")
     try:
         return guard.keyring.admit(api_key, secret_key, request.address)
     except Refused as error:

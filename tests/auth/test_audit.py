@@ -1,0 +1,54 @@
+"""The audit log: who, from where, with which client, in which project, which method, with what outcome."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+import structlog
+
+from .conftest import HOST, Room
+
+
+def bound(room: Room, path: str, token: str) -> dict[str, Any]:
+    """What is bound to every line of a request once it has been answered."""
+    seen: dict[str, Any] = {}
+    room.app.after_request(lambda response: (seen.update(structlog.contextvars.get_contextvars()), response)[1])
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": "gcloud/528\x1b[2J " + "x" * 500}
+    room.client.get(path, headers=headers, base_url=f"https://{HOST}", environ_base={"REMOTE_ADDR": "203.0.113.9"})
+    return seen
+
+
+def test_every_line_of_a_call_says_who_from_where_with_what_and_in_which_project(room: Room) -> None:
+    made = room.service_account()
+    seen = bound(room, "/v1/projects/tenant", ":".join(room.keys()))
+    assert seen["user"] == "tenant@example.invalid"
+    assert (seen["address"], seen["how"], seen["project"]) == ("203.0.113.9", "literal", "tenant")
+    assert seen["credential"] not in ("", made.credential_id)
+    assert "gcloud/528" in seen["client"] and "\x1b" not in seen["client"] and len(seen["client"]) < 250
+
+
+def test_the_next_request_of_the_thread_is_nobodys(room: Room) -> None:
+    structlog.contextvars.bind_contextvars(user="somebody", project="theirs", credential="c")
+    room.client.get("/v1/projects", base_url=f"https://{HOST}")
+    assert structlog.contextvars.get_contextvars().keys().isdisjoint({"user", "project", "credential"})
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/projects", 200), ("/v1/projects/other", 404)])
+def test_calls_besides_compute_have_a_line_with_their_outcome(
+    room: Room, caplog: pytest.LogCaptureFixture, path: str, status: int
+) -> None:
+    caplog.set_level(logging.INFO, logger="gstack")
+    headers = {"Authorization": f"Bearer {room.pair_token()}"}
+    room.client.get(path, headers=headers, base_url=f"https://{HOST}")
+    line = caplog.records[-1].getMessage()
+    assert line.startswith("call method='cloudresourcemanager.projects.") and line.endswith(f"status={status}")
+
+
+def test_a_token_line_names_the_client(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="gstack")
+    api_key, secret_key = room.keys()
+    form = {"grant_type": "client_credentials", "client_id": api_key, "client_secret": secret_key}
+    room.client.post("/token", data=form, headers={"User-Agent": "curl/8"}, base_url=f"https://{HOST}")
+    assert "client='curl/8'" in caplog.text and api_key not in caplog.text
