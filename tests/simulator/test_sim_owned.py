@@ -129,6 +129,18 @@ def test_a_destroyed_volume_can_be_had_back(cloud: Cloud) -> None:
     assert cloud.do("listVolumes", id=made["id"]) == {}
 
 
+def test_volumes_can_be_counted_and_told_by_their_offering(cloud: Cloud) -> None:
+    cloud.deploy("web-1")
+    assert cloud.do("listVolumes", serviceofferingid=MICRO, retrieveonlyresourcecount="true") == {"count": 1}
+    assert cloud.do("listVolumes", diskofferingid=SSD) == {}
+
+
+def test_a_parameter_for_root_alone_is_ignored_when_a_user_sends_it(cloud: Cloud) -> None:
+    cloud.deploy("web-1")
+    assert cloud.do("listVolumes", isencrypted="true")["count"] == 1
+    assert cloud.do("listVolumes", "admin", listall="true", isencrypted="true") == {}
+
+
 def test_expunging_and_recovering_volumes_can_be_forbidden(cloud: Cloud) -> None:
     cloud.simulator.settings["allow.user.expunge.recover.volume"] = False
     made = cloud.do("createVolume", zoneid=ZONE, name="data", diskofferingid=SSD)

@@ -44,6 +44,10 @@ def test_get_and_post_answer_the_same(server: Server) -> None:
     assert posted.headers["Content-Type"] == "application/json;charset=utf-8"
 
 
+def test_answers_carry_neither_date_nor_server(server: Server) -> None:
+    assert not {"Date", "Server"} & set(get(server, command="listZones").headers)
+
+
 def test_parameters_may_be_split_over_query_and_body(server: Server) -> None:
     params = signed(server, command="listZones", name="ch-gva-2")
     body = {"name": params.pop("name")}

@@ -84,6 +84,8 @@ FILTERS: Filters = {
     "zoneid": same_id("zone"),
     "virtualmachineid": same_id("machine"),
     "diskofferingid": same_id("disk_offering"),
+    "serviceofferingid": same_id("service_offering"),
+    "isencrypted": lambda volume, wanted: wanted is False,
     "type": lambda volume, wanted: volume.type.lower() == str(wanted).lower(),
     "state": lambda volume, wanted: volume.state.lower() == str(wanted).lower(),
 }
@@ -96,6 +98,8 @@ def list_volumes(call: Call) -> Row:
     check_page(call)
     mine = visible_accounts(call)
     rows = select(call, [v for v in call.world.volume if mine(v.account)], FILTERS, lambda v: (v.name, v.type))
+    if call.flag("retrieveonlyresourcecount"):
+        return {"count": len(rows)}
     return page(call, "volume", rows, lambda volume: view(call, volume))
 
 
