@@ -70,7 +70,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OPERATION_WAIT_SECONDS", float, 120.0, "How long operations.wait blocks at the most."),
     Setting("OPERATION_CONCURRENCY", int, 16, "Operations run at the same time by the worker.", least=1),
     Setting("OPERATION_RETENTION_DAYS", int, 14, "Days a finished operation stays listed.", least=1),
-    Setting("JOB_POLL_SECONDS", float, 0.2, "First interval between looks at a CloudStack job."),
+    Setting("JOB_POLL_SECONDS", float, 0.1, "First interval between looks at a CloudStack job."),
     Setting("REGIONS", dict, {}, "Zone name to region name, where the rule of the last character is wrong."),
     Setting("MACHINE_TYPE_ALIASES", dict, {}, "GCE machine type name to service offering name."),
     Setting("DISK_TYPE_ALIASES", dict, {}, "GCE disk type name to disk offering name."),

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from functools import lru_cache
 
 
+@lru_cache(maxsize=16_384)
 def numeric_id(value: str) -> int:
     """A stable number in 1..2^63-1 for a UUID in any spelling, or for any other text."""
     try:

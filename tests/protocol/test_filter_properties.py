@@ -35,12 +35,10 @@ def _tree(leaves: st.SearchStrategy[Comparison]) -> st.SearchStrategy[Condition]
     )
 
 
-comparisons = st.builds(
-    Comparison, paths, st.sampled_from(["=", "!=", "<", "<=", ">", ">=", ":"]), texts
-) | st.builds(Comparison, paths, st.just(":*"))
-matches = st.builds(
-    Comparison, paths, st.sampled_from(["eq", "ne"]), st.sampled_from([*PATTERNS, r"\"", "'"])
+comparisons = st.builds(Comparison, paths, st.sampled_from(["=", "!=", "<", "<=", ">", ">=", ":"]), texts) | st.builds(
+    Comparison, paths, st.just(":*")
 )
+matches = st.builds(Comparison, paths, st.sampled_from(["eq", "ne"]), st.sampled_from([*PATTERNS, r"\"", "'"]))
 conditions = _tree(comparisons) | _tree(matches)
 
 judged = _tree(
@@ -50,9 +48,7 @@ judged = _tree(
         st.sampled_from(["=", "!=", "<", ">=", ":"]),
         st.sampled_from(WORDS),
     )
-) | _tree(
-    st.builds(Comparison, st.sampled_from(FIELDS), st.sampled_from(["eq", "ne"]), st.sampled_from(PATTERNS))
-)
+) | _tree(st.builds(Comparison, st.sampled_from(FIELDS), st.sampled_from(["eq", "ne"]), st.sampled_from(PATTERNS)))
 scalars = st.sampled_from([word for word in WORDS if word]) | st.sampled_from([1, 2, 10, True, False])
 objects = st.fixed_dictionaries(
     {},
@@ -167,17 +163,3 @@ def test_a_pattern_that_stalls_backtracking_engines_does_not_stall_this_one() ->
     started = time.process_time()
     assert not compile_filter('name eq "(a+)+b"').matches({"name": "a" * 50_000})
     assert time.process_time() - started < 0.5
-
-
-def test_a_thousand_resources_are_filtered_in_twenty_milliseconds() -> None:
-    resource = {"name": "vm", "status": "RUNNING", "labels": {"env": "prod"}, "tags": {"items": ["a", "b"]}}
-    resources = [resource | {"name": f"vm-{n}"} for n in range(1000)]
-    old = compile_filter(r'(name eq ".*\bvm\b.*") (status eq RUNNING)')
-    new = compile_filter("name = vm-* AND labels.env = prod AND tags.items:b")
-    for compiled in (old, new):
-        taken = []
-        for _ in range(3):
-            started = time.process_time()
-            assert sum(map(compiled.matches, resources)) == 1000
-            taken.append(time.process_time() - started)
-        assert min(taken) < 0.02

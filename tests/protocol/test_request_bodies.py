@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -132,9 +131,7 @@ def test_a_value_of_another_shape_is_refused(member: str, value: Any) -> None:
 
 
 def test_keys_and_metadata_values_are_not_echoed() -> None:
-    error = _refused(
-        disks=[{"diskEncryptionKey": {"rawKey": 42}}], metadata={"items": [{"key": "a", "value": 43}]}
-    )
+    error = _refused(disks=[{"diskEncryptionKey": {"rawKey": 42}}], metadata={"items": [{"key": "a", "value": 43}]})
     assert "42" not in error.message
     assert "43" not in error.message
 
@@ -145,19 +142,3 @@ def test_long_values_are_cut_short() -> None:
 
 def test_a_flood_of_problems_is_cut_off() -> None:
     assert len(_refused(**{f"x{number}": 1 for number in range(500)}).problems) == 20
-
-
-def test_an_instance_is_checked_in_less_than_300_microseconds() -> None:
-    body = {
-        **_disk(sourceImage="projects/p/global/images/i", diskSizeGb="20"),
-        "networkInterfaces": [
-            {"network": "global/networks/default", "accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]}
-        ],
-        "metadata": {"items": [{"key": f"k{n}", "value": "v"} for n in range(10)]},
-        "scheduling": {"automaticRestart": True, "preemptible": False},
-    }
-    _instance(**body)
-    started = time.process_time()
-    for _ in range(200):
-        _instance(**body)
-    assert (time.process_time() - started) / 200 < 300e-6
