@@ -276,7 +276,7 @@ def test_an_operation_outlives_an_upgrade(
 ) -> None:
     package = Path(gstack.__file__).parent
     newer = tmp_path / "gstack"
-    shutil.copytree(package, newer, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(package, newer)
     top = newer / "__init__.py"
     top.write_text(top.read_text().replace(gstack.__version__, "999.0"))
     name = fresh("upgraded")
