@@ -12,13 +12,12 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import partial
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from flask import Blueprint, Flask, Response, request
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gstack.auth import audit, codes, limiter, password
+from gstack.auth import audit, codes, pages
 from gstack.auth.codes import Asked
 from gstack.auth.grants.request import OAuthError
 from gstack.auth.guard import Gatekeeper, request_address
@@ -40,11 +39,11 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 LONGEST = 2048
 PAGE_SECONDS = 600
 COOKIE = "gstack_consent"
-# Chromium applies form-action to the redirect that answers a form, too.
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
-    "form-action 'self' http://localhost:* http://127.0.0.1:* http://[::1]:*"
-)
+# Who these client ids are, for the person who is asked.
+KNOWN_CLIENTS = {
+    "32555940559.apps.googleusercontent.com": "gcloud",
+    "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com": "gcloud (application default)",
+}
 
 
 @dataclass(frozen=True)
@@ -100,26 +99,13 @@ def answer(guard: Gatekeeper) -> Response:
     if form.get("choice") != "allow":
         return _back(page.asked, page.state, error="access_denied")
     try:
-        grant = guard.keyring.admit(*_pair(guard, form), request_address())
+        grant = guard.keyring.admit(*pages.key_pair(guard, form), request_address())
     except (Refused, TooManyFailures, GceError) as error:
         problem = error.message if isinstance(error, GceError) else str(error)
         audit.refused("consent", problem, request_address())
         return _signin(page, sealed, problem)
     audit.issued("code", grant.credential_id, grant.identity.account, request_address())
     return _back(page.asked, page.state, code=codes.bound(page.asked, grant.credential_id, guard.keyring.now))
-
-
-def _pair(guard: Gatekeeper, form: Mapping[str, str]) -> tuple[str, str]:
-    if form.get("api_key"):
-        return form["api_key"].strip(), form.get("secret_key", "").strip()
-    user, domain = form.get("username", ""), form.get("domain", "")
-    counted = limiter.subjects(guard.sealer.indexes("login", f"{domain}\0{user}")[0], request_address())
-    limiter.check(counted, guard.keyring.now)
-    try:
-        return password.key_pair(guard.keyring.endpoint, user, form.get("password", ""), domain)
-    except Refused:
-        limiter.failed(counted, guard.keyring.now)
-        raise
 
 
 def _asked(query: Mapping[str, str]) -> Asked:
@@ -153,11 +139,11 @@ def _back(asked: Asked, state: str, **answered: str) -> Response:
     """To the client: by redirect, or shown on a page."""
     if asked.redirect_uri in SHOWN:
         status = 200 if "code" in answered else 400
-        return _page("code", status=status, code=answered.get("code", ""), error=answered.get("error", ""))
+        return pages.page("code", status=status, code=answered.get("code", ""), error=answered.get("error", ""))
     parts = urlsplit(asked.redirect_uri)
     added = urlencode(answered | ({"state": state} if state else {}))
     target = urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
-    response = _protected(Response(status=303))
+    response = pages.protected(Response(status=303))
     response.headers["Location"] = target
     response.delete_cookie(COOKIE)
     return response
@@ -182,33 +168,21 @@ def _guarded(view: View, guard: Gatekeeper) -> Response:
     try:
         return view(guard)
     except Wrong as error:
-        return _page("code", status=400, code="", error=str(error))
+        return pages.page("code", status=400, code="", error=str(error))
     except OAuthError as error:
-        return _page("code", status=error.status, code="", error=error.description)
+        return pages.page("code", status=error.status, code="", error=error.description)
 
 
 def _signin(page: Page, sealed: str, problem: str = "") -> Response:
-    return _page(
-        "signin", status=403 if problem else 200, page=page, sealed=sealed, problem=problem, path=request.path
-    )
-
-
-def _page(name: str, status: int = 200, **context: object) -> Response:
-    html = _pages().get_template(f"{name}.html.j2").render(**context)
-    return _protected(Response(html, status, content_type="text/html; charset=utf-8"))
-
-
-def _protected(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = POLICY
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
-
-
-@cache
-def _pages() -> Environment:
-    return Environment(
-        loader=PackageLoader("gstack", "data/pages"), autoescape=True, undefined=StrictUndefined, auto_reload=False
+    asked = page.asked
+    return pages.page(
+        "signin",
+        status=403 if problem else 200,
+        then="" if asked.redirect_uri in SHOWN else asked.redirect_uri,
+        page=page,
+        known=KNOWN_CLIENTS.get(asked.client_id, ""),
+        scopes=asked.scope.split(),
+        sealed=sealed,
+        problem=problem,
+        path=request.path,
     )

@@ -1,8 +1,9 @@
 """From a CloudStack user's name and password to that user's key pair, by way of CloudStack's ``login``.
 
 Apart because this is the one place that speaks to CloudStack with a session instead of a signature, and the one that
-sees a password, which it keeps nowhere. The surprising thing: a user without keys gets some made, as there is no
-other way for gstack to act as that user later. Recorded: auth_transport, "login ok" and "login wrong password".
+sees a password, which it keeps nowhere. The surprising thing: a user without keys needs some made, as there is no
+other way for gstack to act as that user later; that changes the user, so the person is asked first. Recorded:
+auth_transport, "login ok" and "login wrong password".
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from gstack.cloudstack.errors import Unavailable
 from gstack.errors import GceError
 
 
-def key_pair(endpoint: Endpoint, username: str, password: str, domain: str) -> tuple[str, str]:
+def key_pair(
+    endpoint: Endpoint, username: str, password: str, domain: str, *, may_make: bool
+) -> tuple[str, str]:
     """API key and secret key of a user. ``domain`` is a path (``acme``, ``ROOT/acme``; empty: ROOT).
+    A user without keys gets some only if ``may_make``: the person was asked.
 
     Raises :class:`Refused` for a wrong name, password or domain, GceError forbidden where a second factor or the
     role stands in the way, and Unavailable.
@@ -34,17 +38,19 @@ def key_pair(endpoint: Endpoint, username: str, password: str, domain: str) -> t
     try:
         if str(user.get("is2faenabled")) == "true" and str(user.get("is2faverified")) != "true":
             raise GceError("forbidden", "This user signs in with a second factor: use an API key and secret key here.")
-        return _keys(session, str(user.get("userid", "")))
+        return _keys(session, str(user.get("userid", "")), may_make)
     finally:
         session.call("logout")
 
 
-def _keys(session: _Session, user_id: str) -> tuple[str, str]:
-    for command in ("getUserKeys", "registerUserKeys"):
+def _keys(session: _Session, user_id: str, may_make: bool) -> tuple[str, str]:
+    for command in ("getUserKeys", "registerUserKeys") if may_make else ("getUserKeys",):
         answer = session.call(command, id=user_id) or {}
         keys = answer.get("userkeys", answer)
         if keys.get("apikey") and keys.get("secretkey"):
             return str(keys["apikey"]), str(keys["secretkey"])
+    if not may_make:
+        raise GceError("forbidden", "This user has no API key yet. Tick the box that lets CloudStack make one.")
     raise GceError("forbidden", "CloudStack does not let this user have an API key. Ask its administrator.")
 
 

@@ -286,19 +286,48 @@ def test_gcutils_code_is_shown_where_it_asks_for_that(room: Room) -> None:
 def test_user_name_and_password_do_as_well_as_a_key_pair(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def key_pair(endpoint: Any, *given: str) -> tuple[str, str]:
-        seen.append(given)
+    def key_pair(endpoint: Any, *given: str, may_make: bool) -> tuple[str, str]:
+        seen.append((*given, may_make))
         return room.keys()
 
     monkeypatch.setattr(password, "key_pair", key_pair)
-    answer = choose(room, sealed_page(ask(room)), username="tenant", password="pw", domain="acme")
-    assert answer.status_code == 303 and seen == [("tenant", "pw", "acme")]
+    page = sealed_page(ask(room))
+    answer = choose(room, page, username="tenant", password="pw", domain="acme")
+    assert answer.status_code == 303 and seen == [("tenant", "pw", "acme", False)]
+    choose(room, sealed_page(ask(room)), username="tenant", password="pw", domain="acme", make_keys="yes")
+    assert seen[1] == ("tenant", "pw", "acme", True)
+
+
+@pytest.mark.parametrize("who", ["tenant", "other"])
+def test_a_password_is_asked_of_cloudstack_itself(room: Room, who: str) -> None:
+    page = sealed_page(ask(room))
+    wrong = choose(room, page, username=who, password="no", domain="acme")
+    assert wrong.status_code == 403 and credentials.listing() == []
+    answer = choose(room, page, username=who, password=f"secret-{who}", domain="acme")
+    code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
+    assert room.bearer(redeem(room, code).json["access_token"]).identity.account == who
+    assert room.simulator.sessions.open == {}, "signed out again"
+
+
+def test_the_person_sees_which_client_asks_for_what(room: Room) -> None:
+    text = ask(room).text
+    assert "Let gcloud act for you?" in text and GCLOUD in text and LOOPBACK in text
+    assert all(f"<code>{scope}</code>" in text for scope in SCOPE.split())
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [(LOOPBACK, "'self' http://localhost:8085"), ("http://[::1]:9/x", "'self' http:"), (OOB, "'self'")],
+)
+def test_the_form_leads_to_the_clients_address_and_nowhere_else(room: Room, address: str, allowed: str) -> None:
+    policy = ask(room, redirect_uri=address).headers["Content-Security-Policy"]
+    assert f"; form-action {allowed};" in policy and "unsafe" not in policy
 
 
 def test_wrong_passwords_are_counted(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
-    def key_pair(*given: Any) -> tuple[str, str]:
+    def key_pair(*given: Any, may_make: bool) -> tuple[str, str]:
         tries.append(given)
         raise Refused
 

@@ -88,14 +88,21 @@ def endpoint(cloudstack: FakeCloudStack) -> Iterator[Endpoint]:
 def test_a_right_password_gives_the_users_keys(
     cloudstack: FakeCloudStack, endpoint: Endpoint, domain: str, sent: str
 ) -> None:
-    assert key_pair(endpoint, "tenant", "right", domain) == ("K", "X")
+    assert key_pair(endpoint, "tenant", "right", domain, may_make=True) == ("K", "X")
     assert cloudstack.seen[0][1]["domain"] == sent
     assert [form["command"] for _, form, _ in cloudstack.seen] == ["login", "getUserKeys", "logout"]
 
 
 def test_a_user_without_keys_gets_some(cloudstack: FakeCloudStack, endpoint: Endpoint) -> None:
     cloudstack.keys = {"userkeys": {}}
-    assert key_pair(endpoint, "tenant", "right", "acme") == ("K2", "X2")
+    assert key_pair(endpoint, "tenant", "right", "acme", may_make=True) == ("K2", "X2")
+
+
+def test_nobody_gets_keys_without_having_been_asked(cloudstack: FakeCloudStack, endpoint: Endpoint) -> None:
+    cloudstack.keys = {"userkeys": {}}
+    with pytest.raises(GceError, match="Tick the box"):
+        key_pair(endpoint, "tenant", "right", "acme", may_make=False)
+    assert "registerUserKeys" not in [form["command"] for _, form, _ in cloudstack.seen]
 
 
 @pytest.mark.parametrize("given", [("tenant", "wrong"), ("nobody", "right"), ("", "right"), ("tenant", "")])
@@ -103,28 +110,28 @@ def test_wrong_names_and_passwords_are_refused_alike(
     cloudstack: FakeCloudStack, endpoint: Endpoint, given: tuple[str, str]
 ) -> None:
     with pytest.raises(Refused):
-        key_pair(endpoint, *given, "acme")
+        key_pair(endpoint, *given, "acme", may_make=True)
     assert all(form["command"] == "login" for _, form, _ in cloudstack.seen)
 
 
 def test_a_second_factor_is_not_walked_around(cloudstack: FakeCloudStack, endpoint: Endpoint) -> None:
     cloudstack.login |= {"is2faenabled": "true", "is2faverified": "false"}
     with pytest.raises(GceError, match="second factor"):
-        key_pair(endpoint, "tenant", "right", "acme")
+        key_pair(endpoint, "tenant", "right", "acme", may_make=True)
     assert "getUserKeys" not in [form["command"] for _, form, _ in cloudstack.seen]
 
 
 def test_a_role_that_may_have_no_keys_is_told_so(cloudstack: FakeCloudStack, endpoint: Endpoint) -> None:
     cloudstack.keys = cloudstack.made = {}
     with pytest.raises(GceError, match="does not let this user have an API key"):
-        key_pair(endpoint, "tenant", "right", "acme")
+        key_pair(endpoint, "tenant", "right", "acme", may_make=True)
     assert cloudstack.seen[-1][1]["command"] == "logout"
 
 
 def test_no_secret_is_in_a_url_and_no_cookie_stays_in_the_connections(
     cloudstack: FakeCloudStack, endpoint: Endpoint
 ) -> None:
-    key_pair(endpoint, "tenant", "right", "acme")
+    key_pair(endpoint, "tenant", "right", "acme", may_make=True)
     assert {path for path, _, _ in cloudstack.seen} == {"/client/api"}
     assert len(endpoint.session.cookies) == 0
 
@@ -132,4 +139,4 @@ def test_no_secret_is_in_a_url_and_no_cookie_stays_in_the_connections(
 def test_garbage_is_unavailable_and_not_a_wrong_password(cloudstack: FakeCloudStack, endpoint: Endpoint) -> None:
     cloudstack.garbage = True
     with pytest.raises(Unavailable):
-        key_pair(endpoint, "tenant", "right", "acme")
+        key_pair(endpoint, "tenant", "right", "acme", may_make=True)
