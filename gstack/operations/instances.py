@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from typing import Any
 
 from flask import current_app
@@ -28,6 +29,7 @@ from gstack.translate import machines, tags, volumes
 Row = dict[str, Any]
 
 KIND, DISKS = "instances", "disks"
+HIDDEN = 530  # what CloudStack answers to users for most things that go wrong inside of it
 
 
 def sealed(content: Any) -> str:
@@ -93,12 +95,13 @@ def start(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``machine``, its id."""
     if run.step("look", _state, run, plan["machine"]) == "Running":
         return
-    run.job(
-        "start",
-        "startVirtualMachine",
-        {"id": plan["machine"]},
-        find=lambda: _in_state(run, plan["machine"], "Running"),
-    )
+    find = partial(_in_state, run, plan["machine"], "Running")
+    try:
+        run.job("start", "startVirtualMachine", {"id": plan["machine"]}, find=find)
+    except GceError:
+        # Somebody else may have started it in the same second.
+        if run.step("look again", find) is None:
+            raise
     _converge(run)
 
 
@@ -127,7 +130,7 @@ def _deploy(run: Run, plan: dict[str, Any], groups: list[str], userdata: str | N
         return {"id": made["id"], "tags": []}
     except GceError as error:
         if error.kind != "alreadyExists":
-            raise
+            raise _explained(error, plan) from None
         if run.step("look for the name's holder", _taken, run, plan):
             raise
     # Another tenant of the shared network has the name, or a machine that waits for its expunging.
@@ -135,6 +138,15 @@ def _deploy(run: Run, plan: dict[str, Any], groups: list[str], userdata: str | N
     spare = {"name": machines.spare_name(plan["name"], token), "displayname": plan["name"]}
     made = run.job("deploy elsewise", "deployVirtualMachine", params | spare, find=lambda: _member(run, own))
     return {"id": made["id"], "tags": tags.plan_own((), {machines.NAME: plan["name"]}).create}
+
+
+def _explained(error: GceError, plan: dict[str, Any]) -> GceError:
+    """A refusal whose cause CloudStack hides: the usual one where an address was asked for."""
+    address = plan["deploy"].get("ipaddress")
+    if address is None or getattr(error, "code", None) != HIDDEN or error.kind != "backendError":
+        return error
+    message = f"IP '{address}' seems to be in use by another resource: {error.message}"
+    return GceError("resourceInUseByAnotherResource", message)
 
 
 def _taken(run: Run, plan: dict[str, Any]) -> bool:

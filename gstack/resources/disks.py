@@ -35,11 +35,11 @@ KIND = "disks"
 def get(call: Call) -> dict[str, Any]:
     """One disk, by name or number."""
     place = places.require_zone(call.caller, call.params["zone"])
-    wanted = call.params["disk"]
-    row = volumes.find(call.caller.cloud, place.id, wanted)
-    if row is None:
-        raise not_found(f"projects/{call.project}/zones/{place.name}/disks/{wanted}")
-    return Views(call, [row], {row["id"]: wanted} if not wanted.isdigit() else {}).view(row)
+    found = volumes.find(call.caller.cloud, place.id, call.params["disk"])
+    if found is None:
+        raise not_found(f"projects/{call.project}/zones/{place.name}/disks/{call.params['disk']}")
+    name, row = found
+    return Views(call, [row], {row["id"]: name}).view(row)
 
 
 @method("compute.disks.list", needs=("listVolumes",))

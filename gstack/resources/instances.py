@@ -159,8 +159,8 @@ NO_LABELS, NO_ITEMS = fingerprint({}), fingerprint([])
 @method("compute.instances.get", needs=READS)
 def get(call: Call) -> dict[str, Any]:
     """One instance, by name or number."""
-    place, row = _found(call)
-    return Views(call, [row], _volumes_of(call, place, row)).view(row)
+    place, name, row = _found(call)
+    return Views(call, [row], _volumes_of(call, place, row), {row["id"]: name}).view(row)
 
 
 @method("compute.instances.list", needs=READS)
@@ -230,8 +230,8 @@ def delete(call: Call) -> dict[str, Any]:
     repeated = engine.repeated(call)
     if repeated is not None:
         return repeated
-    place, row = _found(call)
-    path = _path(call, place, _name(row, call))
+    place, name, row = _found(call)
+    path = _path(call, place, name)
     if row.get("deleteprotection"):
         message = f"Invalid resource usage: 'Resource cannot be deleted if it's protected against deletion. '{path}''."
         raise GceError("failedPrecondition", message)
@@ -260,8 +260,8 @@ def _switch(call: Call, verb: str) -> dict[str, Any]:
     repeated = engine.repeated(call)
     if repeated is not None:
         return repeated
-    place, row = _found(call)
-    path = _path(call, place, _name(row, call))
+    place, name, row = _found(call)
+    path = _path(call, place, name)
     state = row["state"]
     if state == "Error" or (verb == "reset" and state != "Running"):
         raise not_ready(path)
@@ -279,19 +279,13 @@ def _start(call: Call, verb: str, path: str, row: Row, **more: Any) -> dict[str,
     )
 
 
-def _found(call: Call) -> tuple[Place, Row]:
-    """The zone and the machine of the URL, or GCE's 404."""
+def _found(call: Call) -> tuple[Place, str, Row]:
+    """The zone and the machine of the URL, with its name, or GCE's 404."""
     place = places.require_zone(call.caller, call.params["zone"])
-    row = machines.find(call.caller.cloud, place.id, call.params["instance"])
-    if row is None:
+    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
+    if found is None:
         raise not_found(_path(call, place, call.params["instance"]))
-    return place, row
-
-
-def _name(row: Row, call: Call) -> str:
-    """The name of a machine that was found by it, or by its number."""
-    wanted = str(call.params["instance"])
-    return wanted if not wanted.isdigit() else label(machines.wanted_name(row))
+    return place, *found
 
 
 def _path(call: Call, place: Place, name: str) -> str:
@@ -330,7 +324,10 @@ def _remembered(body: dict[str, Any]) -> dict[str, Any]:
 class Views:
     """Machines as instances. What many rows share is looked up once; a row costs nothing but its own rendering."""
 
-    def __init__(self, call: Call, rows: Iterable[Row], disks: Iterable[Row]) -> None:
+    def __init__(
+        self, call: Call, rows: Iterable[Row], disks: Iterable[Row], names: Mapping[str, str] | None = None
+    ) -> None:
+        """``rows`` and ``disks`` are all machines and volumes of their zones; or some, with the machines' ``names``."""
         self.rows = machines.visible(rows)
         self.places = places.of_caller(call.caller)
         self._base = call.links.project(call.project)
@@ -345,6 +342,7 @@ class Views:
         shown = volumes.visible(disks)
         for found in _by_zone(self.rows).values():
             self._names |= machines.gce_names_of(found)
+        self._names |= names or {}
         for found in _by_zone(shown).values():
             self._disk_names |= volumes.gce_names_of(found, self._names)
         for disk in shown:

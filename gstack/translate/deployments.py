@@ -205,8 +205,8 @@ class _Reader:
         configs = only.get("accessConfigs") or []
         if len(configs) > 1:
             raise invalid(f"{where}.accessConfigs", len(configs), "At most one access config is allowed.")
-        inside = _ipv4(only.get("networkIP"), f"{where}.networkIP")
-        outside = _ipv4(configs[0].get("natIP"), f"{where}.accessConfigs[0].natIP") if configs else None
+        inside = _address(only.get("networkIP"), nic, f"{where}.networkIP")
+        outside = _address(configs[0].get("natIP"), nic, f"{where}.accessConfigs[0].natIP") if configs else None
         if inside and outside and inside != outside:
             # Nothing is translated here: the machine's own address is what the world sees.
             raise invalid(f"{where}.accessConfigs[0].natIP", outside, f"In this zone it must be networkIP, '{inside}'.")
@@ -247,15 +247,16 @@ class _Reader:
         self._check_zone(reference, given, f"{where}.source")
         if reference.project not in self.aliases:
             raise invalid(f"{where}.source", given, "The disk belongs to another project.")
-        row = volumes.find(self.caller.cloud, self.place.id, reference.name)
-        if row is None:
+        found = volumes.find(self.caller.cloud, self.place.id, reference.name)
+        if found is None:
             raise not_found(f"projects/{self.caller.project.id}/zones/{self.place.name}/disks/{reference.name}")
+        name, row = found
         if "virtualmachineid" in row:
-            raise self._used(row, reference.name, f"{where}.source")
+            raise self._used(row, name, f"{where}.source")
         changes = tags.plan_own(
             row.get("tags", ()), {volumes.AUTO_DELETE: volumes.ON if disk.get("autoDelete") else None}
         )
-        return Extra(reference.name, index, str(row["id"]), untag=changes.delete, tags=changes.create, overlay=overlay)
+        return Extra(name, index, str(row["id"]), untag=changes.delete, tags=changes.create, overlay=overlay)
 
     def _used(self, row: Mapping[str, Any], name: str, where: str) -> GceError:
         zone = f"projects/{self.caller.project.id}/zones/{self.place.name}"
@@ -414,10 +415,17 @@ def _image_named(known: images.Images, project: str, reference: Reference) -> Im
     return found
 
 
-def _ipv4(text: str | None, where: str) -> str | None:
+def _address(text: str | None, nic: Subnetwork, where: str) -> str | None:
+    """An address for a machine. CloudStack hides why it refuses one, so the range is looked at here."""
     if not text:
         return None
     try:
-        return str(ipaddress.IPv4Address(text))
+        wanted = ipaddress.IPv4Address(text)
     except ValueError:
         raise invalid(where, text, "Must be an IPv4 address.") from None
+    if nic.row.get("cidr"):
+        net = ipaddress.IPv4Network(nic.row["cidr"], strict=False)
+        kept = (net.network_address, net.broadcast_address, ipaddress.IPv4Address(nic.row.get("gateway", "0.0.0.0")))  # noqa: S104
+        if wanted not in net or wanted in kept:
+            raise invalid(where, text, f"It is not a free address of the subnetwork's range, {net}.")
+    return str(wanted)

@@ -112,18 +112,20 @@ def is_spare(own: str, name: str) -> bool:
     return own.startswith(start) and _SPARE.fullmatch(own[len(start) :]) is not None
 
 
-def find(cloud: Cloud, zoneid: str, name: str, details: list[str] | None = None) -> Row | None:
-    """The machine of that GCE name, or numeric id, in a CloudStack zone. One call for a plain name that is there, two
-    otherwise."""
+def find(cloud: Cloud, zoneid: str, name: str, details: list[str] | None = None) -> tuple[str, Row] | None:
+    """The machine of that GCE name, or numeric id, in a CloudStack zone, and its name. One call for a plain name that
+    is there, two otherwise."""
     asked: dict[str, Any] = {"zoneid": zoneid, "details": details or DETAILS}
     if name.isdigit():
         rows = visible(cloud.list("listVirtualMachines", **asked))
-        return next((row for row in rows if str(numeric_id(row["id"])) == name), None)
+        names = gce_names_of(rows)
+        return next(((names[row["id"]], row) for row in rows if str(numeric_id(row["id"])) == name), None)
     if not is_label(name):
         return None
-    return _named(cloud.list("listVirtualMachines", name=name, **asked), name) or _named(
+    row = _named(cloud.list("listVirtualMachines", name=name, **asked), name) or _named(
         cloud.list("listVirtualMachines", keyword=_pattern(name), **asked), name
     )
+    return (name, row) if row else None
 
 
 def _named(rows: Iterable[Row], name: str) -> Row | None:

@@ -29,6 +29,7 @@ FIELD = "resource.metadata.items"
 FILE = "/etc/gstack/metadata.json"
 
 USER_DATA, ENCODING, SCRIPT, KEYS = "user-data", "user-data-encoding", "startup-script", "ssh-keys"
+OSLOGIN = "enable-oslogin"
 
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -37,11 +38,6 @@ _UNSERVED = re.compile(
     r"(?:shutdown-script|startup-script-url|shutdown-script-url|gce-container-declaration|sshKeys"
     r"|(?:windows-(?:startup|shutdown)|sysprep-specialize)-script-.*)"
 )
-# Keys that turn something on in a guest of GCE's which no guest of CloudStack's has.
-_SWITCHES = {
-    "enable-oslogin": "OS Login is not available, and leaving it out silently would let other keys in.",
-    "enable-windows-ssh": "Windows guests are not configured through metadata here.",
-}
 MULTIPART, OTHER = "multipart", "other"
 NOT_CLOUD_INIT = "User data that is not for cloud-init does not combine with a startup script, ssh keys or a host name."
 # The first line of user data tells its type.
@@ -72,6 +68,8 @@ def compose(items: Sequence[Mapping[str, Any]], hostname: str | None = None) -> 
     given = _user_data(values)
     others = {key: value for key, value in values.items() if key not in (USER_DATA, ENCODING)}
     users = _users(values.get(KEYS, ""), items)
+    if values.get(OSLOGIN, "").lower() in _TRUE:
+        users = []  # OS Login shuts out keys of the metadata; that it lets nobody else in here is no reason to open
     kind = _type_of(given)
     if given and kind == OTHER:
         # Ignition and the like: nothing may stand beside it, and there is no cloud-init to read what would.
@@ -120,8 +118,6 @@ def _check_item(location: str, key: str, value: str) -> None:
         raise invalid(f"{location}.value", f"{value[:40]}…", f"A value may have {MOST_VALUE} bytes at most.")
     if _UNSERVED.fullmatch(key) and value:
         raise invalid(f"{location}.key", key, "This key has no effect in a guest on this cloud.")
-    if key in _SWITCHES and value.lower() in _TRUE:
-        raise invalid(f"{location}.value", value, _SWITCHES[key])
 
 
 def _user_data(values: Mapping[str, str]) -> bytes:

@@ -128,8 +128,8 @@ def names_are_certain(rows: Iterable[Row]) -> bool:
     return all(_rank(row) < _NATURAL for row in rows)
 
 
-def find(cloud: Cloud, zoneid: str, name: str, *, thorough: bool = True) -> Row | None:
-    """The volume that is the disk of that GCE name, or numeric id, in a CloudStack zone.
+def find(cloud: Cloud, zoneid: str, name: str, *, thorough: bool = True) -> tuple[str, Row] | None:
+    """The volume that is the disk of that GCE name, or numeric id, in a CloudStack zone, and its name.
 
     One round of three calls for a name that is a mark, a volume's or a machine's own; ``thorough``: else all volumes of
     the zone are looked at, for names that the codec made.
@@ -137,8 +137,7 @@ def find(cloud: Cloud, zoneid: str, name: str, *, thorough: bool = True) -> Row 
     if not name.isdigit():
         if not is_label(name):
             return None
-        rows = _candidates(cloud, zoneid, name)
-        found = _named(rows, name)
+        found = _named(_candidates(cloud, zoneid, name), name)
         if found is not None or not thorough:
             return found
     return _named(visible(cloud.list("listVolumes", zoneid=zoneid)), name)
@@ -157,11 +156,13 @@ def _candidates(cloud: Cloud, zoneid: str, name: str) -> list[Row]:
     return visible(rows.values())
 
 
-def _named(rows: list[Row], name: str) -> Row | None:
-    if name.isdigit():
-        return next((row for row in rows if str(numeric_id(row["id"])) == name), None)
+def _named(rows: list[Row], wanted: str) -> tuple[str, Row] | None:
     names = gce_names_of(rows)
-    return next((row for row in rows if names[row["id"]] == name), None)
+    for row in rows:
+        name = names[row["id"]]
+        if wanted in (name, str(numeric_id(row["id"]))):
+            return name, row
+    return None
 
 
 _MARKED, _BOOT, _NATURAL, _OTHER = range(4)

@@ -87,6 +87,14 @@ def test_a_full_quota_is_quota_exceeded(gateway: Any) -> None:
     assert nothing_is_left(gateway)
 
 
+def test_an_address_that_is_taken_is_named(gateway: Any) -> None:
+    address = gateway.as_user("other").deploy("db")["ipaddress"]
+    error = gateway.fail("POST", INSTANCES, body(networkInterfaces=[{"networkIP": address}]))
+    assert (error["code"], error["http"]) == ("RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", 400)
+    assert error["message"].startswith(f"IP '{address}' seems to be in use")
+    assert nothing_is_left(gateway)
+
+
 def test_a_failed_name_can_be_tried_again(gateway: Any) -> None:
     gateway.simulator.faults.add("fail-job", "deployVirtualMachine", text="no luck")
     gateway.fail("POST", INSTANCES, body())

@@ -53,7 +53,9 @@ def test_two_machines_of_one_name_are_two_instances(gateway: Any) -> None:
     assert len(names) == 2 and "web" in names
     by_id = {item["id"]: item["name"] for item in gateway.get(INSTANCES)["items"]}
     for name in names:
-        assert by_id[gateway.get(f"{INSTANCES}/{name}")["id"]] == name
+        instance = gateway.get(f"{INSTANCES}/{name}")
+        assert (instance["name"], by_id[instance["id"]]) == (name, name)
+        assert gateway.get(f"{INSTANCES}/{instance['id']}")["name"] == name
     assert {first["name"], second["name"]} == {"web"}
 
 

@@ -148,10 +148,11 @@ ROWS = st.lists(
 def test_a_machine_is_found_by_the_very_name_that_a_list_shows(rows: list[dict[str, Any]]) -> None:
     for identity, name in machines.gce_names_of(rows).items():
         found = machines.find(Cloud(*rows), "zone", name)
-        assert found is not None and found["id"] == identity
+        assert found is not None
+        assert (found[0], found[1]["id"]) == (name, identity)
 
 
 def test_a_plain_name_is_found_with_one_call() -> None:
     cloud = Cloud(machine("web"))
-    assert machines.find(cloud, "zone", "web") == machine("web")
+    assert machines.find(cloud, "zone", "web") == ("web", machine("web"))
     assert cloud.asked == ["name"]

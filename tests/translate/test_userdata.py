@@ -127,7 +127,6 @@ NOISE = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k
         ([item("ssh-keys", "Ro ot:ssh-rsa AAAA")], "USER:KEY-TYPE"),
         ([item("shutdown-script", "true")], "shutdown-script"),
         ([item("windows-startup-script-ps1", "x")], "no effect"),
-        ([item("enable-oslogin", "TRUE")], "OS Login"),
         ([item("user-data", '{"ignition": {}}'), item("startup-script", "x")], "cloud-init"),
     ],
 )
@@ -138,8 +137,10 @@ def test_what_cannot_be_done_is_refused_by_name(items: list[dict[str, str]], wor
     assert words in error.value.message
 
 
-def test_oslogin_switched_off_is_accepted() -> None:
-    assert compose([item("enable-oslogin", "FALSE")]) is not None
+@pytest.mark.parametrize(("value", "users"), [("TRUE", 0), ("true", 0), ("FALSE", 2), ("", 2)])
+def test_os_login_shuts_out_the_keys_of_the_metadata(value: str, users: int) -> None:
+    said = configuration(compose([item("enable-oslogin", value), item("ssh-keys", "ada:ssh-rsa AAAA")]))
+    assert len(said.get("users", [])) == users
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1, max_size=200))
