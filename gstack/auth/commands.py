@@ -16,13 +16,13 @@ import click
 from flask import Flask
 
 from gstack.auth import credentials as administration
-from gstack.auth import keyfiles
+from gstack.auth import keyfiles, tokens
 from gstack.auth.identity import Refused
 from gstack.auth.keyring import Keyring
 from gstack.cloudstack.client import Endpoint
 from gstack.errors import GceError
 from gstack.settings import Settings, SettingsError, load
-from gstack.store.credentials import Credential
+from gstack.store.credentials import Credential, RefreshToken
 from gstack.store.db import open_store
 from gstack.store.migrate import upgrade_database
 from gstack.store.sealing import Sealer
@@ -116,6 +116,33 @@ def rotate(context: click.Context, credential: str, output: Path, url: str | Non
 
 
 @credentials.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for tools.")
+@click.pass_context
+def logins(context: click.Context, as_json: bool) -> None:
+    """Every login that a client may renew by itself (refresh token), the one used last first."""
+    with _room(context) as (_, keyring):
+        owners = {row.id: row for row in administration.listing()}
+        rows = [_login(row, owners[row.credential_id]) for row in tokens.refresh_tokens(list(owners), keyring.now)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['id']}  {row['client'] or 'a client'}  {row['user']}  last used {row['used']}")
+
+
+@credentials.command(name="end-login")
+@click.argument("login")
+@click.pass_context
+def end_login(context: click.Context, login: str) -> None:
+    """End one login (its id from `logins`) and the tokens it got."""
+    with _room(context):
+        row = tokens.end_refresh(login, {row.id for row in administration.listing()})
+    if row is None:
+        raise click.ClickException(f"There is no login '{login}'.")
+    click.echo(f"Ended {tokens.login_id(row)}.")
+
+
+@credentials.command()
 @click.pass_context
 def reseal(context: click.Context) -> None:
     """Seal all stored secrets under the first key of SECRET_KEY_FILE, so that older keys may go."""
@@ -156,6 +183,17 @@ def _shown(row: Credential) -> dict[str, str | None]:
         "used": _when(row.used_at),
         "verified": _when(row.verified_at),
         "revoked": _when(row.revoked_at),
+    }
+
+
+def _login(row: RefreshToken, owner: Credential) -> dict[str, str | None]:
+    return {
+        "id": tokens.login_id(row),
+        "client": row.client,
+        "credential": owner.id,
+        "user": owner.email or owner.user_name,
+        "made": _when(row.issued_at),
+        "used": _when(row.used_at),
     }
 
 

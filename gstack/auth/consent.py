@@ -19,7 +19,7 @@ from flask import Blueprint, Flask, Response, request
 
 from gstack.auth import audit, codes, pages
 from gstack.auth.codes import Asked
-from gstack.auth.grants.request import OAuthError
+from gstack.auth.grants.request import KNOWN_CLIENTS, OAuthError
 from gstack.auth.guard import Gatekeeper, request_address
 from gstack.auth.identity import Refused
 from gstack.auth.limiter import TooManyFailures
@@ -39,11 +39,6 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 LONGEST = 2048
 PAGE_SECONDS = 600
 COOKIE = "gstack_consent"
-# Who these client ids are, for the person who is asked.
-KNOWN_CLIENTS = {
-    "32555940559.apps.googleusercontent.com": "gcloud",
-    "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com": "gcloud (application default)",
-}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from gstack.auth import audit, consent, inspection, resource_manager
+from gstack.auth import audit, consent, console, inspection, resource_manager
 from gstack.auth.grants import GRANTS
 from gstack.auth.grants.request import OAuthError, TokenRequest
 from gstack.auth.guard import Gatekeeper, request_address
@@ -43,6 +43,7 @@ def register(app: Flask, guard: Gatekeeper) -> None:
     app.register_blueprint(blueprint)
     app.before_request(audit.unbind)
     consent.register(app, guard)
+    console.register(app, guard)
     inspection.register(app, guard)
     resource_manager.register(app, guard)
 

@@ -17,6 +17,7 @@ from gstack.store.credentials import AccessToken, AuthorizationCode, Credential,
 from gstack.store.db import own_session
 
 IDLE_SECONDS = 90 * 86_400
+SESSION = "page"  # the grant type of a session of the credentials page, which is no bearer
 PREFIX = "gst_"  # lets scanners of leaked secrets recognise a token
 
 
@@ -52,13 +53,15 @@ def issue(
     return token
 
 
-def look_up(token: str, now: int) -> tuple[Credential, AccessToken] | None:
+def look_up(token: str, now: int, grant_type: str = "") -> tuple[Credential, AccessToken] | None:
     """The row of a token that is neither unknown nor expired nor revoked, and whose it is: one query, by
-    primary key."""
+    primary key. A session of the credentials page is found only by whoever asks for that ``grant_type``."""
+    kind = AccessToken.grant_type == grant_type if grant_type else AccessToken.grant_type != SESSION
     query = (
         select(Credential, AccessToken)
         .join(AccessToken, AccessToken.credential_id == Credential.id)
-        .where(AccessToken.hash == hashed(token), AccessToken.expires_at > now, Credential.revoked_at.is_(None))
+        .where(AccessToken.hash == hashed(token), AccessToken.expires_at > now, kind)
+        .where(Credential.revoked_at.is_(None))
     )
     with own_session() as session:
         row = session.execute(query).first()
@@ -71,8 +74,11 @@ def find(token: str, now: int) -> Grant | None:
     return grant_of(found[0], "token", found[1].expires_at) if found is not None else None
 
 
-def issue_refresh(credential_id: str, client_id: str, scope: str, *, confidential: bool, now: int) -> str:
-    """A new refresh token for one client; those unused for ninety days are thrown away on the way."""
+def issue_refresh(
+    credential_id: str, client_id: str, scope: str, *, confidential: bool, now: int, client: str = ""
+) -> str:
+    """A new refresh token for one client, which calls itself ``client``; those unused for ninety days are thrown
+    away on the way."""
     token = new_secret()
     with own_session() as session:
         session.execute(delete(RefreshToken).where(RefreshToken.used_at <= now - IDLE_SECONDS))
@@ -85,6 +91,7 @@ def issue_refresh(credential_id: str, client_id: str, scope: str, *, confidentia
                 scope=scope,
                 issued_at=now,
                 used_at=now,
+                client=client[:80] or None,
             )
         )
         session.commit()
@@ -109,6 +116,35 @@ def note_use(row: RefreshToken, now: int) -> None:
     with own_session() as session:
         session.execute(update(RefreshToken).where(RefreshToken.hash == row.hash).values(used_at=now))
         session.commit()
+
+
+def refresh_tokens(credential_ids: list[str], now: int) -> list[RefreshToken]:
+    """The live refresh tokens of some credentials, the one used last first."""
+    query = (
+        select(RefreshToken)
+        .where(RefreshToken.credential_id.in_(credential_ids), RefreshToken.used_at > now - IDLE_SECONDS)
+        .order_by(RefreshToken.used_at.desc(), RefreshToken.hash)
+    )
+    with own_session() as session:
+        return list(session.scalars(query))
+
+
+def login_id(row: RefreshToken) -> str:
+    """What a refresh token is called in lists: the beginning of its hash."""
+    return row.hash[:16]
+
+
+def end_refresh(login: str, credential_ids: set[str]) -> RefreshToken | None:
+    """End the refresh token that lists call ``login``, and what came from it, if it belongs to one of the
+    credentials."""
+    found = RefreshToken.hash.startswith(login, autoescape=True) & RefreshToken.credential_id.in_(credential_ids)
+    with own_session() as session:
+        row = session.scalars(select(RefreshToken).where(found)).first() if len(login) >= 16 else None
+        if row is not None:
+            session.execute(delete(AccessToken).where(AccessToken.refresh_hash == row.hash))
+            session.delete(row)
+            session.commit()
+    return row
 
 
 def revoke(token: str) -> str | None:

@@ -90,7 +90,9 @@ class AccessToken(Model):
 
 class RefreshToken(Model):
     """What gets further access tokens for one client. ``hash`` and ``client_hash`` are SHA-256 in hexadecimal;
-    ``confidential`` says that the client must also show its secret, which then is the CloudStack secret key."""
+    ``confidential`` says that the client must also show its secret, which then is the CloudStack secret key.
+    ``client`` is what the client calls itself, for the person who looks through a list; never its id, which may be
+    an API key."""
 
     __tablename__ = "refresh_token"
 
@@ -101,6 +103,7 @@ class RefreshToken(Model):
     scope: Mapped[str] = mapped_column(Text)
     issued_at: Mapped[int] = mapped_column(BigInteger)
     used_at: Mapped[int] = mapped_column(BigInteger, index=True)
+    client: Mapped[str | None] = mapped_column(String(80), default=None)
 
 
 class AuthorizationCode(Model):

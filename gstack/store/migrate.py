@@ -23,7 +23,7 @@ from sqlalchemy import text
 from gstack.store.db import db
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-MODEL_MODULES = ("credentials", "operations", "overlay")
+MODEL_MODULES = ("credentials", "operations", "overlay", "snapshots")
 # Any number that no other program on the same PostgreSQL database is likely to lock.
 ADVISORY_LOCK = 0x6773_7461_636B
 

@@ -12,6 +12,12 @@ from gstack.auth.guard import Gatekeeper
 from gstack.auth.identity import Refused
 from gstack.store.credentials import Credential
 
+# Who these client ids are, for the person who is asked.
+KNOWN_CLIENTS = {
+    "32555940559.apps.googleusercontent.com": "gcloud",
+    "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com": "gcloud (application default)",
+}
+
 
 class OAuthError(Exception):
     """``error`` is a code of RFC 6749 (section 5.2); ``description`` a sentence for the client, without
@@ -96,7 +102,12 @@ def token_answer(
     made: dict[str, Any] = {}
     if refresh_for is not None:
         made["refresh_token"] = tokens.issue_refresh(
-            grant.credential_id, refresh_for, scope, confidential=confidential, now=now
+            grant.credential_id,
+            refresh_for,
+            scope,
+            confidential=confidential,
+            now=now,
+            client=KNOWN_CLIENTS.get(refresh_for) or audit.client().strip("'"),
         )
         refresh_hash = tokens.hashed(made["refresh_token"])
     token = tokens.issue(
