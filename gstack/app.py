@@ -23,6 +23,7 @@ from gstack.resources import load_handlers
 from gstack.settings import Settings
 from gstack.store.db import open_store
 from gstack.store.sealing import Sealer
+from gstack.store.snapshots import PageSnapshots
 
 
 def create_app(settings: Settings) -> Flask:
@@ -38,7 +39,7 @@ def create_app(settings: Settings) -> Flask:
     catalogue = Catalogue(settings)
     guard = Gatekeeper(settings, endpoint, catalogue, sealer)
     engine.init_app(app, settings, sealer)
-    paging.init_app(app, sealer.derive("page tokens"))
+    paging.init_app(app, sealer.derive("page tokens"), PageSnapshots())
 
     load_handlers()
     oauth.register(app, guard)

@@ -120,7 +120,13 @@ class _Entry(Generic[Row]):
     scope: str
     key: Key
     row: Row
+    identity: str
     resource: Resource | None = None
+
+    @property
+    def rank(self) -> paging.Rank:
+        """What the row is known by while its page token goes round, whatever becomes of its name."""
+        return (self.scope, self.identity)
 
 
 class _Page(Generic[Row]):
@@ -129,6 +135,7 @@ class _Page(Generic[Row]):
     def __init__(self, call: Call, shape: Shape[Row], seal: paging.Seal | None) -> None:
         params = call.params
         self.token: str | None = None
+        self._ranks: list[paging.Rank] | None = None
         self._shape = shape
         self._filter = compile_filter(params.get("filter"))
         self._by_name = self._filter.part({"name"})
@@ -139,7 +146,7 @@ class _Page(Generic[Row]):
         caller = str(getattr(call.caller, "credential_id", ""))
         self._query = paging.query_digest(call.method.id, params, caller)
         token = params.get("pageToken")
-        self._after: Key = self._seal.redeem(self._query, token) if token else ()
+        self._mark = self._seal.redeem(self._query, token) if token else paging.Mark(())
 
     @property
     def _seal(self) -> paging.Seal:
@@ -147,18 +154,18 @@ class _Page(Generic[Row]):
 
     def take(self, scopes: Iterable[tuple[str, Iterable[Row]]]) -> list[_Entry[Row]]:
         """The page's entries, rendered. ``scopes`` come in their order."""
+        waiting = self._waiting(scopes)
         page: list[_Entry[Row]] = []
-        for entry in (entry for scope, rows in scopes for entry in self._passing(scope, rows)):
+        for entry in self._passing(waiting):
             if len(page) == self._size:
-                self.token = self._seal.issue(self._query, page[-1].key)
+                self.token = self._seal.issue(self._query, self._next(waiting, page[-1]))
                 break
             page.append(entry)
         for _ in self._rendered(page):
             pass
         return page
 
-    def _passing(self, scope: str, rows: Iterable[Row]) -> Iterator[_Entry[Row]]:
-        waiting = self._waiting(scope, rows)
+    def _passing(self, waiting: list[_Entry[Row]]) -> Iterator[_Entry[Row]]:
         if self._filter.fields <= {"name"}:
             yield from waiting
             return
@@ -167,15 +174,38 @@ class _Page(Generic[Row]):
                 if self._filter.matches(resource):
                     yield entry
 
-    def _waiting(self, scope: str, rows: Iterable[Row]) -> list[_Entry[Row]]:
+    def _waiting(self, scopes: Iterable[tuple[str, Iterable[Row]]]) -> list[_Entry[Row]]:
         """The rows that earlier pages did not show and whose names pass, in order."""
         entries = []
-        for row in rows:
-            name = self._shape.name(row)
-            if self._by_name.matches({"name": name}):
-                entries.append(self._entry(scope, name, row))
+        for scope, rows in scopes:
+            for row in rows:
+                name = self._shape.name(row)
+                if self._by_name.matches({"name": name}):
+                    entries.append(self._entry(scope, name, row))
+        kept = self._kept()
+        if kept is not None:
+            known = {entry.rank: entry for entry in entries}
+            return [known[rank] for rank in kept[self._mark.at :] if rank in known]
         entries.sort(key=_key)
-        return entries[bisect_right(entries, self._after, key=_key) :]
+        return entries[bisect_right(entries, self._mark.after, key=_key) :]
+
+    def _kept(self) -> list[paging.Rank] | None:
+        """The order in which this list began; None where it was not long, or too long ago."""
+        snapshots, name = self._seal.snapshots, self._mark.snapshot
+        content = snapshots.read(name) if snapshots is not None and name else None
+        self._ranks = paging.unpacked(content) if content is not None else None
+        return self._ranks
+
+    def _next(self, waiting: list[_Entry[Row]], last: _Entry[Row]) -> paging.Mark:
+        """Where the next page begins. A list that is long is kept from here on."""
+        if self._ranks is not None:
+            return paging.Mark(last.key, self._mark.snapshot, self._ranks.index(last.rank) + 1)
+        snapshots, name = self._seal.snapshots, None
+        if snapshots is not None and len(waiting) > paging.LONG:
+            ranks = [entry.rank for entry in waiting]
+            rest = ranks[ranks.index(last.rank) + 1 :]
+            name = snapshots.keep(paging.packed(rest), paging.SNAPSHOT_LIFE)
+        return paging.Mark(last.key, name or "")
 
     def _entry(self, scope: str, name: str, row: Row) -> _Entry[Row]:
         shape, resource, created = self._shape, None, None
@@ -185,7 +215,7 @@ class _Page(Generic[Row]):
             resource = shape.view(row)
             created = resource.get("creationTimestamp") or resource.get("insertTime")
         identity = shape.identity(row) if shape.identity else _identity(row)
-        return _Entry(scope, (scope, *self._order.key(name, identity, created)), row, resource)
+        return _Entry(scope, (scope, *self._order.key(name, identity, created)), row, identity, resource)
 
     def _rendered(self, entries: list[_Entry[Row]]) -> Iterator[tuple[_Entry[Row], Resource]]:
         """Each entry with its resource, made when it is asked for."""

@@ -1,9 +1,10 @@
 """``maxResults``, ``pageToken``, ``nextPageToken``: where a page ends, and how the next one finds its place.
 
-Apart from the listing because tokens need a key. A token says after which sort key to go on, never a row
-number: rows that come and go between two pages make no other row appear twice or not at all. The surprising
-thing: it is sealed with the query it belongs to, so it can be neither made up nor carried to another list,
-filter or caller.
+Apart from the listing because tokens need a key. A token says after which sort key to go on, never a row number: rows
+that come and go between two pages make no other row appear twice or not at all. What key alone cannot stand is a row
+whose name changes on the way, so long lists also keep which rows were there, and in which order, for ten minutes. The
+surprising thing: a token is sealed with the query it belongs to, so it can be neither made up nor carried to another
+list, filter or caller.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+import zlib
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
@@ -24,8 +27,11 @@ from gstack.protocol.ordering import Key
 LIFE = 24 * 60 * 60  # seconds that a token is good for
 DEFAULT_SIZE = 500
 LARGEST_SIZE = 500  # Google's discovery document: "0 to 500, inclusive"
+# Lists that are longer are kept while they are read: as many rows as CloudStack gives at once.
+LONG = 500
+SNAPSHOT_LIFE = 600  # seconds; afterwards the key alone says where to go on
 SHOWN = 64  # characters of a bad token that the error repeats
-FORM = 1  # of the content; to be raised when keys change their shape
+FORM = 2  # of the content; to be raised when keys change their shape
 EXTENSION = "gstack.paging"
 
 # A client may change these from one page to the next: they do not choose or order the rows.
@@ -51,19 +57,40 @@ FREE = frozenset(
 )
 
 
+class Snapshots(Protocol):
+    """Where the order of long lists is kept: implemented by the store."""
+
+    def keep(self, content: bytes, seconds: int) -> str | None:
+        """The name under which ``content`` is found for ``seconds``; None where it could not be kept."""
+
+    def read(self, name: str) -> bytes | None:
+        """What was kept; None when its time is over."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a page ended: after ``after`` in the order; before number ``at`` of ``snapshot``, where there is one."""
+
+    after: Key
+    snapshot: str = ""
+    at: int = 0
+
+
 class Seal:
-    """Seals page tokens with 32 bytes of key."""
+    """Seals page tokens with 32 bytes of key; ``snapshots``, where given, keeps long lists."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, snapshots: Snapshots | None = None) -> None:
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
+        self.snapshots = snapshots
 
-    def issue(self, query: str, key: Key, now: float | None = None) -> str:
-        """The token that goes on after ``key`` in ``query``, a :func:`query_digest`; ``now`` is Unix time."""
-        content = orjson.dumps({"form": FORM, "query": query, "after": key})
-        return self._fernet.encrypt_at_time(content, int(time.time() if now is None else now)).decode()
+    def issue(self, query: str, mark: Mark, now: float | None = None) -> str:
+        """The token that goes on at ``mark`` in ``query``, a :func:`query_digest`; ``now`` is Unix time."""
+        content = {"form": FORM, "query": query, "after": mark.after, "snapshot": mark.snapshot, "at": mark.at}
+        moment = int(time.time() if now is None else now)
+        return self._fernet.encrypt_at_time(orjson.dumps(content), moment).decode()
 
-    def redeem(self, query: str, token: str, now: float | None = None) -> Key:
-        """The key that ``token`` goes on after. Raises GceError (400) unless issued for ``query`` today."""
+    def redeem(self, query: str, token: str, now: float | None = None) -> Mark:
+        """Where ``token`` goes on. Raises GceError (400) unless issued for ``query`` today."""
         moment = int(time.time() if now is None else now)
         try:
             text = self._fernet.decrypt_at_time(token.encode(), ttl=LIFE, current_time=moment)
@@ -72,10 +99,27 @@ class Seal:
         content = orjson.loads(text)
         if content["form"] != FORM or content["query"] != query:
             raise refused(token)
-        return tuple(content["after"])
+        return Mark(tuple(content["after"]), content["snapshot"], content["at"])
 
     def __repr__(self) -> str:
         return "<Seal>"
+
+
+Rank = tuple[str, str]  # scope and identity of one row
+
+
+def packed(ranks: list[Rank]) -> bytes:
+    """The order of a list, small: scopes follow one another, so each is written once."""
+    scopes: dict[str, list[str]] = {}
+    for scope, identity in ranks:
+        scopes.setdefault(scope, []).append(identity)
+    return zlib.compress(orjson.dumps(scopes), 1)
+
+
+def unpacked(content: bytes) -> list[Rank]:
+    """The opposite of :func:`packed`."""
+    scopes: dict[str, list[str]] = orjson.loads(zlib.decompress(content))
+    return [(scope, identity) for scope, identities in scopes.items() for identity in identities]
 
 
 def refused(token: str) -> GceError:
@@ -86,9 +130,10 @@ def refused(token: str) -> GceError:
     )
 
 
-def init_app(app: Flask, key: bytes) -> None:
-    """Make ``key`` (32 bytes, the same in all processes) what lists of ``app`` seal their tokens with."""
-    app.extensions[EXTENSION] = Seal(key)
+def init_app(app: Flask, key: bytes, snapshots: Snapshots | None = None) -> None:
+    """Make ``key`` (32 bytes, the same in all processes) what lists of ``app`` seal their tokens with, and
+    ``snapshots`` what keeps long ones."""
+    app.extensions[EXTENSION] = Seal(key, snapshots)
 
 
 def current_seal() -> Seal:

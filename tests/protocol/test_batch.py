@@ -62,15 +62,13 @@ def test_parts_are_read_with_either_line_end(ends: str) -> None:
 
 
 def test_a_part_may_name_a_whole_url() -> None:
-    assert (
-        _parse(BODY.replace("GET /", "GET https://gw:1/"))[0].path == "/compute/v1/projects/p1/zones?alt=json"
-    )
+    assert _parse(BODY.replace("GET /", "GET https://gw:1/"))[0].path == "/compute/v1/projects/p1/zones?alt=json"
 
 
 def test_a_part_needs_no_headers_and_no_content_id() -> None:
-    part = parse(
-        "multipart/mixed; boundary=b", b"--b\nContent-Type: application/http\n\nDELETE /x HTTP/1.1\n--b--\n"
-    )[0]
+    part = parse("multipart/mixed; boundary=b", b"--b\nContent-Type: application/http\n\nDELETE /x HTTP/1.1\n--b--\n")[
+        0
+    ]
     assert (part.content_id, part.method, part.path, dict(part.headers), part.body) == (
         "",
         "DELETE",
@@ -143,8 +141,7 @@ def test_googles_python_client_understands_the_answer() -> None:
     http = pytest.importorskip("googleapiclient.http")
     batch = http.BatchHttpRequest(batch_uri="https://gw/batch")
     requests = {
-        str(number): http.HttpRequest(None, lambda _resp, content: content, "https://gw/x")
-        for number in (1, 2)
+        str(number): http.HttpRequest(None, lambda _resp, content: content, "https://gw/x") for number in (1, 2)
     }
     seen: dict[str, Any] = {}
     for number, request in requests.items():
@@ -153,9 +150,7 @@ def test_googles_python_client_understands_the_answer() -> None:
     class Transport:
         def request(self, uri: str, method: str, body: str, headers: dict[str, str]) -> Any:
             parts = parse(headers["content-type"], body.encode())
-            answers = [
-                (part.content_id, 200, {"Content-Type": "application/json"}, b'{"n": 1}') for part in parts
-            ]
+            answers = [(part.content_id, 200, {"Content-Type": "application/json"}, b'{"n": 1}') for part in parts]
             content_type, answer = compose(answers)
             return http.httplib2.Response({"status": "200", "content-type": content_type}), answer
 

@@ -21,9 +21,7 @@ def test_the_document_is_complete() -> None:
 def test_every_schema_that_is_referred_to_exists() -> None:
     schemas = document().schemas
     named = {name for schema in schemas.values() for name in references(schema)}
-    named |= {
-        name for method in document().methods.values() for name in (method.request, method.response) if name
-    }
+    named |= {name for method in document().methods.values() for name in (method.request, method.response) if name}
     assert named - schemas.keys() == set()
 
 
@@ -117,9 +115,7 @@ def test_the_served_document_leads_to_us() -> None:
     served = served_document("https://gw.example:5000", SERVED)
     assert served["rootUrl"] == "https://gw.example:5000/"
     assert served["baseUrl"] == "https://gw.example:5000/compute/v1/"
-    assert "googleapis.com/compute" not in str(
-        {key: served[key] for key in ("rootUrl", "baseUrl", "batchPath")}
-    )
+    assert "googleapis.com/compute" not in str({key: served[key] for key in ("rootUrl", "baseUrl", "batchPath")})
     assert "https://www.googleapis.com/auth/compute" in served["auth"]["oauth2"]["scopes"]
 
 

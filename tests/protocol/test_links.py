@@ -39,9 +39,7 @@ def test_links_of_places() -> None:
     assert links.project("p") == "https://gw/compute/v1/projects/p"
     assert links.zone("p", "r-a") == "https://gw/compute/v1/projects/p/zones/r-a"
     assert links.region("p", "r") == "https://gw/compute/v1/projects/p/regions/r"
-    assert (
-        links.absolute("projects/p/global/networks/n") == "https://gw/compute/v1/projects/p/global/networks/n"
-    )
+    assert links.absolute("projects/p/global/networks/n") == "https://gw/compute/v1/projects/p/global/networks/n"
 
 
 def _parse(reference: str, collection: str, **where: str) -> Reference:
@@ -129,9 +127,7 @@ def test_an_image_family_is_read_in_every_spelling(reference: str) -> None:
     assert found.path == "projects/debian-cloud/global/images/family/debian-12"
 
 
-@pytest.mark.parametrize(
-    "reference", ["family/f", "images/family/f", "global/images/family/f", "imageFamilyViews/f"]
-)
+@pytest.mark.parametrize("reference", ["family/f", "images/family/f", "global/images/family/f", "imageFamilyViews/f"])
 def test_an_image_family_needs_no_project(reference: str) -> None:
     assert (_parse(reference, "images").project, _parse(reference, "images").family) == ("p1", "f")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gstack.protocol import paging
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import document
 from gstack.protocol.links import Links
@@ -14,18 +16,32 @@ from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.paging import Seal
 
 SEAL = Seal(b"k" * 32)
+
+
+class Shelf:
+    """Keeps long lists, until ``lost``."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.lost = False
+
+    def keep(self, content: bytes, seconds: int) -> str:
+        assert seconds == paging.SNAPSHOT_LIFE
+        self.kept[str(len(self.kept))] = content
+        return str(len(self.kept) - 1)
+
+    def read(self, name: str) -> bytes | None:
+        return None if self.lost else self.kept[name]
+
+
 ORDERS = st.sampled_from([None, "name", "creationTimestamp desc"])
 
 rows = st.dictionaries(
     st.integers(0, 30),
-    st.fixed_dictionaries(
-        {"name": st.sampled_from("abcde"), "created": st.integers(1, 5), "odd": st.booleans()}
-    ),
+    st.fixed_dictionaries({"name": st.sampled_from("abcde"), "created": st.integers(1, 5), "odd": st.booleans()}),
     max_size=12,
 ).map(lambda found: [{"id": f"{number:02}", **row} for number, row in found.items()])
-edits = st.lists(
-    st.tuples(st.sets(st.integers(0, 30), max_size=4), rows.map(lambda found: found[:3])), max_size=20
-)
+edits = st.lists(st.tuples(st.sets(st.integers(0, 30), max_size=4), rows.map(lambda found: found[:3])), max_size=20)
 Row = dict[str, Any]
 
 
@@ -46,16 +62,13 @@ def callables() -> dict[str, Any]:
 def ordered(found: list[Row], order: str | None) -> list[str]:
     newest = order == "creationTimestamp desc"
     return [
-        row["id"]
-        for row in sorted(found, key=lambda row: (-row["created"] if newest else 0, row["name"], row["id"]))
+        row["id"] for row in sorted(found, key=lambda row: (-row["created"] if newest else 0, row["name"], row["id"]))
     ]
 
 
 @given(rows, st.integers(1, 5), ORDERS, st.sampled_from([None, "odd = true", "name != c"]))
 @settings(deadline=None)
-def test_pages_concatenate_to_the_whole(
-    found: list[Row], size: int, order: str | None, text: str | None
-) -> None:
+def test_pages_concatenate_to_the_whole(found: list[Row], size: int, order: str | None, text: str | None) -> None:
     seen: list[str] = []
     params: dict[str, Any] = {"maxResults": size, "orderBy": order, "filter": text}
     while True:
@@ -122,3 +135,55 @@ def test_pages_of_aggregated_lists_concatenate_scope_by_scope(
             break
         params["pageToken"] = answer["nextPageToken"]
     assert seen == {scope: ordered(found, order) for scope, found in scopes.items()}
+
+
+@given(rows, edits, st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abcde"))), st.integers(1, 4), ORDERS)
+@settings(deadline=None)
+def test_in_a_long_list_even_what_is_renamed_appears_once(
+    found: list[Row], changes: list[tuple[set[int], list[Row]]], renames: list[tuple[int, str]], size: int, order: Any
+) -> None:
+    standing = {row["id"]: dict(row) for row in found}
+    throughout = set(standing)
+    seen: list[str] = []
+    shelf = Shelf()
+    params: dict[str, Any] = {"maxResults": size, "orderBy": order}
+    pending, naming = iter(changes), iter(renames)
+    with mock.patch.object(paging, "LONG", 0):
+        while True:
+            call = a_call("compute.instances.list", **params)
+            answer = listing(call, list(standing.values()), **callables() | {"seal": Seal(b"k" * 32, shelf)})
+            seen += [item["id"] for item in answer.get("items", [])]
+            if "nextPageToken" not in answer:
+                break
+            params["pageToken"] = answer["nextPageToken"]
+            gone, new = next(pending, (set(), []))
+            for number in gone:
+                standing.pop(f"{number:02}", None)
+                throughout.discard(f"{number:02}")
+            standing |= {"new-" + row["id"]: row | {"id": "new-" + row["id"]} for row in new}
+            for number, name in naming:
+                if f"{number:02}" in standing:
+                    standing[f"{number:02}"]["name"] = name
+                    break
+    assert len(shelf.kept) <= 1
+    assert len(seen) == len(set(seen))
+    assert [identity for identity in seen if identity in throughout] == [
+        identity for identity in ordered(found, order) if identity in throughout
+    ]
+
+
+@given(rows, st.integers(1, 4), ORDERS)
+@settings(deadline=None)
+def test_a_long_list_whose_order_was_lost_goes_on_where_it_was(found: list[Row], size: int, order: Any) -> None:
+    shelf, seen = Shelf(), []
+    params: dict[str, Any] = {"maxResults": size, "orderBy": order}
+    with mock.patch.object(paging, "LONG", 0):
+        for _ in range(len(found) + 1):
+            call = a_call("compute.instances.list", **params)
+            answer = listing(call, found, **callables() | {"seal": Seal(b"k" * 32, shelf)})
+            seen += [item["id"] for item in answer.get("items", [])]
+            if "nextPageToken" not in answer:
+                break
+            params["pageToken"] = answer["nextPageToken"]
+            shelf.lost = len(seen) >= 3
+    assert seen == ordered(found, order)

@@ -30,9 +30,7 @@ def test_what_was_made_at_one_instant_is_ordered_by_name() -> None:
     assert order.key("a", "2", moment) < order.key("b", "1", moment)
 
 
-@pytest.mark.parametrize(
-    "text", ["name desc", "creationTimestamp", "creationTimestamp asc", "status", "name,id"]
-)
+@pytest.mark.parametrize("text", ["name desc", "creationTimestamp", "creationTimestamp asc", "status", "name,id"])
 def test_any_other_order_is_refused(text: str) -> None:
     with pytest.raises(GceError, match="Invalid value for field 'orderBy'") as caught:
         compile_order(text)
@@ -52,8 +50,6 @@ def test_an_instant_is_the_same_however_it_is_written() -> None:
     assert {instant(one) for one in spellings} == {1_750_438_800_000_000}
 
 
-@pytest.mark.parametrize(
-    "value", ["", "yesterday", "20250620", "2025-06-31", "2025-13-01T00:00:00Z", 7, None]
-)
+@pytest.mark.parametrize("value", ["", "yesterday", "20250620", "2025-06-31", "2025-13-01T00:00:00Z", 7, None])
 def test_what_is_no_timestamp_is_no_instant(value: object) -> None:
     assert instant(value) is None

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gstack.errors import GceError
-from gstack.protocol.paging import LIFE, Seal, current_seal, init_app, page_size, query_digest
+from gstack.protocol.paging import LIFE, Mark, Seal, current_seal, init_app, page_size, query_digest
 
 RECORDED = json.loads((Path(__file__).parent.parent / "recordings" / "list_queries.json").read_text())
 SEAL = Seal(b"k" * 32)
@@ -29,18 +29,18 @@ def refusal(token: str, query: str = QUERY, now: float | None = None, seal: Seal
 @given(st.lists(st.text() | st.integers(-(2**62), 2**62), max_size=4).map(tuple))
 @settings(deadline=None)
 def test_a_token_gives_back_the_key_it_was_issued_for(key: tuple[str | int, ...]) -> None:
-    assert SEAL.redeem(QUERY, SEAL.issue(QUERY, key)) == key
+    assert SEAL.redeem(QUERY, SEAL.issue(QUERY, Mark(key, "name", 7))) == Mark(key, "name", 7)
 
 
 @pytest.mark.parametrize(
     "change", [{"project": "q"}, {"zone": "y"}, {"filter": "name = b"}, {"filter": None}, {"orderBy": None}]
 )
 def test_a_token_leads_nowhere_in_another_query(change: dict[str, str | None]) -> None:
-    refusal(SEAL.issue(QUERY, ("a",)), query_digest("compute.instances.list", PARAMS | change, "ann"))
+    refusal(SEAL.issue(QUERY, Mark(("a",))), query_digest("compute.instances.list", PARAMS | change, "ann"))
 
 
 def test_a_token_leads_nowhere_in_another_method_or_for_another_caller() -> None:
-    token = SEAL.issue(QUERY, ("a",))
+    token = SEAL.issue(QUERY, Mark(("a",)))
     refusal(token, query_digest("compute.disks.list", PARAMS, "ann"))
     refusal(token, query_digest("compute.instances.list", PARAMS, "bob"))
 
@@ -51,8 +51,8 @@ def test_the_page_size_and_the_mask_may_change_on_the_way() -> None:
 
 
 def test_a_token_expires_after_a_day() -> None:
-    token = SEAL.issue(QUERY, ("a",), now=1_000_000)
-    assert SEAL.redeem(QUERY, token, now=1_000_000 + LIFE) == ("a",)
+    token = SEAL.issue(QUERY, Mark(("a",)), now=1_000_000)
+    assert SEAL.redeem(QUERY, token, now=1_000_000 + LIFE) == Mark(("a",))
     assert "has expired" in refusal(token, now=1_000_000 + LIFE + 1)
 
 
@@ -64,30 +64,28 @@ def test_a_token_that_was_made_up_is_refused(token: str) -> None:
 @given(st.data())
 @settings(deadline=None)
 def test_a_token_with_any_character_changed_is_refused(data: st.DataObject) -> None:
-    token = SEAL.issue(QUERY, ("a", "1"), now=1_000_000)
+    token = SEAL.issue(QUERY, Mark(("a", "1")), now=1_000_000)
     at = data.draw(st.integers(0, len(token.rstrip("=")) - 2))
     other = data.draw(st.sampled_from("ABCxyz019-_").filter(lambda character: character != token[at]))
     refusal(token[:at] + other + token[at + 1 :], now=1_000_000)
 
 
 def test_a_token_of_another_key_is_refused() -> None:
-    refusal(Seal(b"o" * 32).issue(QUERY, ("a",)))
+    refusal(Seal(b"o" * 32).issue(QUERY, Mark(("a",))))
 
 
 def test_a_token_does_not_show_what_it_holds() -> None:
-    assert "secret-name" not in SEAL.issue(QUERY, ("secret-name",)) and "k" * 32 not in repr(SEAL)
+    assert "secret-name" not in SEAL.issue(QUERY, Mark(("secret-name",))) and "k" * 32 not in repr(SEAL)
 
 
 def test_the_applications_key_is_the_one_that_requests_use() -> None:
     app = Flask("test")
     init_app(app, b"k" * 32)
     with app.app_context():
-        assert current_seal().redeem(QUERY, SEAL.issue(QUERY, ("a",))) == ("a",)
+        assert current_seal().redeem(QUERY, SEAL.issue(QUERY, Mark(("a",)))) == Mark(("a",))
 
 
-@pytest.mark.parametrize(
-    ("value", "size"), [(None, 500), ("", 500), (0, 500), ("0", 500), (1, 1), ("500", 500)]
-)
+@pytest.mark.parametrize(("value", "size"), [(None, 500), ("", 500), (0, 500), ("0", 500), (1, 1), ("500", 500)])
 def test_a_page_has_as_many_rows_as_asked_and_500_by_default(value: int | str | None, size: int) -> None:
     assert page_size(value) == size
 

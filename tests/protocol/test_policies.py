@@ -49,10 +49,7 @@ def test_a_member_in_no_list_is_refused_by_name() -> None:
 
 def test_a_refused_member_says_why() -> None:
     error = _refused({"guestAccelerators": [{"acceleratorCount": 1}]})
-    assert (
-        error.message
-        == "Invalid value for field 'resource.guestAccelerators': ''. There are no accelerators."
-    )
+    assert error.message == "Invalid value for field 'resource.guestAccelerators': ''. There are no accelerators."
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,6 @@ def test_every_recorded_answer_of_gce_passes_the_response_check() -> None:
     problems = {
         problem
         for exchange in answers
-        for problem in check_response(
-            document().methods[exchange["method"]].response or "", exchange["response"]
-        )
+        for problem in check_response(document().methods[exchange["method"]].response or "", exchange["response"])
     }
     assert problems == set()

@@ -64,8 +64,11 @@ def test_every_served_change_knows_request_ids_as_google_does() -> None:
     without = {found.id for found in changes if "requestId" not in found.parameters}
     # Google's own document gives these none.
     assert without <= {
-        "compute.instances.setDeletionProtection", "compute.images.deprecate", "compute.snapshots.setLabels",
-        "compute.images.setLabels", "compute.instanceTemplates.setLabels",
+        "compute.instances.setDeletionProtection",
+        "compute.images.deprecate",
+        "compute.snapshots.setLabels",
+        "compute.images.setLabels",
+        "compute.instanceTemplates.setLabels",
     } | {found.id for found in changes if found.verb == "setLabels" and found.scope == "global"}
 
 

@@ -70,8 +70,5 @@ def test_a_number_as_text_is_told() -> None:
 def test_any_value_fits_googles_any() -> None:
     value = {"type": "x", "value": [1, {"a": None}]}
     assert check_response("ErrorInfo", {"metadatas": {"a": "b"}}) == []
-    assert (
-        check_response("ExchangedPeeringRoutesList", {"warning": {"data": [{"key": "a", "value": "b"}]}})
-        == []
-    )
+    assert check_response("ExchangedPeeringRoutesList", {"warning": {"data": [{"key": "a", "value": "b"}]}}) == []
     assert check_response("Status", {"details": [value]}) == []

@@ -68,9 +68,7 @@ def test_output_only_prose_becomes_a_mark(words: str) -> None:
     assert script.strip({"type": "string", "description": words})["readOnly"] is True
 
 
-@pytest.mark.parametrize(
-    "words", ["[Output only for type PARTNER. Input only else].", "See the [Output Only] id."]
-)
+@pytest.mark.parametrize("words", ["[Output only for type PARTNER. Input only else].", "See the [Output Only] id."])
 def test_prose_that_only_mentions_output_is_no_mark(words: str) -> None:
     assert "readOnly" not in script.strip({"type": "string", "description": words})
 
