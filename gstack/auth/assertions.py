@@ -102,6 +102,32 @@ def check_bearer(claims: Claims, own_hosts: frozenset[str]) -> None:
         raise BadAssertion("Invalid JWT: aud must be absent or the API's address.")
 
 
+def issuer_of(text: str) -> str:
+    """The issuer that a JWT names, before anything is believed. Raises :class:`BadAssertion`."""
+    issuer = _parse(text)[1].get("iss")
+    return issuer if isinstance(issuer, str) else ""
+
+
+def outside_claims(
+    text: str, is_signed: Callable[[CompactSignature], bool], audiences: tuple[str, ...], now: int
+) -> dict[str, Any]:
+    """The claims of another issuer's token (OpenID Connect Core, section 3.1.3.7): signed by it, meant for one of
+    ``audiences``, and valid now. Raises :class:`BadAssertion`."""
+    signature, claims = _parse(text)
+    if not is_signed(signature):
+        raise BadAssertion(_UNKNOWN)
+    if _seconds(claims, "exp") <= now - SKEW_SECONDS:
+        raise BadAssertion("Invalid JWT: it has expired. Check the clock.")
+    for name in ("iat", "nbf"):
+        if name in claims and _seconds(claims, name) > now + SKEW_SECONDS:
+            raise BadAssertion("Invalid JWT: it is not valid yet. Check the clock.")
+    meant = claims.get("aud")
+    named = [meant] if isinstance(meant, str) else meant if isinstance(meant, list) else []
+    if not any(each in audiences for each in named):
+        raise BadAssertion("Invalid JWT: aud is none that this gateway answers to.")
+    return claims
+
+
 def _parse(text: str) -> tuple[CompactSignature, dict[str, Any]]:
     match = _SEGMENTS.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:

@@ -122,7 +122,7 @@ def _revoke(guard: Gatekeeper, grant: Grant, form: Mapping[str, str]) -> Respons
     row = _own(guard, grant, form)
     if row.kind != SERVICE_ACCOUNT:  # a person who revokes their own key pair could never sign in again to restore it
         raise GceError("failedPrecondition", "Only an operator ends a key pair. End its logins here instead.")
-    credentials.revoke(guard.keyring, row.id)
+    credentials.revoke(guard.keyring, row.id, by="its user")
     audit.changed("service account revoked", row.id, grant.user, request_address())
     return _again()
 

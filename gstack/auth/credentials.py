@@ -117,7 +117,7 @@ def find(reference: str) -> Credential:
     return row
 
 
-def revoke(keyring: Keyring, reference: str) -> Credential:
+def revoke(keyring: Keyring, reference: str, by: str = "an operator") -> Credential:
     """End a credential: its tokens and key files stop working here at once, in other processes within
     seconds. A key pair that was presented directly stays refused until :func:`restore`."""
     row = find(reference)
@@ -128,7 +128,7 @@ def revoke(keyring: Keyring, reference: str) -> Credential:
             .values(revoked_at=keyring.now)
         )
         session.commit()
-    keyring.kill(row.id, "an operator revoked the credential")
+    keyring.kill(row.id, f"{by} revoked the credential")
     return row
 
 

@@ -18,6 +18,7 @@ from gstack.auth import assertions, audit, tokens
 from gstack.auth.expiring import Expiring
 from gstack.auth.grant import Grant, grant_of
 from gstack.auth.identity import Refused
+from gstack.auth.issuers import Issuers
 from gstack.auth.keyring import Keyring
 from gstack.auth.limiter import TooManyFailures
 from gstack.auth.projects import Projects
@@ -52,6 +53,7 @@ class Gatekeeper:
         self.settings = settings
         self.sealer = sealer
         self.keyring = Keyring(endpoint, sealer, clock)
+        self.issuers = Issuers(settings, clock)
         self._projects = Projects(self.keyring, clock)
         self._catalogue = catalogue
         self._asked_apis: Expiring[bool] = Expiring(APIS_MISS_SECONDS, clock)

@@ -42,8 +42,13 @@ def _claims(request: TokenRequest, guard: Gatekeeper, assertion: str) -> asserti
         claims = assertions.verified_claims(assertion, keyring.public_keys, keyring.now)
         assertions.check_assertion(claims, request.token_uris)
     except assertions.BadAssertion as error:
-        counted = limiter.subjects(None, request.address)
-        limiter.check(counted, keyring.now)
-        limiter.failed(counted, keyring.now)
-        raise OAuthError("invalid_grant", str(error)) from None
+        raise refused_assertion(request, guard, error) from None
     return claims
+
+
+def refused_assertion(request: TokenRequest, guard: Gatekeeper, error: assertions.BadAssertion) -> OAuthError:
+    """The error for a JWT that was not accepted, which is counted. Raises :class:`limiter.TooManyFailures`."""
+    counted = limiter.subjects(None, request.address)
+    limiter.check(counted, guard.keyring.now)
+    limiter.failed(counted, guard.keyring.now)
+    return OAuthError("invalid_grant", str(error))

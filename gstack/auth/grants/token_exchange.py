@@ -1,8 +1,8 @@
 """``token-exchange`` (RFC 8693): what external-account files of Google's libraries do.
 
-The subject token is one of gstack's access tokens, the assertion of a service-account key file, or
-``API_KEY:SECRET_KEY``. The surprising thing: a token that was exchanged for a token ends with the first one, or an hour
-could be renewed for ever.
+The subject token is a token of an identity provider that the operator trusts, one of gstack's access tokens, the
+assertion of a service-account key file, or ``API_KEY:SECRET_KEY``. The surprising thing: a token that was exchanged for
+a token ends with the first one, or an hour could be renewed for ever.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from gstack.auth.grants import jwt_bearer
 from gstack.auth.grants.request import OAuthError, TokenRequest, confirmed, token_answer
 from gstack.auth.guard import Gatekeeper
 from gstack.auth.identity import Refused
+from gstack.auth.issuers import Issuer
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _TYPES = "urn:ietf:params:oauth:token-type:"
@@ -34,14 +35,39 @@ def answer(request: TokenRequest, guard: Gatekeeper) -> dict[str, Any]:
     if ":" in subject:
         made = token_answer(request, guard, _key_pair(request, guard, subject))
     elif assertions.looks_like_jwt(subject):
-        grant, target = jwt_bearer.asserted(request, guard, subject)
-        if target is not None:
-            raise OAuthError("invalid_grant", "An assertion with a target_audience asks for an id_token.")
-        made = token_answer(request, guard, grant)
+        made = token_answer(request, guard, _jwt(request, guard, subject))
     else:
         grant = _access_token(guard, subject)
         made = token_answer(request, guard, grant, until=grant.expires_at)
     return made | {"issued_token_type": ACCESS_TOKEN}
+
+
+def _jwt(request: TokenRequest, guard: Gatekeeper, subject: str) -> Grant:
+    try:
+        issuer = guard.issuers.find(assertions.issuer_of(subject))
+    except assertions.BadAssertion as error:
+        raise jwt_bearer.refused_assertion(request, guard, error) from None
+    if issuer is not None:
+        return _outside(request, guard, subject, issuer)
+    grant, target = jwt_bearer.asserted(request, guard, subject)
+    if target is not None:
+        raise OAuthError("invalid_grant", "An assertion with a target_audience asks for an id_token.")
+    return grant
+
+
+def _outside(request: TokenRequest, guard: Gatekeeper, subject: str, issuer: Issuer) -> Grant:
+    keyring = guard.keyring
+    try:
+        claims = assertions.outside_claims(
+            subject, lambda signature: guard.issuers.signed(signature, issuer), issuer.audiences, keyring.now
+        )
+    except assertions.BadAssertion as error:
+        raise jwt_bearer.refused_assertion(request, guard, error) from None
+    reference = issuer.credential_for(claims)
+    credential = (keyring.credential(reference) or keyring.service_account(reference)) if reference else None
+    if credential is None:
+        raise OAuthError("invalid_grant", "No rule of this gateway lets the bearer of this token in.")
+    return confirmed(guard, credential)
 
 
 def _key_pair(request: TokenRequest, guard: Gatekeeper, subject: str) -> Grant:
