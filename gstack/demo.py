@@ -114,9 +114,10 @@ def prepared(
         if cloud is None:
             cloud = stack.enter_context(_simulator(folder, job_seconds, keep=state is not None))
         gateway = configured(folder, port or _free_port(), cloud)
+        project = key_file(gateway.settings, cloud)
         gateway.start()
         stack.callback(gateway.stop)
-        environment = client_environment(gateway.settings, cloud)
+        environment = client_environment(gateway.settings, cloud, project)
         if gcloud:
             _activate_gcloud(os.environ | environment)
         yield Demo(gateway, cloud, environment)
@@ -198,18 +199,30 @@ def _wait_until_up(process: subprocess.Popen[bytes], settings: Settings) -> None
     raise SettingsError("The gateway did not start; its words are above.")
 
 
-def client_environment(settings: Settings, cloud: Cloud) -> dict[str, str]:
-    """The environment in which every client finds the running gateway, trusts it and is signed in."""
+def key_file(settings: Settings, cloud: Cloud) -> str:
+    """Make ``key.json`` for the cloud's key pair; the project that it reaches. Raises :class:`SettingsError` when
+    CloudStack cannot be asked or refuses the pair."""
+    app = create_app(settings)
+    try:
+        with app.app_context():
+            file = settings.folder / "key.json"
+            return credentials.create_key_file(settings, cloud.api_key, cloud.secret_key, file).project
+    except (Refused, GceError) as error:
+        raise SettingsError(f"No key file could be made for {cloud.url}: {error}") from error
+
+
+def client_environment(settings: Settings, cloud: Cloud, project: str) -> dict[str, str]:
+    """The environment in which every client finds the running gateway, trusts it and is signed in with the key
+    file of :func:`key_file`."""
     folder, root = settings.folder, settings.public_url
-    made = _key_file(settings, cloud)
     authority = settings.file("GSTACK_CA_FILE", "ca.pem")
     bundle = folder / "ca-bundle.pem"
     bundle.write_text(_system_authorities() + "\n" + authority.read_text())
     token = _access_token(root, authority, cloud)
-    zone = cloud.zone or _first_zone(root, authority, token, made.project)
+    zone = cloud.zone or _first_zone(root, authority, token, project)
     environment = {
         "GSTACK_URL": root,
-        "GSTACK_PROJECT": made.project,
+        "GSTACK_PROJECT": project,
         "GSTACK_ZONE": zone,
         "GSTACK_REGION": zone[:-2],
         "GSTACK_CA_FILE": str(authority),
@@ -219,7 +232,7 @@ def client_environment(settings: Settings, cloud: Cloud) -> dict[str, str]:
         "GSTACK_CLOUDSTACK_URL": cloud.url,
         "GOOGLE_APPLICATION_CREDENTIALS": str(folder / "key.json"),
         "CLOUDSDK_CONFIG": str(folder / "gcloud"),
-        "CLOUDSDK_CORE_PROJECT": made.project,
+        "CLOUDSDK_CORE_PROJECT": project,
         "CLOUDSDK_COMPUTE_ZONE": zone,
         "CLOUDSDK_COMPUTE_REGION": zone[:-2],
         "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": str(bundle),
@@ -233,7 +246,7 @@ def client_environment(settings: Settings, cloud: Cloud) -> dict[str, str]:
         "NODE_EXTRA_CA_CERTS": str(authority),
         "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": f"{root}/compute/v1/",
         "GOOGLE_OAUTH_ACCESS_TOKEN": token,
-        "GOOGLE_PROJECT": made.project,
+        "GOOGLE_PROJECT": project,
     }
     return environment | _no_proxy(urlsplit(root).hostname or "localhost")
 
@@ -245,16 +258,6 @@ def _system_authorities() -> str:
             return Path(os.environ[name]).read_text()
     default = ssl.get_default_verify_paths().cafile
     return Path(default or certifi.where()).read_text()
-
-
-def _key_file(settings: Settings, cloud: Cloud) -> credentials.Made:
-    app = create_app(settings)
-    try:
-        with app.app_context():
-            file = settings.folder / "key.json"
-            return credentials.create_key_file(settings, cloud.api_key, cloud.secret_key, file)
-    except (Refused, GceError) as error:
-        raise SettingsError(f"No key file could be made for {cloud.url}: {error}") from error
 
 
 def _no_proxy(host: str) -> dict[str, str]:

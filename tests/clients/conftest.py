@@ -28,6 +28,7 @@ from gstack.demo import Demo, prepared
 ROOT = Path(__file__).parents[2]
 GCLOUD = shutil.which("gcloud")
 COMMAND_SECONDS = 180
+SET_BY_MACHINES = ("CLOUDSDK_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GOOGLE_", "HTTPLIB2_")
 
 
 @pytest.fixture(scope="session")
@@ -138,10 +139,12 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def _start(command: tuple[str, ...], environment: dict[str, str], folder: Path | None) -> Ran:
+    # What this machine tells clients about itself is not what a reader of the documentation has set.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(SET_BY_MACHINES)}
     python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     done = subprocess.run(
         command,
-        env=os.environ | {"PYTHONPATH": python_path} | environment,
+        env=ours | {"PYTHONPATH": python_path} | environment,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -163,8 +166,12 @@ def run(demo: Demo, tools: str) -> Callable[..., Ran]:
 
 @pytest.fixture
 def alone(tools: str, tmp_path: Path) -> Callable[..., Ran]:
-    """Any command, without a demo, in a folder of its own."""
-    return lambda *command: _start(command, {"PATH": tools}, tmp_path)
+    """Any command, without a demo, in a folder and a home of its own."""
+
+    def start(*command: str, **environment: str) -> Ran:
+        return _start(command, {"PATH": tools, "HOME": str(tmp_path)} | environment, tmp_path)
+
+    return start
 
 
 @pytest.fixture(scope="session")

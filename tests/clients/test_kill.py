@@ -161,9 +161,10 @@ def gateway(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GSTACK_CONF_OPERATION_HOLD_SECONDS", "0")
         running = demo.configured(tmp_path_factory.mktemp("kill"), _free_port(), cloud)
+        project = demo.key_file(running.settings, cloud)
         running.start()
         try:
-            made = Gateway(running, cloud, demo.client_environment(running.settings, cloud))
+            made = Gateway(running, cloud, demo.client_environment(running.settings, cloud, project))
             yield made
             made.session.close()
         finally:
