@@ -21,9 +21,15 @@ def volumes(gateway: Any) -> list[str]:
     """More disks than CloudStack lists at once, made by another tool; their ids, in no order."""
     offering = gateway.cloudstack("listDiskOfferings")[0]["id"]
     where = {"zoneid": gateway.zone_id, "diskofferingid": offering}
-    made = [gateway.cloudstack("createVolume", name=f"d-{number % 400:03}", **where) for number in range(ROWS)]
+    world, made = gateway.simulator.world, []
+    now = world.clock
+    for number in range(ROWS):
+        moment = now() - 10_000 + number  # each older than the next: the older of two has the plain name
+        world.clock = lambda moment=moment: moment
+        made.append(gateway.cloudstack("createVolume", name=f"d-{number % 400:03}", **where)["id"])
+    world.clock = now
     gateway.simulator.settle()
-    return [row["id"] for row in made]
+    return made
 
 
 def _pages(gateway: Any, size: int, **query: Any) -> Any:
@@ -42,7 +48,7 @@ def test_pages_of_a_long_list_are_the_whole_while_its_rows_come_go_and_get_other
 ) -> None:
     by_number = {str(numeric_id(volume)): volume for volume in volumes}
     seen: list[tuple[str, str]] = []
-    for page in _pages(gateway, 151):
+    for page in _pages(gateway, 51):
         seen += page
         # The first of two disks of one name goes: the other one, which had a suffix, now has the name itself, and would
         # stand before the end of this page.
@@ -59,7 +65,7 @@ def test_a_list_is_read_upstream_once_a_page_and_kept_only_where_it_is_long(gate
     for page in _pages(gateway, 500):
         assert page
         assert gateway.upstream.count("listVolumes") == -(-ROWS // 500)
-    assert list(_pages(gateway, 1, filter="name = d-000"))[0]
+    assert next(_pages(gateway, 1, filter="name = d-000"))
     with gateway.app.app_context():
         assert db.session.query(PageSnapshot).count() == 1
 
