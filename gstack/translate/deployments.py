@@ -161,12 +161,20 @@ class _Reader:
         image = self.image(initial.get("sourceImage"), f"{where}.initializeParams.sourceImage")
         chosen = initial.get("diskType")
         kind = self.disk_type(chosen, f"{where}.initializeParams.diskType") if chosen else None
+        if kind is not None and self._says_nothing(kind):
+            kind = None
         name = initial.get("diskName")
         if name is not None:
             _name(name, f"{where}.initializeParams.diskName")
         gigabytes = initial.get("diskSizeGb") or disk.get("diskSizeGb")
         deploy = _root_disk(image, size, kind, gigabytes, f"{where}.initializeParams.diskSizeGb")
         return image, {"name": name, "type": _type_mark(kind), "deploy": deploy}
+
+    def _says_nothing(self, kind: DiskType) -> bool:
+        """Whether it is what clients write who have no preference: then the machine type's own storage is the right
+        one, unless the operator chose another."""
+        aliases = self.caller.settings["DISK_TYPE_ALIASES"]
+        return kind.alias and kind.name == volumes.DEFAULT_TYPE and kind.name not in aliases
 
     def image(self, given: str | None, where: str) -> Image:
         if not given:
@@ -338,12 +346,11 @@ def _root_disk(
             where, gigabytes, f"Requested disk size cannot be smaller than the image size ({least} GB)"
         )
     fixed = int(size.offering.get("rootdisksize") or 0)
-    # pd-standard is what clients write who have no preference: then the offering's own storage is the right one.
-    if kind is None or (kind.alias and kind.name == volumes.DEFAULT_TYPE):
+    if kind is None:
         if fixed and gigabytes not in (None, fixed):
             # CloudStack would take the offering's size without a word.
             raise invalid(where, gigabytes, f"Machine type '{size.name}' comes with a boot disk of {fixed} GB.")
-        return {} if gigabytes is None else {"rootdisksize": gigabytes}
+        return {} if gigabytes is None or fixed else {"rootdisksize": gigabytes}
     if size.offering.get("diskofferingstrictness"):
         why = f"Machine type '{size.name}' allows no other disk type than its own."
         raise invalid(where.replace("diskSizeGb", "diskType"), kind.name, why)

@@ -159,6 +159,12 @@ def test_a_disk_type_of_googles_reads_back(gateway: Any, insert: Any) -> None:
     assert gateway.get("zones/{zone}/disks/web")["type"].endswith("/diskTypes/pd-ssd")
 
 
+def test_a_disk_type_that_says_nothing_costs_nothing(gateway: Any, insert: Any) -> None:
+    insert(disks=boot(diskType="zones/ch-gva-2/diskTypes/pd-standard"))
+    assert gateway.get("zones/{zone}/disks/web")["type"].endswith("/diskTypes/pd-standard")
+    assert gateway.cloudstack("listTags", resourcetype="Volume") == []
+
+
 def test_further_disks_are_made_and_attached_in_order(gateway: Any, insert: Any) -> None:
     made = {"initializeParams": {"diskName": "data", "diskSizeGb": "5"}, "autoDelete": True, "deviceName": "d"}
     unnamed = {"initializeParams": {"diskSizeGb": "6"}}
