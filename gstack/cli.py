@@ -111,9 +111,10 @@ def coverage(as_json: bool) -> None:
 
 
 def _add_credentials() -> None:
-    from gstack.auth.commands import credentials
+    from gstack.auth.commands import credentials, keys
 
     main.add_command(credentials)
+    main.add_command(keys)
 
 
 _add_credentials()

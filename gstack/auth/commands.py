@@ -1,5 +1,5 @@
-"""``gstack credentials``: the operator's commands. They speak to the store and to CloudStack, not to the
-server.
+"""``gstack credentials`` and ``gstack keys``: the operator's commands. They speak to the store and to CloudStack, not
+to the server.
 
 Secrets come from the environment or a prompt; an option takes them too, but then the shell remembers them.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 from flask import Flask
+from sqlalchemy import func, select
 
 from gstack.auth import credentials as administration
 from gstack.auth import keyfiles, tokens
@@ -23,9 +24,10 @@ from gstack.cloudstack.client import Endpoint
 from gstack.errors import GceError
 from gstack.settings import Settings, SettingsError, load
 from gstack.store.credentials import Credential, RefreshToken
-from gstack.store.db import open_store
+from gstack.store.db import open_store, own_session
 from gstack.store.migrate import upgrade_database
-from gstack.store.sealing import Sealer
+from gstack.store.operations import Operation
+from gstack.store.sealing import Sealer, add_key, drop_older_keys
 
 
 @click.group()
@@ -149,6 +151,39 @@ def reseal(context: click.Context) -> None:
     with _room(context) as (settings, keyring):
         count = administration.reseal(keyring, Sealer(settings))
     click.echo(f"Sealed {count} secrets again.")
+
+
+@click.group()
+def keys() -> None:
+    """The keys that seal secrets at rest."""
+
+
+@keys.command(name="rotate")
+@click.pass_context
+def rotate_keys(context: click.Context) -> None:
+    """Put a new key on top and seal all stored credentials again under it.
+
+    A running gateway takes it up by itself. The older keys stay in the file, for operations that are not over yet;
+    `gstack keys retire` takes them away.
+    """
+    with _room(context) as (settings, keyring):
+        add_key(settings)
+        count = administration.reseal(keyring, Sealer(settings))
+    click.echo(f"A new key seals; {count} secrets are sealed again under it.")
+
+
+@keys.command()
+@click.pass_context
+def retire(context: click.Context) -> None:
+    """Take the older keys away, once no operation is under way that was started before the rotation."""
+    with _room(context) as (settings, keyring):
+        with own_session() as session:
+            under_way = session.scalar(select(func.count()).where(Operation.status != "DONE"))
+        if under_way:
+            raise click.ClickException(f"{under_way} operations are under way. Try again when they are done.")
+        administration.reseal(keyring, Sealer(settings))
+        count = drop_older_keys(settings)
+    click.echo(f"Took {count} older keys away.")
 
 
 @contextmanager

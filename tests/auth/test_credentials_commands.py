@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from gstack.auth.commands import credentials
-from gstack.store.sealing import ensure_keys
+from gstack.auth import credentials as administration
+from gstack.auth import tokens
+from gstack.auth.commands import credentials, keys
+from gstack.store.sealing import ensure_keys, key_file, read_keys
 
 from .conftest import Room
 
@@ -28,6 +31,9 @@ class Shell:
 
     def run(self, *argv: str, **options: Any) -> Result:
         return CliRunner().invoke(credentials, argv, obj=self.config, **options)
+
+    def keys(self, *argv: str) -> Result:
+        return CliRunner().invoke(keys, argv, obj=self.config)
 
     def create(self, *argv: str, who: str = "tenant", **options: Any) -> Result:
         api_key, secret_key = self.room.keys(who)
@@ -102,3 +108,38 @@ def test_reseal_tells_how_many(shell: Shell) -> None:
 def test_a_missing_configuration_ends_in_a_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(credentials, ["list"], obj=tmp_path / "none.conf")
     assert result.exit_code == 1 and "gstack-configure" in result.output
+
+
+def test_rotated_keys_seal_everything_again_and_the_old_ones_may_go(shell: Shell) -> None:
+    shell.create("--name", "ci")
+    old = read_keys(key_file(shell.room.settings))
+    before = [row.sealed_keys for row in administration.listing()]
+    result = shell.keys("rotate")
+    assert result.exit_code == 0, result.output
+    assert "1 secrets are sealed again" in result.output and not any(key in result.output for key in old)
+    assert read_keys(key_file(shell.room.settings))[1:] == old
+    assert [row.sealed_keys for row in administration.listing()] != before
+    retired = shell.keys("retire")
+    assert "Took 1 older keys away" in retired.output
+    assert len(read_keys(key_file(shell.room.settings))) == 1
+    assert shell.run("rotate", "ci@tenant.iam.gserviceaccount.com").exit_code == 0, "the pair still opens"
+
+
+def test_logins_are_listed_and_one_is_ended(shell: Shell) -> None:
+    shell.create("--name", "ci")
+    owner = administration.listing()[0].id
+    kept, ended = (
+        tokens.issue_refresh(owner, f"c{n}", "s", confidential=False, now=int(time.time()), client=f"tool{n}")
+        for n in range(2)
+    )
+    rows = json.loads(shell.run("logins", "--json").output)
+    assert {row["client"] for row in rows} == {"tool0", "tool1"} and kept not in shell.run("logins").output
+    chosen = next(row["id"] for row in rows if row["client"] == "tool1")
+    assert shell.run("end-login", chosen).exit_code == 0
+    assert [row["client"] for row in json.loads(shell.run("logins", "--json").output)] == ["tool0"]
+    assert tokens.look_up_refresh(ended, int(time.time())) is None
+
+
+@pytest.mark.parametrize("login", ["", "%", "0" * 16, "_" * 16])
+def test_a_login_that_does_not_exist_is_not_ended(shell: Shell, login: str) -> None:
+    assert shell.run("end-login", login).exit_code == 1

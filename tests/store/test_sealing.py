@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gstack.settings import Settings, SettingsError
-from gstack.store.sealing import Sealer, Unsealable, add_key, ensure_keys, key_file, read_keys
+from gstack.store.sealing import (
+    ENVIRONMENT,
+    Sealer,
+    Unsealable,
+    add_key,
+    drop_older_keys,
+    ensure_keys,
+    key_file,
+    read_keys,
+)
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
@@ -103,3 +112,48 @@ def test_a_file_without_good_keys_is_refused_without_showing_it(tmp_path: Path, 
 def test_a_missing_key_file_says_how_to_make_one(settings: Settings) -> None:
     with pytest.raises(SettingsError, match="gstack-configure"):
         Sealer(settings)
+
+
+def test_a_running_process_takes_up_a_new_key_and_lets_go_of_an_old_one(tmp_path: Path) -> None:
+    settings = Settings({"PATH": str(tmp_path)})
+    ensure_keys(settings)
+    running = Sealer(settings)
+    before, index, derived = running.seal(b"x"), running.indexes("k", "v"), running.derive("pages")
+    add_key(settings)
+    fresh = Sealer(settings)
+    assert running.open(fresh.seal(b"y")) == b"y" and running.open(before) == b"x"
+    assert running.indexes("k", "v")[1:] == index, "what was stored under the older key is still found"
+    assert running.derive("pages") == derived
+    assert drop_older_keys(settings) == 1
+    with pytest.raises(Unsealable):
+        running.open(before)
+
+
+def test_a_file_that_becomes_unreadable_changes_nothing_in_a_running_process(tmp_path: Path) -> None:
+    settings = Settings({"PATH": str(tmp_path)})
+    ensure_keys(settings)
+    running = Sealer(settings)
+    sealed = running.seal(b"x")
+    key_file(settings).write_text("broken")
+    assert running.open(sealed) == b"x"
+    key_file(settings).unlink()
+    assert running.open(running.seal(b"y")) == b"y"
+
+
+def test_keys_may_come_from_the_environment_and_then_no_file_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings({"PATH": str(tmp_path)})
+    monkeypatch.setenv(ENVIRONMENT, f"{NEW},{OLD}")
+    assert ensure_keys(settings) is False and not key_file(settings).exists()
+    assert Sealer(settings).open(Sealer(keys=[OLD]).seal(b"x")) == b"x"
+    assert Sealer(keys=[NEW]).open(Sealer(settings).seal(b"y")) == b"y"
+    with pytest.raises(SettingsError, match=ENVIRONMENT):
+        add_key(settings)
+
+
+def test_a_wrong_key_in_the_environment_is_named_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENVIRONMENT, f"{NEW},nonsense")
+    with pytest.raises(SettingsError, match="GSTACK_SECRET_KEYS: key 2 is not") as caught:
+        Sealer(Settings({"PATH": str(tmp_path)}))
+    assert NEW not in str(caught.value) and "nonsense" not in str(caught.value)
