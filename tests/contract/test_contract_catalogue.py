@@ -68,6 +68,7 @@ def test_an_account_tells_what_it_uses(cloud, machine):
     [account] = cloud.list("listAccounts", name=machine["account"])
     assert account["vmtotal"] >= 1
     assert _kinds(account, id=str, name=str, domainid=str, domain=str, vmlimit=str, cputotal=int) == {}
+    assert type(account["secondarystoragetotal"]) is float
 
 
 def test_the_keys_user_finds_itself_among_the_users_of_its_account(cloud):

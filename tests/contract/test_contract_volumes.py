@@ -159,6 +159,51 @@ def test_a_volume_is_made_from_a_snapshot(cloud, machine):
     assert (copy["state"], copy["size"]) == ("Ready", GB)
 
 
+def test_only_the_job_that_made_a_volume_tells_the_snapshot_it_is_of(cloud, root_snapshot):
+    made = _copy(cloud, root_snapshot)
+    assert cloud.wait(made).result["snapshotid"] == root_snapshot["id"]
+    row = cloud.one("listVolumes", id=made["id"])
+    assert ("snapshotid" in row, row["size"]) == (False, root_snapshot["virtualsize"])
+
+
+def test_the_size_of_a_copy_is_heeded_only_with_an_offering(cloud, root_snapshot):
+    larger = -(-root_snapshot["virtualsize"] // GB) + 2
+    plain = _copy(cloud, root_snapshot, size=larger)
+    chosen = _copy(cloud, root_snapshot, size=larger, diskofferingid=cloud.custom_disk["id"])
+    cloud.wait(plain)
+    cloud.wait(chosen)
+    sizes = [cloud.one("listVolumes", id=made["id"])["size"] for made in (plain, chosen)]
+    assert sizes == [root_snapshot["virtualsize"], larger * GB]
+
+
+def test_a_copy_of_a_data_disk_takes_no_offering(cloud, machine):
+    cloud.may("createSnapshot")
+    data = cloud.volume()
+    _attach(cloud, data, machine)
+    try:
+        snapshot = cloud.snapshot(volumeid=data["id"], name=cloud.name("snap"))
+    finally:
+        cloud.run("detachVolume", id=data["id"])
+    offering = cloud.custom_disk["id"]
+    params = {"name": cloud.name("disk"), "zoneid": cloud.zone["id"], "size": 2}
+    assert cloud.refused("createVolume", snapshotid=snapshot["id"], diskofferingid=offering, **params).code == 431
+
+
+@pytest.fixture
+def root_snapshot(cloud, machine):
+    cloud.may("createSnapshot")
+    [root] = cloud.list("listVolumes", virtualmachineid=machine["id"], type="ROOT")
+    return cloud.snapshot(volumeid=root["id"], name=cloud.name("snap"))
+
+
+def _copy(cloud, snapshot, **params):
+    made = cloud.call(
+        "createVolume", name=cloud.name("disk"), zoneid=cloud.zone["id"], snapshotid=snapshot["id"], **params
+    )
+    cloud.made.append(("volume", made))
+    return made
+
+
 def _error(cloud, command, **params):
     """The error, at once or of the job: for one mistake it may be either."""
     from gstack.cloudstack.errors import CloudStackError

@@ -56,7 +56,9 @@ def quota(call: Call, account: Account) -> Row:
         if account.type == 5 and name == "project":
             continue
         top = limits.limit_of(account, name)
-        total = used[name] // limits.GIB if name in limits.IN_BYTES else used[name]
+        total: float = used[name] // limits.GIB if name in limits.IN_BYTES else used[name]
+        if name == "secondary_storage":
+            total = used[name] / limits.GIB  # the only one with a fraction, even of nothing
         free = "Unlimited" if top == limits.UNLIMITED else str(top - total)
         row[f"{word}limit"] = "Unlimited" if top == limits.UNLIMITED else str(top)
         row[f"{word}total"] = total

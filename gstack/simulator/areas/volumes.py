@@ -63,8 +63,6 @@ def view(call: Call, volume: Volume) -> Row:
     if disk is not None:
         text = disk.row["displaytext"]
         row.update(diskofferingid=disk.id, diskofferingname=disk.name, diskofferingdisplaytext=text)
-    if volume.snapshot:
-        row["snapshotid"] = volume.snapshot
     if volume.attached is not None:
         row["attached"] = date(volume.attached)
     row["destroyed"] = volume.state == "Destroy"
@@ -155,14 +153,17 @@ def create(call: Call) -> Row:
         if machine is not None:
             check_attach(call, volume, machine, None)
             put(call, volume, machine, None)
-        return {"volume": view(call, volume)}
+        row = view(call, volume)
+        if snapshot is not None:
+            row["snapshotid"] = snapshot.id  # told here only: no list and no later job says it again
+        return {"volume": row}
 
     return {"id": volume.id, "jobid": call.submit(work, volume).id}
 
 
 def from_snapshot(call: Call, volume: Volume, snapshot: Snapshot, offering: Record | None) -> None:
-    """The volume takes offering and size of the snapshot's origin; a `size` in the call is ignored, as
-    recorded.
+    """The volume takes offering and size of the snapshot's origin, and ignores a `size` in the call; only of
+    a root volume's snapshot, and with an offering, is there a choice.
     """
     call.check_access(snapshot)
     if snapshot.state != "BackedUp":
@@ -172,6 +173,11 @@ def from_snapshot(call: Call, volume: Volume, snapshot: Snapshot, offering: Reco
             "Disk Offering ID cannot be passed whilst creating volume from snapshot other than ROOT disk snapshots"
         )
     volume.zone, volume.size, volume.snapshot = snapshot.zone, snapshot.size, snapshot.id
+    if offering is not None:
+        volume.size = new_size(call, offering)
+        if volume.size < snapshot.size:
+            sizes = f"{volume.size // GIB}GB, snapshot size is: {snapshot.size // GIB}GB"
+            raise invalid(f"Invalid size for volume creation: {sizes}")
     volume.template = snapshot.template
     volume.disk_offering = offering.id if offering is not None else snapshot.disk_offering
     volume.service_offering = None if offering is not None else snapshot.service_offering
