@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gstack.errors import GceError, already_exists, not_found, not_ready
-from gstack.firewall.groups import PREFIX
 from gstack.operations import engine
 from gstack.operations.instances import sealed
 from gstack.protocol.call import Call
@@ -24,7 +23,7 @@ from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import deployments, machine_types, machines, networks, places, tags, volumes
+from gstack.translate import deployments, machine_types, machines, networks, places, scheduling, tags, volumes
 from gstack.translate.names import label
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
@@ -38,7 +37,6 @@ KIND = "instances"
 _ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
 _LATER = "This is not supported yet."
 _HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
-_HOST = "CloudStack chooses hosts by its own rules."
 _IPV6 = "Only IPv4 is supported."
 BODY = Policy(
     honoured=(
@@ -66,8 +64,7 @@ BODY = Policy(
     remembered=(
         "description",
         "serviceAccounts",
-        "scheduling.automaticRestart",
-        "scheduling.onHostMaintenance",
+        *(f"scheduling.{member}" for member in scheduling.REMEMBERED),
         "disks[].deviceName",
         "disks[].initializeParams.description",
         "networkInterfaces[].accessConfigs[].name",
@@ -85,7 +82,7 @@ BODY = Policy(
         "networkInterfaces[].nicType": ("VIRTIO_NET", "UNSPECIFIED_NIC_TYPE"),
         "networkInterfaces[].accessConfigs[].type": ("ONE_TO_ONE_NAT",),
         "networkInterfaces[].accessConfigs[].networkTier": ("PREMIUM",),
-        "scheduling.provisioningModel": ("STANDARD",),
+        **{f"scheduling.{member}": values for member, values in scheduling.ONLY.items()},
         "reservationAffinity.consumeReservationType": ("ANY_RESERVATION", "NO_RESERVATION", "UNSPECIFIED"),
         "keyRevocationActionType": ("NONE", "KEY_REVOCATION_ACTION_TYPE_UNSPECIFIED"),
         "privateIpv6GoogleAccess": ("INHERIT_FROM_SUBNETWORK",),
@@ -128,17 +125,7 @@ BODY = Policy(
         "networkPerformanceConfig": _HARDWARE,
         "params": "Resource manager tags have no counterpart in CloudStack.",
         "resourcePolicies": _LATER,
-        "scheduling.availabilityDomain": _HOST,
-        "scheduling.hostErrorTimeoutSeconds": _HOST,
-        "scheduling.instanceTerminationAction": "Instances are never terminated by the cloud.",
-        "scheduling.localSsdRecoveryTimeout": _HOST,
-        "scheduling.locationHint": _HOST,
-        "scheduling.maxRunDuration": "An instance runs until somebody stops it.",
-        "scheduling.minNodeCpus": _HOST,
-        "scheduling.nodeAffinities": _HOST,
-        "scheduling.onInstanceStopAction": "An instance runs until somebody stops it.",
-        "scheduling.preemptible": "All instances cost and live the same: there are no preemptible ones.",
-        "scheduling.terminationTime": "An instance runs until somebody stops it.",
+        **{f"scheduling.{member}": why for member, why in scheduling.REFUSED.items()},
         "shieldedInstanceConfig": _HARDWARE,
         "shieldedInstanceIntegrityPolicy": _HARDWARE,
         "sourceMachineImage": _LATER,
@@ -146,12 +133,6 @@ BODY = Policy(
         "workloadIdentityConfig": "Guests get no Google identity here.",
     },
 )
-SCHEDULING = {
-    "onHostMaintenance": "MIGRATE",
-    "automaticRestart": True,
-    "preemptible": False,
-    "provisioningModel": "STANDARD",
-}
 ACCESS_CONFIG = "External NAT"  # GCE's name for one that was given none
 NO_LABELS, NO_ITEMS = fingerprint({}), fingerprint([])
 
@@ -375,7 +356,7 @@ class Views:
         place, name, kept = self.place(row), self.name(row), self._kept.get(row["id"], {})
         zone = f"{self._base}/zones/{place.name}"
         own = row.get("tags") or ()
-        labels, network_tags = tags.labels(own), _network_tags(row)
+        labels, network_tags = tags.labels(own), machines.network_tags(row)
         metadata = kept.get("metadata", [])
         stamps = [
             fingerprint(labels) if labels else NO_LABELS,
@@ -402,7 +383,7 @@ class Views:
             metadata_fingerprint=stamps[2],
             service_accounts=kept.get("serviceAccounts"),
             self_link=f"{zone}/instances/{name}",
-            scheduling=SCHEDULING | kept.get("scheduling", {}),
+            scheduling=scheduling.DEFAULTS | kept.get("scheduling", {}),
             hostname=kept.get("hostname"),
             labels=labels or None,
             label_fingerprint=stamps[0],
@@ -431,13 +412,11 @@ class Views:
         }
 
     def _attached(self, row: Row, zone: str) -> list[dict[str, Any]]:
-        disks = self._disks.get(row["id"], [])
-        if len(disks) > 1:
-            disks = sorted(disks, key=lambda disk: (not volumes.is_boot(disk), int(disk.get("deviceid") or 0)))
+        disks = volumes.in_order(self._disks.get(row["id"], ()))
         return [
             {
                 "source": f"{zone}/disks/{self._disk_names[disk['id']]}",
-                "device_name": self._kept_disks.get(disk["id"], {}).get("deviceName") or f"persistent-disk-{index}",
+                "device_name": volumes.device_name(self._kept_disks.get(disk["id"], {}), index),
                 "index": index,
                 "boot": volumes.is_boot(disk),
                 "auto_delete": volumes.auto_delete(disk),
@@ -445,14 +424,6 @@ class Views:
             }
             for index, disk in enumerate(disks)
         ]
-
-
-def _network_tags(row: Row) -> list[str]:
-    """The network tags; of a machine that is in no group of gstack's, the names of its groups."""
-    groups = [str(group["name"]) for group in row.get("securitygroup") or ()]
-    if any(group.startswith(PREFIX) for group in groups):
-        return tags.network_tags(row.get("tags") or ())
-    return sorted({label(group) for group in groups} | set(tags.network_tags(row.get("tags") or ())))
 
 
 def _by_zone(rows: Iterable[Row]) -> dict[str, list[Row]]:

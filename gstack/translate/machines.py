@@ -72,6 +72,22 @@ def wanted_name(row: Row) -> str:
     return shown if is_label(shown) and (is_tombstone(row) or is_spare(name, shown)) else name
 
 
+def network_tags(row: Row) -> list[str]:
+    """The network tags, in order; of a machine that is in no group of gstack's, the names of its groups as well."""
+    worn = tags.network_tags(row.get("tags") or ())
+    return worn if is_guarded(row) else sorted({*worn, *foreign_tags(row)})
+
+
+def foreign_tags(row: Row) -> set[str]:
+    """The network tags that a machine wears because another tool put it into groups of these names."""
+    return set() if is_guarded(row) else {label(str(group["name"])) for group in row.get("securitygroup") or ()}
+
+
+def is_guarded(row: Row) -> bool:
+    """Whether the machine is in a security group that gstack writes."""
+    return any(str(group["name"]).startswith(tags.OWN) for group in row.get("securitygroup") or ())
+
+
 def gce_names_of(rows: Iterable[Row]) -> dict[str, str]:
     """The GCE name of every machine, by CloudStack id. ``rows`` are those of one zone."""
     wanted = [(row, wanted_name(row)) for row in rows]

@@ -12,14 +12,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
+from gstack.errors import invalid, not_found
 from gstack.protocol.ids import numeric_id
-from gstack.translate import machines, tags
+from gstack.protocol.links import parse
+from gstack.translate import machines, places, tags
+from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, is_label, label
+from gstack.translate.places import Place
 
 Row = Mapping[str, Any]
 
 # gstack's marks on volumes; each is there only where it says something else than CloudStack does by itself.
-NAME, TYPE, AUTO_DELETE = "name", "disk-type", "auto-delete"
+NAME, TYPE, AUTO_DELETE, SNAPSHOT = "name", "disk-type", "auto-delete", "source-snapshot"
 ON, OFF = "true", "false"
 GONE = frozenset({"Destroy", "Destroyed", "Expunging", "Expunged"})
 DEFAULT_TYPE = "pd-standard"
@@ -50,6 +54,16 @@ def status(row: Row) -> str:
 def is_boot(row: Row) -> bool:
     """Whether a volume is the boot disk of a machine that is there."""
     return row.get("type") == "ROOT" and "virtualmachineid" in row
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """The volumes of one machine as GCE lists them: the boot disk, then the others by their place on the bus."""
+    return sorted(rows, key=lambda row: (not is_boot(row), int(row.get("deviceid") or 0)))
+
+
+def device_name(kept: Mapping[str, Any], index: int) -> str:
+    """GCE's name of a disk within its instance: the one it was given (``kept`` is the disk's overlay), or its place."""
+    return str(kept.get("deviceName") or f"persistent-disk-{index}")
 
 
 def size_gb(row: Row) -> int:
@@ -141,6 +155,21 @@ def find(cloud: Cloud, zoneid: str, name: str, *, thorough: bool = True) -> tupl
         if found is not None or not thorough:
             return found
     return _named(visible(cloud.list("listVolumes", zoneid=zoneid)), name)
+
+
+def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[Place, str, Row]:
+    """The disk that a client named in field ``where``, with its zone and name. ``alias`` is the project as the client
+    wrote it. Raises GceError."""
+    reference = parse(given, collection="disks", project=caller.project.id, field=where)
+    if reference.zone is None:
+        raise invalid(where, given, "It must name a disk with its zone.")
+    if reference.project not in (alias, caller.project.id):
+        raise invalid(where, given, "The disk belongs to another project.")
+    place = places.require_zone(caller, reference.zone)
+    found = find(caller.cloud, place.id, reference.name)
+    if found is None:
+        raise not_found(f"projects/{caller.project.id}/zones/{place.name}/disks/{reference.name}")
+    return place, *found
 
 
 def _candidates(cloud: Cloud, zoneid: str, name: str) -> list[Row]:
