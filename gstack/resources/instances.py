@@ -23,7 +23,17 @@ from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import deployments, machine_types, machines, networks, places, scheduling, tags, volumes
+from gstack.translate import (
+    deployments,
+    machine_types,
+    machines,
+    networks,
+    places,
+    project_metadata,
+    scheduling,
+    tags,
+    volumes,
+)
 from gstack.translate.names import label
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
@@ -186,7 +196,7 @@ def insert(call: Call) -> dict[str, Any]:
             raise GceError("unsupported", f"The parameter '{member}' is not supported yet.", location=member)
     place = places.require_zone(call.caller, call.params["zone"])
     plan = deployments.deployment(call.caller, place, call.body, alias=call.params["project"])
-    guest = deployments.user_data(call.body)
+    guest = deployments.user_data(call.body, project_metadata.read(call.caller.project))
     path = _path(call, place, plan.name)
     disks = [f"projects/{call.project}/zones/{place.name}/disks/{name}" for name in plan.new_disks]
     if machines.find(call.caller.cloud, place.id, plan.name, ["min"]) is not None:

@@ -10,7 +10,7 @@ Sources of the sentences: what GCE answers to gcloud and Terraform for the same 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -82,13 +82,13 @@ class Deployment:
 def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deployment:
     """What ``body`` (checked against schema and policy) asks for in a zone. ``alias`` is the project as the client
     wrote it. Raises GceError: ``invalid`` naming the field, ``notFound`` for an image family."""
-    name = _name(body.get("name"))
+    name = checked_name(body.get("name"))
     reader = _Reader(caller, place, alias)
     size = reader.machine_type(body.get("machineType"))
     boot, others = _boot_first(body.get("disks") or [])
     image, root = reader.boot(boot, size, f"resource.disks[{boot['index']}]")
     nic, address = reader.interface(body.get("networkInterfaces") or [])
-    network_tags = _network_tags(body)
+    worn = network_tags((body.get("tags") or {}).get("items") or [])
     mark = machines.type_mark(size.name, size.id, size.cpus, size.memory_mb)
     own = {machines.MACHINE_TYPE: mark} if size.alias or size.custom else {}
     boot_name = root.pop("name") or name
@@ -107,9 +107,9 @@ def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deplo
             **({} if place.basic else {"networkids": [nic.id]}),
             **({"ipaddress": address} if address else {}),
         },
-        network_tags=network_tags,
+        network_tags=worn,
         service_accounts=[str(account.get("email", "")) for account in body.get("serviceAccounts") or []],
-        tags=_tags(body.get("labels") or {}, network_tags, own, "resource.labels"),
+        tags=_tags(body.get("labels") or {}, worn, own, "resource.labels"),
         boot_disk=boot_name,
         boot_tags=_tags(
             _initial(boot).get("labels") or {},
@@ -128,9 +128,21 @@ def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deplo
     )
 
 
-def user_data(body: Body) -> str | None:
-    """The parameter ``userdata`` of the deployment. Raises GceError invalid."""
-    return userdata.compose((body.get("metadata") or {}).get("items") or [], body.get("hostname"))
+def user_data(body: Body, inherited: Sequence[Body] = ()) -> str | None:
+    """The parameter ``userdata`` of the deployment; ``inherited`` are metadata items of the project. Raises GceError
+    invalid."""
+    return userdata.compose((body.get("metadata") or {}).get("items") or [], body.get("hostname"), inherited)
+
+
+def machine_type(caller: Caller, place: Place, given: str | None, *, alias: str) -> MachineType:
+    """The machine type that a body's ``machineType`` names. Raises GceError required or invalid."""
+    return _Reader(caller, place, alias).machine_type(given)
+
+
+def existing_disk(caller: Caller, place: Place, disk: Body, *, alias: str) -> Extra:
+    """The disk that ``source`` of an AttachedDisk names. Raises GceError notFound, invalid, or
+    resourceInUseByAnotherResource."""
+    return _Reader(caller, place, alias).existing(disk, "resource", 0, _remembered(disk))
 
 
 class _Reader:
@@ -165,7 +177,7 @@ class _Reader:
             kind = None
         name = initial.get("diskName")
         if name is not None:
-            _name(name, f"{where}.initializeParams.diskName")
+            checked_name(name, f"{where}.initializeParams.diskName")
         gigabytes = initial.get("diskSizeGb") or disk.get("diskSizeGb")
         deploy = _root_disk(image, size, kind, gigabytes, f"{where}.initializeParams.diskSizeGb")
         return image, {"name": name, "type": _type_mark(kind), "deploy": deploy}
@@ -226,12 +238,12 @@ class _Reader:
         if disk.get("source"):
             if initial:
                 raise invalid(f"{where}.initializeParams", "", "It cannot be given together with a source.")
-            return self._existing(disk, where, index, device)
+            return self.existing(disk, where, index, device)
         if initial.get("sourceImage"):
             why = "Only the boot disk can be made of an image."
             raise invalid(f"{where}.initializeParams.sourceImage", initial["sourceImage"], why)
         name = initial.get("diskName") or _derived(instance, index)
-        _name(name, f"{where}.initializeParams.diskName")
+        checked_name(name, f"{where}.initializeParams.diskName")
         kind = self.disk_type(initial.get("diskType") or volumes.DEFAULT_TYPE, f"{where}.initializeParams.diskType")
         size = initial.get("diskSizeGb") or disk.get("diskSizeGb")
         marks = volumes.marks(
@@ -249,7 +261,7 @@ class _Reader:
             overlay=device,
         )
 
-    def _existing(self, disk: Body, where: str, index: int, overlay: dict[str, Any]) -> Extra:
+    def existing(self, disk: Body, where: str, index: int, overlay: dict[str, Any]) -> Extra:
         given = str(disk["source"])
         reference = self._parse(given, "disks", f"{where}.source")
         self._check_zone(reference, given, f"{where}.source")
@@ -309,7 +321,8 @@ class _Reader:
             raise invalid(where, given, "The referenced subnetwork resource cannot be found.")
 
 
-def _name(name: str | None, where: str = "resource.name") -> str:
+def checked_name(name: str | None, where: str = "resource.name") -> str:
+    """A name for something new. Raises GceError required or invalid."""
     if not name:
         raise GceError("required", f"Required field '{where}' not specified", location=where)
     if not is_label(name):
@@ -396,8 +409,8 @@ def _remembered(disk: Body) -> dict[str, Any]:
     return {member: value for member, value in said.items() if value}
 
 
-def _network_tags(body: Body) -> list[str]:
-    where, items = "resource.tags.items", (body.get("tags") or {}).get("items") or []
+def network_tags(items: Sequence[str], where: str = "resource.tags.items") -> list[str]:
+    """Network tags in order. Raises GceError invalid, naming the field, for those that GCE would refuse."""
     for index, tag in enumerate(items):
         if not is_label(tag):
             raise invalid(f"{where}[{index}]", tag, NAME_RULE)

@@ -29,7 +29,7 @@ FIELD = "resource.metadata.items"
 FILE = "/etc/gstack/metadata.json"
 
 USER_DATA, ENCODING, SCRIPT, KEYS = "user-data", "user-data-encoding", "startup-script", "ssh-keys"
-OSLOGIN = "enable-oslogin"
+OSLOGIN, BLOCK = "enable-oslogin", "block-project-ssh-keys"
 
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -57,14 +57,16 @@ _TYPES = (
 _MERGE = "list(append)+dict(recurse_list)+str()"
 
 
-def compose(items: Sequence[Mapping[str, Any]], hostname: str | None = None) -> str | None:
+def compose(
+    items: Sequence[Mapping[str, Any]], hostname: str | None = None, inherited: Sequence[Mapping[str, Any]] = ()
+) -> str | None:
     """The parameter ``userdata`` (base64) for metadata items and a custom host name; None where there is nothing to
-    say.
+    say. ``inherited`` are items of the project: those that GCE's guests look for there are added.
 
     Raises GceError invalid, naming the item, for metadata that GCE would refuse, that cannot reach a guest here, or
     that is too long for CloudStack.
     """
-    values = check(items)
+    values = _with(check(items), {str(item.get("key", "")): str(item.get("value", "")) for item in inherited})
     given = _user_data(values)
     others = {key: value for key, value in values.items() if key not in (USER_DATA, ENCODING)}
     users = _users(values.get(KEYS, ""), items)
@@ -95,6 +97,15 @@ def _configuration(others: Mapping[str, str], users: Sequence[dict[str, Any]], h
     if users:
         said["users"] = ["default", *users]
     return b"#cloud-config\n" + json.dumps(said, indent=1).encode() + b"\n"
+
+
+def _with(own: dict[str, str], project: Mapping[str, str]) -> dict[str, str]:
+    """What a guest goes by: its own keys of these names before those of its project; ssh keys of both, unless it blocks
+    the project's."""
+    found = {key: project[key] for key in (SCRIPT, OSLOGIN) if project.get(key)} | own
+    if project.get(KEYS) and own.get(BLOCK, "").lower() not in _TRUE:
+        found[KEYS] = "\n".join(filter(None, (own.get(KEYS), project[KEYS])))
+    return found
 
 
 def check(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -166,7 +177,9 @@ def _users(text: str, items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]
 
 
 def _location(items: Iterable[Mapping[str, Any]], key: str) -> str:
-    index = next(index for index, item in enumerate(items) if item.get("key") == key)
+    index = next((index for index, item in enumerate(items) if item.get("key") == key), None)
+    if index is None:  # the project's
+        return FIELD
     return f"{FIELD}[{index}].value"
 
 
