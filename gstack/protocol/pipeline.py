@@ -18,7 +18,7 @@ import structlog
 from flask import Request, Response, request
 
 from gstack.errors import GceError, error_body
-from gstack.protocol import bodies, decoding, masks, parameters
+from gstack.protocol import bodies, decoding, masks, numbers, parameters
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import Method, document
 from gstack.protocol.errorinfo import error_info
@@ -135,8 +135,16 @@ def remember(exchange: Exchange) -> None:
 def handle(exchange: Exchange) -> None:
     """The resource room does its work."""
     assert exchange.call is not None  # a step before made it
-    if exchange.result is None:
-        exchange.result = HANDLERS[exchange.method.id](exchange.call)
+    if exchange.result is not None:
+        return
+    handler = HANDLERS[exchange.method.id]
+    try:
+        exchange.result = handler(exchange.call)
+    except GceError as error:
+        named = numbers.by_name(exchange.call) if error.kind == "notFound" else None
+        if named is None:
+            raise
+        exchange.result = handler(named)
 
 
 STEPS: tuple[Callable[[Exchange], None], ...] = (
