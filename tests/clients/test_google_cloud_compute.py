@@ -7,6 +7,7 @@ are done when they are answered.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -126,6 +127,28 @@ def test_a_taken_name_is_a_conflict(client: Callable[[str], Any], place: dict[st
     instances.insert(**place, instance_resource=_instance(name)).result(timeout=60)
     with pytest.raises(exceptions.Conflict, match="already exists"):
         instances.insert(**place, instance_resource=_instance(name))
+    instances.delete(**place, instance=name).result(timeout=60)
+
+
+def test_a_repeated_request_id_gives_the_same_operation(
+    client: Callable[[str], Any], place: dict[str, str], fresh: Fresh, cloudstack: Cloud
+) -> None:
+    instances, name = client("InstancesClient"), fresh("once")
+    request = compute_v1.InsertInstanceRequest(**place, instance_resource=_instance(name), request_id=str(uuid.uuid4()))
+    first, second = instances.insert_unary(request), instances.insert_unary(request)
+    assert first.name == second.name
+    assert len(cloudstack.list("listVirtualMachines", name=name)) == 1
+    instances.delete(**place, instance=name).result(timeout=60)
+
+
+def test_a_long_operation_is_waited_for_through_a_client_of_its_own(
+    client: Callable[[str], Any], place: dict[str, str], fresh: Fresh
+) -> None:
+    instances, name = client("InstancesClient"), fresh("waited")
+    operation = instances.insert_unary(**place, instance_resource=_instance(name))
+    done = client("ZoneOperationsClient").wait(**place, operation=operation.name)
+    assert done.status == compute_v1.Operation.Status.DONE
+    assert not done.error.errors
     instances.delete(**place, instance=name).result(timeout=60)
 
 

@@ -1,7 +1,7 @@
 """Apache Libcloud's GCE driver, unmodified but for its URL.
 
-Apart because it is imported late: it reads SSL_CERT_FILE when it is imported. It polls operations by their selfLink
-every two seconds, even when they are done.
+Apart because it is imported late: it reads SSL_CERT_FILE when it is imported. It looks at operations by their
+selfLink, once even when they were answered DONE.
 """
 
 from __future__ import annotations
@@ -57,14 +57,27 @@ def test_an_image_is_found_by_its_family(driver: Any) -> None:
 def test_a_node_is_deployed_and_destroyed(driver: Any, cloudstack: Cloud, fresh: Fresh) -> None:
     name = fresh("node")
     image = driver.ex_get_image_from_family("debian-12", ex_project_list=["debian-cloud"])
-    node = driver.create_node(name, "micro", image)
+    metadata = {"items": [{"key": "greeting", "value": "hello"}]}
+    node = driver.create_node(name, "micro", image, ex_tags=["web"], ex_metadata=metadata)
     assert node.name == name
+    assert node.extra["tags"] == ["web"]
+    assert {"key": "greeting", "value": "hello"} in node.extra["metadata"]["items"]
     assert node.private_ips == [cloudstack.list("listVirtualMachines", name=name)[0]["nic"][0]["ipaddress"]]
     assert name in [each.name for each in driver.list_nodes()]
     assert driver.reboot_node(node)
     assert driver.destroy_node(node)
     assert name not in [each.name for each in driver.list_nodes()]
     assert cloudstack.list("listVirtualMachines", name=name) == []
+
+
+def test_a_node_is_stopped_and_started(driver: Any, fresh: Fresh) -> None:
+    image = driver.ex_get_image_from_family("debian-12", ex_project_list=["debian-cloud"])
+    node = driver.create_node(fresh("paused"), "micro", image)
+    assert driver.ex_stop_node(node)
+    assert driver.ex_get_node(node.name).extra["status"] == "TERMINATED"
+    assert driver.ex_start_node(node)
+    assert driver.ex_get_node(node.name).extra["status"] == "RUNNING"
+    assert driver.destroy_node(node)
 
 
 def test_a_node_that_is_not_there_is_not_found(driver: Any) -> None:
