@@ -162,18 +162,19 @@ def _open(sealed: str, guard: Gatekeeper) -> Page:
 def _guarded(view: View, guard: Gatekeeper) -> Response:
     try:
         return view(guard)
-    except Wrong as error:
-        return pages.page("code", status=400, code="", error=str(error))
-    except OAuthError as error:
-        return pages.page("code", status=error.status, code="", error=error.description)
+    except (Wrong, OAuthError) as error:
+        audit.refused("consent", str(error), request_address())
+        return pages.page("code", status=getattr(error, "status", 400), code="", error=str(error))
 
 
 def _signin(page: Page, sealed: str, problem: str = "") -> Response:
     asked = page.asked
+    shown = asked.redirect_uri in SHOWN
     return pages.page(
         "signin",
         status=403 if problem else 200,
-        then="" if asked.redirect_uri in SHOWN else asked.redirect_uri,
+        then="" if shown else asked.redirect_uri,
+        shown=shown,
         page=page,
         known=KNOWN_CLIENTS.get(asked.client_id, ""),
         scopes=asked.scope.split(),

@@ -56,6 +56,7 @@ def act(guard: Gatekeeper) -> Response:
     if grant is None:
         return _signin("Your session has ended. Sign in again.")
     if not hmac.compare_digest(form.get("form", "").encode(), _form_key(guard).encode()):
+        audit.refused("page", "a form of another session or site", request_address())
         return _overview(guard, grant, "This form is not from this session. Nothing was done.")
     action = ACTIONS.get(form.get("action", ""))
     if action is None:
@@ -63,6 +64,7 @@ def act(guard: Gatekeeper) -> Response:
     try:
         return action(guard, grant, form)
     except GceError as error:
+        audit.refused("page", error.message, request_address())
         return _overview(guard, grant, error.message)
 
 

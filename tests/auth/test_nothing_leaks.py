@@ -1,0 +1,233 @@
+"""A whole gateway in its own processes: every flow, wrong attempts, and then a search for every secret that was used.
+
+Apart from the tests that look at one log line each: here everything that the gateway wrote is searched, whoever wrote
+it: its log at the lowest level, every file of its database, and every answer that was an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import html
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+import requests
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from gstack.demo import Demo, prepared
+
+CLIENT = "32555940559.apps.googleusercontent.com"
+VERIFIER = "verifier-" + "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
+LOOPBACK = "http://localhost:8085/"
+GRANT = "urn:ietf:params:oauth:grant-type:"
+
+
+@dataclass
+class Run:
+    """A client that remembers every secret it used or got, and every error it was answered."""
+
+    demo: Demo
+    session: requests.Session
+    secrets: dict[str, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def ask(self, verb: str, path: str, status: int, **more: Any) -> requests.Response:
+        root = self.demo.environment["GSTACK_URL"]
+        answer = self.session.request(verb, root + path, timeout=120, allow_redirects=False, **more)
+        assert answer.status_code == status, f"{verb} {path}: {answer.status_code} {answer.text}"
+        if status >= 400:
+            self.errors.append(f"{answer.headers}{answer.text}")
+        return answer
+
+    def token(self, status: int = 200, **form: str) -> dict[str, Any]:
+        found = dict(self.ask("POST", "/token", status, data=form).json())
+        for name in ("access_token", "refresh_token", "id_token"):
+            if name in found:
+                self.secrets[f"{name} of {form['grant_type']} {len(self.secrets)}"] = found[name]
+        return found
+
+    def assertion(self, content: dict[str, Any], name: str, **changes: Any) -> str:
+        now = int(time.time())
+        claims = {"iss": content["client_email"], "iat": now, "exp": now + 3600} | changes
+        key = RSAKey.import_key(content["private_key"])
+        text = jwt.encode({"alg": "RS256", "kid": content["private_key_id"]}, claims, key)
+        self.secrets[name] = text.rpartition(".")[2]
+        return text
+
+
+def sign_in_by_page(run: Run) -> str:
+    query = {
+        "response_type": "code", "client_id": CLIENT, "redirect_uri": LOOPBACK, "scope": "openid", "state": "s",
+        "code_challenge": CHALLENGE, "code_challenge_method": "S256",
+    }  # fmt: skip
+    page = run.ask("GET", "/o/oauth2/auth", 200, params=query).text
+    found = re.search(r'name="page" value="([^"]+)"', page)
+    assert found is not None
+    person = {"page": html.unescape(found[1]), "choice": "allow", "username": "tenant", "domain": "acme"}
+    run.ask("POST", "/o/oauth2/auth", 403, data=person | {"password": run.secrets["wrong password"]})
+    answer = run.ask("POST", "/o/oauth2/auth", 303, data=person | {"password": run.secrets["password"]})
+    return parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
+
+
+def the_browsers_flows(run: Run) -> None:
+    run.secrets["code"] = sign_in_by_page(run)
+    form = {"code": run.secrets["code"], "redirect_uri": LOOPBACK, "client_id": CLIENT, "code_verifier": VERIFIER}
+    tokens = run.token(grant_type="authorization_code", **form)
+    run.token(400, grant_type="authorization_code", **form)
+    run.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"], client_id=CLIENT)
+    run.token(400, grant_type="refresh_token", refresh_token=tokens["refresh_token"], client_id="evil")
+    run.ask("POST", "/revoke", 200, params={"token": tokens["refresh_token"]})
+
+
+def the_pairs_flows(run: Run) -> None:
+    key, secret = run.secrets["API key"], run.secrets["secret key"]
+    run.token(grant_type="client_credentials", client_id=key, client_secret=secret)
+    run.token(401, grant_type="client_credentials", client_id=key, client_secret=run.secrets["wrong secret"])
+    run.token(grant_type="refresh_token", refresh_token=f"{key}:{secret}", client_id=CLIENT)
+    for bearer, status in ((f"{key}:{secret}", 200), (f"{key}:{run.secrets['wrong secret']}", 401)):
+        run.ask("GET", "/compute/v1/projects/tenant/zones", status, headers={"Authorization": f"Bearer {bearer}"})
+        run.ask("GET", "/compute/v1/projects/tenant/zones", status, params={"access_token": bearer})
+    location = run.ask(
+        "GET", "/oauth2/auth", 303, params={"response_type": "code", "client_id": key, "redirect_uri": LOOPBACK}
+    ).headers["Location"]
+    code = parse_qs(urlsplit(location).query)["code"][0]
+    form = {"code": code, "redirect_uri": LOOPBACK, "client_id": key}
+    refresh = run.token(grant_type="authorization_code", client_secret=secret, **form)["refresh_token"]
+    run.token(grant_type="refresh_token", refresh_token=refresh, client_id=key, client_secret=secret)
+
+
+def the_key_files_flows(run: Run) -> str:
+    """... and the page that makes the key file. Returns an access token."""
+    person = {"action": "signin", "username": "tenant", "password": run.secrets["password"], "domain": "acme"}
+    run.ask("POST", "/credentials", 303, data=person)
+    run.secrets["session"] = str(run.session.cookies["gstack_session"])
+    found = re.search(r'name="form" value="([^"]+)"', run.ask("GET", "/credentials", 200).text)
+    assert found is not None
+    content = run.ask("POST", "/credentials", 200, data={"action": "create", "form": found[1], "name": "leak"}).json()
+    run.secrets["private key"] = content["private_key"].split("\n")[3]
+    audience = "https://oauth2.googleapis.com/token"
+    assertion = run.assertion(content, "assertion", aud=audience)
+    made = run.token(grant_type=f"{GRANT}jwt-bearer", assertion=assertion)
+    run.token(
+        grant_type=f"{GRANT}jwt-bearer", assertion=run.assertion(content, "id", aud=audience, target_audience="x")
+    )
+    exchange = {"subject_token": assertion, "subject_token_type": "urn:ietf:params:oauth:token-type:jwt"}
+    run.token(grant_type=f"{GRANT}token-exchange", **exchange)
+    run.token(400, grant_type=f"{GRANT}jwt-bearer", assertion=run.assertion(content, "late", aud=audience, exp=1))
+    own = {"Authorization": f"Bearer {run.assertion(content, 'self-signed bearer', scope='x')}"}
+    run.ask("GET", "/compute/v1/projects/tenant/zones", 200, headers=own)
+    run.ask("POST", "/introspect", 200, data={"token": made["access_token"]})
+    run.ask("GET", "/tokeninfo", 200, params={"access_token": made["access_token"]})
+    return str(made["access_token"])
+
+
+def an_instance_with_secrets(run: Run, token: str) -> None:
+    header = {"Authorization": f"Bearer {token}"}
+    zone = f"/compute/v1/projects/tenant/zones/{run.demo.environment['GSTACK_ZONE']}"
+    image = "projects/debian-cloud/global/images/family/debian-12"
+    items = [{"key": "startup-script", "value": f"#!/bin/sh\necho {run.secrets['start-up script']}\n"}]
+    body = {
+        "name": "leaky",
+        "machineType": "zones/x/machineTypes/micro",
+        "disks": [{"boot": True, "initializeParams": {"sourceImage": image}}],
+        "networkInterfaces": [{}],
+        "metadata": {"items": items},
+    }
+    body["machineType"] = f"zones/{run.demo.environment['GSTACK_ZONE']}/machineTypes/micro"
+    run.ask("POST", f"{zone}/instances", 200, json=body, headers=header)
+    run.ask("POST", f"{zone}/instances", 409, json=body, headers=header)
+    run.ask(
+        "POST",
+        f"{zone}/instances",
+        400,
+        json=body | {"metadata": {"items": [{"key": "a b", "value": "x"}]}},
+        headers=header,
+    )
+    run.ask("GET", "/compute/v1/projects/other/zones", 404, headers=header)
+    run.ask("GET", "/metrics", 404)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """``capfd`` must be there first: the gateway's processes keep the standard error they begin with."""
+    monkeypatch.setenv("GSTACK_CONF_LOG_LEVEL", "DEBUG")
+    with prepared(job_seconds=0.05, gcloud=False) as demo, requests.Session() as session:
+        session.trust_env = False
+        session.verify = demo.environment["GSTACK_CA_FILE"]
+        used = {
+            "API key": demo.cloud.api_key,
+            "secret key": demo.cloud.secret_key,
+            "password": "secret-tenant",
+            "wrong password": "pAssw0rd-tried-in-vain",
+            "wrong secret": "s3cret-tried-in-vain",
+            "start-up script": "hunter2-in-the-start-up-script",
+            "token of the demo": demo.environment["GSTACK_TOKEN"],
+        }
+        yield Run(demo, session, used)
+
+
+def forms_of(secret: str) -> set[bytes]:
+    """A secret as it may have been written."""
+    raw = secret.encode()
+    return {raw, quote(secret).encode(), base64.b64encode(raw), base64.b64encode(raw).rstrip(b"=")[:-1]}
+
+
+def tables_of(database: Path) -> dict[str, bytes]:
+    """The rows of each table, the workflow engine's too, in words and with what is packed in base64 unpacked."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+        names = [row[0] for row in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {name: repr(opened.execute(f'SELECT * FROM "{name}"').fetchall()) for name in names}
+    return {name: (text + "".join(_unpacked(text))).encode() for name, text in rows.items()}
+
+
+def _unpacked(text: str) -> Iterator[str]:
+    for found in re.findall(r"[A-Za-z0-9+/]{24,}={0,2}", text):
+        with contextlib.suppress(ValueError):
+            yield base64.b64decode(found, validate=True).decode("latin-1")
+
+
+def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(
+    run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    the_browsers_flows(run)
+    the_pairs_flows(run)
+    an_instance_with_secrets(run, the_key_files_flows(run))
+
+    folder = Path(run.demo.gateway.settings.folder)
+    written = {path.name: path.read_bytes() for path in folder.glob("*.db*")}
+    tables = tables_of(folder / "gstack.db")
+    log = "".join(capfd.readouterr())
+    written |= {"the log": log.encode(), "the errors": "".join(run.errors).encode()}
+    assert len(run.secrets) >= 20 and len(run.errors) >= 9 and "gstack.db" in written
+    script = run.secrets.pop("start-up script")
+    everything = written | tables
+    found = [
+        (name, place)
+        for name, secret in run.secrets.items()
+        for place, content in everything.items()
+        if any(form in content for form in forms_of(secret))
+    ]
+    assert found == []
+    # What a client gave as metadata, its instance and whoever may see the instance can read: it is kept as given, in
+    # one place.
+    places = written | {"gstack.db": b"", "gstack.db-wal": b""} | tables
+    assert [place for place, content in places.items() if script.encode() in content] == ["overlay"]
+
+    lines = [line for line in log.splitlines() if "method=compute.instances.insert" in line]
+    assert lines and all(
+        part in lines[0]
+        for part in ("credential=", "user=leak@tenant", "how=token", "address=127.0.0.1", "project=tenant")
+    ), "who, from where, with what, in which project, which method, with what outcome"
+    assert "status=200" in lines[0] and "python-requests" in lines[0]
