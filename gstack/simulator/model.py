@@ -164,7 +164,6 @@ class Volume(Entity):
     disk_offering: str | None = None
     service_offering: str | None = None
     template: str | None = None
-    snapshot: str | None = None
     pool: bool = False
 
 

@@ -235,6 +235,8 @@ class Subject:
             self.call("deleteSSHKeyPair", name=row["name"])
         elif kind == "snapshot":
             self.wait(self.call("deleteSnapshot", id=row["id"]))
+        elif kind == "template":
+            self.wait(self.call("deleteTemplate", id=row["id"]))
         elif kind == "machine":
             self.wait(self.call("destroyVirtualMachine", id=row["id"]))
         elif kind == "volume":
@@ -246,8 +248,8 @@ class Subject:
     def sweep(self) -> list[str]:
         """Remove everything whose name is of this run, or of one long over; the groups that are still held."""
         held: list[str] = []
-        for kind, command in SWEPT:
-            for row in self.list(command):
+        for kind, command, params in SWEPT:
+            for row in self.list(command, **params):
                 if not self._ours(row):
                     continue
                 try:
@@ -270,12 +272,13 @@ class Subject:
         return old or name.startswith(self.prefix)
 
 
-SWEPT = (
-    ("machine", "listVirtualMachines"),
-    ("snapshot", "listSnapshots"),
-    ("volume", "listVolumes"),
-    ("group", "listSecurityGroups"),
-    ("keypair", "listSSHKeyPairs"),
+SWEPT: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("machine", "listVirtualMachines", {}),
+    ("template", "listTemplates", {"templatefilter": "self"}),
+    ("snapshot", "listSnapshots", {}),
+    ("volume", "listVolumes", {}),
+    ("group", "listSecurityGroups", {}),
+    ("keypair", "listSSHKeyPairs", {}),
 )
 HELD: list[str] = []  # groups that the summary names
 

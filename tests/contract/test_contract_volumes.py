@@ -58,6 +58,15 @@ def test_deleting_is_done_at_once_and_refused_while_attached(cloud, host):
     assert cloud.list("listVolumes", name=volume["name"]) == []
 
 
+def test_another_accounts_volume_is_not_to_be_touched(cloud, stranger, host):
+    volume = cloud.volume()
+    _attach(cloud, volume, host)
+    assert stranger.refused("deleteVolume", id=volume["id"]).code == 531
+    assert stranger.refused("resizeVolume", id=volume["id"], size=2).code == 531
+    assert stranger.failed("detachVolume", id=volume["id"]).code == 530
+    assert cloud.one("listVolumes", id=volume["id"])["virtualmachineid"] == host["id"]
+
+
 def test_two_volumes_may_have_one_name(cloud):
     name = cloud.name("twin")
     twins = {cloud.volume(name=name)["id"] for _ in range(2)}

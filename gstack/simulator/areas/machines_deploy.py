@@ -158,6 +158,11 @@ def root_bytes(call: Call, template: Template, offering: Record) -> int:
     return wanted * GIB
 
 
+def not_launchable(call: Call, template: Template) -> str:
+    permission = "does not have permission to launch instances from template"
+    return f"Account Account [{call.described()}] {permission} {described(template)}"
+
+
 def need_template(call: Call, zone: Record) -> Template:
     template = call.entity("templateid", Template)
     if template is None:
@@ -165,11 +170,7 @@ def need_template(call: Call, zone: Record) -> Template:
     if zone.id not in template.zones or template.state != "Active":
         raise invalid(f"Template {template.id} is not available in zone {zone.id}")
     if not template.row.get("ispublic") and not call.reaches(template) and call.account.id not in template.shared:
-        caller = call.described()
-        raise errors.denied(
-            f"Account Account [{caller}] does not have permission to launch instances from template"
-            f" {described(template)}"
-        )
+        raise errors.denied(not_launchable(call, template))
     hypervisor = call.text("hypervisor")
     if hypervisor and hypervisor.lower() != str(template.row["hypervisor"]).lower():
         text = "Hypervisor passed to the deployVm call, is different from the hypervisor type of the template"

@@ -7,7 +7,7 @@ their ids, and holds no `count`; a copy keeps the template's id.
 from __future__ import annotations
 
 from ..call import Call
-from ..errors import denied, invalid
+from ..errors import invalid
 from ..jobs import Steps
 from ..model import Account, Project, Record, Row, Template
 from ..registry import command
@@ -15,16 +15,6 @@ from ..world import date
 from . import templates
 
 OPERATIONS = ("add", "remove", "reset")
-
-
-def owned(call: Call) -> Template:
-    template = call.entity("id", Template)
-    if template is None:
-        raise invalid("Unable to find template")
-    if template.account is None and not call.is_root:
-        raise denied()
-    call.check_access(template)
-    return template
 
 
 def account_named(call: Call, domain: str, name: str) -> Account:
@@ -46,7 +36,7 @@ def chosen(call: Call, template: Template) -> list[Account]:
 
 @command("updateTemplatePermissions", "template")
 def update(call: Call) -> Row:
-    template, operation = owned(call), (call.text("op") or "").lower()
+    template, operation = templates.owned(call), (call.text("op") or "").lower()
     names = "accounts" in call.args or "projectids" in call.args
     if (operation or names) and operation not in OPERATIONS:
         text = "Invalid operation on accounts, the operation must be either 'add' or 'remove' in order to modify"
@@ -95,7 +85,7 @@ def list_permissions(call: Call) -> Row:
 
 @command("copyTemplate", "template")
 def copy(call: Call) -> Row:
-    template = owned(call)
+    template = templates.need(call)
     source = call.entity("sourcezoneid", Record)
     targets = [zone for zone in (call.entity("destzoneid", Record),) if zone] or call.entities("destzoneids", Record)
     if not targets:
@@ -106,6 +96,7 @@ def copy(call: Call) -> Row:
         raise invalid("Please specify different source and destination zones.")
 
     def work() -> Steps:
+        templates.refuse_in_job(call, template)
         yield 0.4
         for zone in targets or ():
             here = {"downloadState": "DOWNLOADED", "datastore": f"{zone.name}-sec", "downloadPercent": "100"}

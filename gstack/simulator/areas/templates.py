@@ -18,6 +18,7 @@ from . import machines, machines_deploy
 
 NOT_IN_MIN = frozenset({"details", "forcks"})
 KINDS = ("featured", "self", "selfexecutable", "sharedexecutable", "executable", "community", "all")
+NOT_YOURS = "Domain Admin and regular users can modify only their own Public templates"
 UNKNOWN = "No enum constant com.cloud.template.VirtualMachineTemplate.TemplateFilter."
 UPDATED = (
     "id",
@@ -223,14 +224,37 @@ def origin_details(call: Call, source: Snapshot | Volume) -> dict[str, str]:
     return dict(machine.details) if machine else {}
 
 
-@command("deleteTemplate", "template")
-def delete(call: Call) -> Row:
+def need(call: Call) -> Template:
     template = call.entity("id", Template)
     if template is None:
         raise invalid("Unable to find template")
-    if template.account is None and not call.is_root:
-        raise denied()
-    call.check_access(template)
+    return template
+
+
+def refusal(call: Call, template: Template) -> str | None:
+    """Why the caller may not change a template; None if it may. A job fails with it, a change at once is denied."""
+    if call.is_root or (template.account is not None and call.reaches(template)):
+        return None
+    return NOT_YOURS if template.row.get("ispublic") else machines_deploy.not_launchable(call, template)
+
+
+def owned(call: Call) -> Template:
+    template = need(call)
+    refused = refusal(call, template)
+    if refused:
+        raise denied(refused)
+    return template
+
+
+def refuse_in_job(call: Call, template: Template) -> None:
+    refused = refusal(call, template)
+    if refused:
+        raise ApiError(530, refused)
+
+
+@command("deleteTemplate", "template")
+def delete(call: Call) -> Row:
+    template = need(call)
 
     def work() -> Steps:
         users = [m for m in call.world.machine if m.template == template.id and m.state != "Expunging"]
@@ -238,6 +262,7 @@ def delete(call: Call) -> Row:
             shown = ", ".join(machines.described(machine) for machine in users)
             text = f"Unable to delete template: {machines_deploy.described(template)} because VM instances:"
             raise invalid(f"{text} [{shown}] are using it.")
+        refuse_in_job(call, template)  # only now: even whoever may not delete it is told who uses it
         if template.state == "Inactive":
             raise invalid(f"Unable to find template {template.id}")
         yield 0.3
@@ -254,12 +279,7 @@ def delete(call: Call) -> Row:
 
 @command("updateTemplate", "template")
 def update(call: Call) -> Row:
-    template = call.entity("id", Template)
-    if template is None:
-        raise invalid("Unable to find template")
-    if template.account is None and not call.is_root:
-        raise denied()
-    call.check_access(template)
+    template = owned(call)
     for name in ("name", "displaytext"):
         if call.text(name):
             template.row[name] = call.text(name)

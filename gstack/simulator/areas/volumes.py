@@ -7,7 +7,7 @@ offering id is a number in a string.
 
 from __future__ import annotations
 
-from .. import limits
+from .. import errors, limits
 from ..call import Call
 from ..errors import ApiError, invalid
 from ..jobs import Steps
@@ -172,7 +172,7 @@ def from_snapshot(call: Call, volume: Volume, snapshot: Snapshot, offering: Reco
         raise invalid(
             "Disk Offering ID cannot be passed whilst creating volume from snapshot other than ROOT disk snapshots"
         )
-    volume.zone, volume.size, volume.snapshot = snapshot.zone, snapshot.size, snapshot.id
+    volume.zone, volume.size = snapshot.zone, snapshot.size
     if offering is not None:
         volume.size = new_size(call, offering)
         if volume.size < snapshot.size:
@@ -233,9 +233,10 @@ def detach(call: Call) -> Row:
     volume = call.entity("id", Volume)
     if volume is None:
         return call.later(broken_detach)
-    call.check_access(volume)
 
     def work() -> Steps:
+        if not call.reaches(volume):
+            raise ApiError(530, errors.denied().text)
         machine = call.world.machine.get(volume.machine)
         if machine is None:
             raise invalid("The specified volume is not attached to a VM.")

@@ -1,0 +1,102 @@
+"""Templates that a user makes, which images are."""
+
+from __future__ import annotations
+
+import pytest
+
+GB = 2**30
+
+
+@pytest.fixture
+def stopped(cloud):
+    """A machine that ran and was stopped, with its root volume."""
+    machine = cloud.machine()
+    cloud.run("stopVirtualMachine", id=machine["id"])
+    [root] = cloud.list("listVolumes", virtualmachineid=machine["id"], type="ROOT")
+    return machine, root
+
+
+def _template(cloud, **params):
+    made = {"name": cloud.name("image"), "displaytext": "Made by a test", "ostypeid": cloud.template["ostypeid"]}
+    answer = cloud.call("createTemplate", **(made | params))
+    cloud.made.append(("template", answer))
+    job = cloud.wait(answer)
+    assert job.done, job.error
+    return cloud.one("listTemplates", templatefilter="self", id=answer["id"])
+
+
+def test_a_template_is_made_from_a_stopped_machines_root_volume(cloud, stopped):
+    made = _template(cloud, volumeid=stopped[1]["id"])
+    assert (made["isready"], made["ispublic"], made["isfeatured"]) == (True, False, False)
+    assert made["displaytext"] == "Made by a test"
+    assert (made["zoneid"], made["ostypeid"]) == (cloud.zone["id"], cloud.template["ostypeid"])
+
+
+def test_a_running_machines_root_volume_makes_no_template_and_the_reason_is_hidden(cloud, machine):
+    [root] = cloud.list("listVolumes", virtualmachineid=machine["id"], type="ROOT")
+    names = {"name": cloud.name("image"), "displaytext": "x", "ostypeid": cloud.template["ostypeid"]}
+    assert cloud.refused("createTemplate", volumeid=root["id"], **names).code == 530
+    assert cloud.list("listTemplates", templatefilter="self", name=names["name"]) == []
+
+
+def test_a_snapshot_makes_a_template_while_its_machine_runs(cloud, machine):
+    cloud.may("createSnapshot")
+    [root] = cloud.list("listVolumes", virtualmachineid=machine["id"], type="ROOT")
+    snapshot = cloud.snapshot(volumeid=root["id"], name=cloud.name("snap"))
+    assert _template(cloud, snapshotid=snapshot["id"])["isready"] is True
+
+
+def test_a_template_of_ones_own_has_tags(cloud, stopped):
+    made = _template(cloud, volumeid=stopped[1]["id"])
+    cloud.run(
+        "createTags", resourceids=[made["id"]], resourcetype="Template", tags=[{"key": "gstack:family", "value": "x"}]
+    )
+    [tag] = cloud.one("listTemplates", templatefilter="self", id=made["id"])["tags"]
+    assert (tag["key"], tag["value"]) == ("gstack:family", "x")
+
+
+def test_a_public_template_is_not_a_users_to_tag(cloud):
+    tags = [{"key": "env", "value": "x"}]
+    answer = cloud.call("createTags", resourceids=[cloud.template["id"]], resourcetype="Template", tags=tags)
+    assert cloud.wait(answer).error.code == 530
+
+
+def test_a_machine_is_made_from_a_template_of_ones_own_and_keeps_it_from_being_deleted(cloud, stopped):
+    made = _template(cloud, volumeid=stopped[1]["id"])
+    machine = cloud.machine(templateid=made["id"])
+    assert machine["templatename"] == made["name"]
+    assert cloud.wait(cloud.call("deleteTemplate", id=made["id"])).error.code == 431
+
+
+def test_a_deleted_template_is_listed_no_more(cloud, stopped):
+    made = _template(cloud, volumeid=stopped[1]["id"])
+    cloud.run("deleteTemplate", id=made["id"])
+    assert cloud.list("listTemplates", templatefilter="self", name=made["name"]) == []
+
+
+def test_a_template_is_its_owners_alone(cloud, stranger, stopped):
+    made = _template(cloud, volumeid=stopped[1]["id"])
+    assert stranger.list("listTemplates", templatefilter="executable", name=made["name"]) == []
+    assert stranger.refused("updateTemplate", id=made["id"], displaytext="mine").code == 531
+    assert stranger.failed("deleteTemplate", id=made["id"]).code == 530
+    assert cloud.one("listTemplates", templatefilter="self", id=made["id"])["displaytext"] == "Made by a test"
+
+
+def test_a_public_template_is_not_a_users_to_change(cloud):
+    if cloud.has("listHosts"):
+        pytest.skip("the account may do everything")
+    assert cloud.refused("updateTemplate", id=cloud.template["id"], displaytext="mine").code == 531
+
+
+def test_the_root_volume_of_a_stopped_machine_grows(cloud, stopped):
+    size = stopped[1]["size"] // GB + 2
+    cloud.run("resizeVolume", id=stopped[1]["id"], size=size)
+    assert cloud.one("listVolumes", id=stopped[1]["id"])["size"] == size * GB
+
+
+def test_the_root_volume_of_a_running_machine_grows(cloud):
+    machine = cloud.machine()
+    [root] = cloud.list("listVolumes", virtualmachineid=machine["id"], type="ROOT")
+    size = root["size"] // GB + 2
+    cloud.run("resizeVolume", id=root["id"], size=size)
+    assert cloud.one("listVolumes", id=root["id"])["size"] == size * GB
