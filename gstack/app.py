@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> Flask:
     load_handlers()
     oauth.register(app, guard)
     register_methods(app, guard)
-    edges.register(app)
+    edges.register(app, settings["OPERATION_HOLD_SECONDS"])
     app.wsgi_app = PathForms(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     return app
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from typing import Any
@@ -258,7 +259,8 @@ def _operations() -> Operations:
 def _waited(call: Call, name: str, seconds: float) -> dict[str, Any]:
     _, holds = _operations().own(db.engine)
     db.session.rollback()  # gives the connection back: a waiting request holds a slot and nothing else
-    holds.until_done(name, seconds)
+    left = seconds if call.deadline is None else min(seconds, call.deadline - time.monotonic())
+    holds.until_done(name, left)
     found = db.session.scalars(
         select(Operation).where(Operation.name == name).execution_options(populate_existing=True)
     ).first()

@@ -23,7 +23,8 @@ class Call:
     ``params`` holds path and query parameters by their discovery names, typed, defaults filled in. ``body``
     is checked: nulls and output-only members are gone, int64 is int. ``project`` is the GCE project id of the
     URL, empty for methods outside of projects. ``request_id`` names the request in logs; GCE's own
-    idempotency key is ``params["requestId"]``. Headers, body and caller stay out of the repr: they hold
+    idempotency key is ``params["requestId"]``. ``deadline`` (``time.monotonic``) is when a batch wants its answers,
+    None for a request of its own. Headers, body and caller stay out of the repr: they hold
     secrets.
     """
 
@@ -34,6 +35,7 @@ class Call:
     headers: Headers | Mapping[str, str] = field(repr=False, default_factory=dict)
     request_id: str = ""
     caller: Any = field(repr=False, default=None)
+    deadline: float | None = None
 
     @property
     def project(self) -> str:

@@ -1,14 +1,21 @@
 """What stands around the methods: batches, the discovery document, health, and the errors Flask raises itself.
 
 The surprising thing: the parts of a batch run side by side, each as a request of its own through the whole
-application, because three inserts of one gcloud command must not wait for each other.
+application, because three inserts of one gcloud command must not wait for each other. The thread of the batch itself
+runs parts too, so a batch goes on however busy the helpers are; and all its parts share one deadline for waiting.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import secrets
+import time
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 from flask import Flask, Response, request
@@ -19,27 +26,38 @@ from gstack.errors import GceError
 from gstack.protocol import batch, discovery, pipeline
 from gstack.protocol.methods import HANDLERS
 
+Part = TypeVar("Part")
+Answer = TypeVar("Answer")
+
 log = structlog.get_logger(__name__)
 
 # Parts of one batch under way at the same time; gcloud sends up to 1,000 parts in one.
 PARALLEL_PARTS = 8
+# Threads of a process that help with batches.
+HELPERS = 16
 # Headers of the outer request that hold for every part: gcloud authorises the batch, never its parts.
 INHERITED = ("Authorization", "Host", "X-Goog-User-Project")
 
 
-def register(app: Flask) -> None:
-    """Add the routes that are no method of a resource, and GCE-shaped answers for what matches no route."""
-    pool = ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="batch")
+def register(app: Flask, hold_seconds: float) -> None:
+    """Add the routes that are no method of a resource, and GCE-shaped answers for what matches no route.
+
+    ``hold_seconds`` is how long the parts of a batch may wait for their operations, all together.
+    """
+    helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch")
 
     def run_batch(version: str = "v1") -> Response:
         try:
             parts = batch.parse(request.headers.get("Content-Type", ""), request.get_data(cache=False))
         except GceError as error:
             return pipeline.write_error(error)
-        outer = {name: request.headers[name] for name in INHERITED if name in request.headers}
-        base, address = f"{request.scheme}://{request.host}", request.remote_addr
-        answers = pool.map(lambda part: _run_part(app, part, outer, base, address), parts)
-        content_type, body = batch.compose(list(answers))
+        outer = Outer(
+            {name: request.headers[name] for name in INHERITED if name in request.headers},
+            f"{request.scheme}://{request.host}",
+            request.remote_addr,
+            time.monotonic() + hold_seconds,
+        )
+        content_type, body = batch.compose(run_parts(helpers, parts, lambda part: _run_part(app, part, outer)))
         return Response(body, 200, content_type=content_type)
 
     app.add_url_rule("/batch", "batch", run_batch, methods=["POST"])
@@ -51,20 +69,48 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def _run_part(
-    app: Flask, part: batch.Part, outer: dict[str, str], base: str, address: str | None
-) -> tuple[str, int, dict[str, str], bytes]:
+def run_parts(helpers: ThreadPoolExecutor, parts: list[Part], run: Callable[[Part], Answer]) -> list[Answer]:
+    """``run`` of every part, in the order of the parts: in this thread, and in helpers that are free meanwhile."""
+    waiting = deque(enumerate(parts))
+    answers: dict[int, Answer] = {}
+
+    def work() -> None:
+        while waiting:
+            with contextlib.suppress(IndexError):  # another thread took the last one
+                number, part = waiting.popleft()
+                # A context of its own: a request inside a request would share its database session.
+                answers[number] = contextvars.Context().run(run, part)
+
+    helping = [helpers.submit(work) for _ in range(min(PARALLEL_PARTS, len(parts)) - 1)]
+    work()
+    for helper in helping:
+        if not helper.cancel():  # one that has begun has a part to finish
+            helper.result()
+    return [answers[number] for number in range(len(parts))]
+
+
+@dataclass(frozen=True)
+class Outer:
+    """What the request of a batch hands to its parts. ``deadline`` is a time of the monotonic clock."""
+
+    headers: dict[str, str]
+    base: str
+    address: str | None
+    deadline: float
+
+
+def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dict[str, str], bytes]:
     path, _, query = part.path.partition("?")
     own = {name.lower(): value for name, value in part.headers.items() if name.lower() != "host"}
-    headers = {name.lower(): value for name, value in outer.items()} | own
+    headers = {name.lower(): value for name, value in outer.headers.items()} | own
     builder = EnvironBuilder(
         path=path,
         method=part.method,
         query_string=query,
         headers=list(headers.items()),
         data=part.body,
-        base_url=base,
-        environ_overrides={"REMOTE_ADDR": address} if address else None,
+        base_url=outer.base,
+        environ_overrides={"REMOTE_ADDR": outer.address or "", pipeline.DEADLINE: outer.deadline},
     )
     chunks, status, answer = run_wsgi_app(app.wsgi_app, builder.get_environ(), buffered=True)
     content = {"Content-Type": answer.get("Content-Type", "application/json; charset=UTF-8")}

@@ -27,6 +27,9 @@ from gstack.protocol.methods import HANDLERS, REFUSED
 
 log = structlog.get_logger(__name__)
 
+# In the WSGI environment of a batch's part: until when (monotonic clock) it may wait.
+DEADLINE = "gstack.deadline"
+
 # Seconds after which to come again, by status, where the error does not know better.
 RETRY_AFTER = {429: 1, 503: 5}
 
@@ -113,6 +116,7 @@ def enter(exchange: Exchange) -> None:
         caller=caller,
         headers=exchange.request.headers,
         request_id=exchange.request_id,
+        deadline=exchange.request.environ.get(DEADLINE),
     )
 
 
