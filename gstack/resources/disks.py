@@ -2,8 +2,10 @@
 
 A boot disk bears its instance's name, as in GCE, or the one it was asked for (a mark on the volume). Volumes of
 destroyed machines are hidden. Visible differences: a disk's type is its disk offering; a boot disk that lies on the
-storage of its machine's offering shows ``pd-standard``. Upstream calls: one round of three for a get (a second where it
-is a boot disk), one for a list.
+storage of its machine's offering shows ``pd-standard``; disks are made empty or of snapshots, never of images, and of a
+data disk's snapshot always with that disk's type; a disk that was never attached has no snapshots, because CloudStack
+gives it storage at its first attachment. Upstream calls: one round of three for a get (a second where it is a boot
+disk), one for a list.
 """
 
 from __future__ import annotations
@@ -12,33 +14,90 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from gstack.errors import not_found
+from gstack.errors import GceError, already_exists, invalid, not_found, not_ready
+from gstack.operations import engine, labels
+from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
+from gstack.protocol.links import parse
 from gstack.protocol.listing import aggregated, listing
-from gstack.protocol.methods import method
+from gstack.protocol.methods import method, refused
+from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import disk_types, images, places, tags, volumes
-from gstack.translate.names import label
+from gstack.translate import disk_types, images, places, snapshots, tags, volumes
+from gstack.translate.deployments import NAME_RULE
+from gstack.translate.disk_types import DiskType
+from gstack.translate.names import is_label, label
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
 
 Row = Mapping[str, Any]
 
 READS = ("listVolumes", "listVirtualMachines")
+TAGS = ("createTags", "deleteTags", "listTags")
 KIND = "disks"
+
+_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
+_LATER = "This is not supported yet."
+_SPEED = "Disk types say how fast a disk is."
+_ONE_ZONE = "Disks live in one zone."
+_NO_IMAGE = "CloudStack makes the disk of an image only together with an instance."
+_LICENSES = "There are no licences to be paid for."
+BODY = Policy(
+    honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot"),
+    # A fingerprint is the proof that a client read something first, which for an insert there is not.
+    remembered=("description", "labelFingerprint"),
+    only={
+        "physicalBlockSizeBytes": (4096,),
+        "accessMode": ("READ_WRITE_SINGLE",),
+        "architecture": ("X86_64", "ARCHITECTURE_UNSPECIFIED"),
+    },
+    refused={
+        "asyncPrimaryDisk": _ONE_ZONE,
+        "diskEncryptionKey": _ENCRYPTION,
+        "enableConfidentialCompute": _ENCRYPTION,
+        "guestOsFeatures": "What a machine's hardware offers is decided by CloudStack's offerings and templates.",
+        "licenseCodes": _LICENSES,
+        "licenses": _LICENSES,
+        "locationHint": "CloudStack chooses storage by its own rules.",
+        "options": "There are no options.",
+        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "provisionedIops": _SPEED,
+        "provisionedThroughput": _SPEED,
+        "replicaZones": _ONE_ZONE,
+        "resourcePolicies": _LATER,
+        "sourceDisk": "CloudStack copies no disks. Make a snapshot of the disk, and a disk of that.",
+        "sourceImage": _NO_IMAGE,
+        "sourceImageEncryptionKey": _ENCRYPTION,
+        "sourceInstantSnapshot": "There are no instant snapshots.",
+        "sourceMachineImage": "There are no machine images.",
+        "sourceMachineImageDiskDeviceName": "There are no machine images.",
+        "sourceMachineImageEncryptionKey": _ENCRYPTION,
+        "sourceSnapshotEncryptionKey": _ENCRYPTION,
+        "sourceStorageObject": "CloudStack reads no disks from storage buckets.",
+        "storagePool": "Disk types say where a disk is kept.",
+    },
+)
+SNAPSHOT = Policy(
+    honoured=("name", "labels"),
+    remembered=("description", "labelFingerprint"),
+    only={"snapshotType": ("STANDARD",)},
+    refused=snapshots.REFUSED | {"sourceDisk": "The URL names the disk."},
+)
+LABELS = Policy(honoured=("labels", "labelFingerprint"))
+SIZE = Policy(honoured=("sizeGb",))
+
+for _verb in ("startAsyncReplication", "stopAsyncReplication", "stopGroupAsyncReplication"):
+    refused(f"compute.disks.{_verb}", "CloudStack keeps a disk in one zone and replicates none.")
+refused("compute.disks.updateKmsKey", _ENCRYPTION)
 
 
 @method("compute.disks.get", needs=READS)
 def get(call: Call) -> dict[str, Any]:
     """One disk, by name or number."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    found = volumes.find(call.caller.cloud, place.id, call.params["disk"])
-    if found is None:
-        raise not_found(f"projects/{call.project}/zones/{place.name}/disks/{call.params['disk']}")
-    name, row = found
+    _, name, row = _found(call, call.params["disk"])
     return Views(call, [row], {row["id"]: name}).view(row)
 
 
@@ -47,9 +106,7 @@ def list_(call: Call) -> dict[str, Any]:
     """The disks of one zone."""
     place = places.require_zone(call.caller, call.params["zone"])
     views = Views(call, call.caller.cloud.list("listVolumes", zoneid=place.id))
-    return listing(
-        call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare
-    )
+    return listing(call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare)
 
 
 @method("compute.disks.aggregatedList", needs=("listVolumes",))
@@ -69,6 +126,163 @@ def aggregated_list(call: Call) -> dict[str, Any]:
         prepare=views.prepare,
         all_scopes=(f"zones/{place.name}" for place in views.places),
     )
+
+
+@method("compute.disks.insert", needs=(*READS, "createVolume", *TAGS), body=BODY)
+def insert(call: Call) -> dict[str, Any]:
+    """Make an empty disk, or one of a snapshot."""
+    if call.params.get("sourceImage"):
+        raise GceError("unsupported", f"The parameter 'sourceImage' is refused: {_NO_IMAGE}", location="sourceImage")
+    place = places.require_zone(call.caller, call.params["zone"])
+    name = call.body.get("name")
+    if not name:
+        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
+    if not is_label(name):
+        raise invalid("resource.name", name, NAME_RULE)
+    given = call.body.get("type")
+    kind = _wanted_type(call, place, given or volumes.DEFAULT_TYPE)
+    path = _path(call, place, name)
+    plan = _from_snapshot(call, place, kind) if call.body.get("sourceSnapshot") else _empty(call, place, kind)
+    if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
+        raise already_exists(path)
+    description = call.body.get("description")
+    plan |= {"zone": place.id, "overlay": {"description": description} if description else {}}
+    return engine.start(call, "op.disks.insert", type="insert", target=path, plan=plan, claim=path)
+
+
+@method("compute.disks.delete", needs=(*READS, "deleteVolume"))
+def delete(call: Call) -> dict[str, Any]:
+    """Delete a disk that no instance uses."""
+    place, name, row = _found(call, call.params["disk"])
+    path = _path(call, place, name)
+    if "virtualmachineid" in row:
+        user = f"projects/{call.project}/zones/{place.name}/instances/{volumes.machine_name(row)}"
+        message = f"The disk resource '{path}' is already being used by '{user}'"
+        raise GceError("resourceInUseByAnotherResource", message)
+    return _start(call, "delete", path, row)
+
+
+@method("compute.disks.resize", needs=(*READS, "resizeVolume"), body=SIZE)
+def resize(call: Call) -> dict[str, Any]:
+    """Make a disk larger."""
+    place, name, row = _found(call, call.params["disk"])
+    wanted, now = call.body.get("sizeGb"), volumes.size_gb(row)
+    if wanted is None:
+        raise GceError("required", "Required field 'sizeGb' not specified", location="sizeGb")
+    if wanted <= now:
+        raise invalid("sizeGb", wanted, f"New disk size '{wanted}' must be larger than existing size '{now}'.")
+    return _start(call, "resize", _path(call, place, name), row, size_gb=wanted)
+
+
+@method("compute.disks.setLabels", needs=(*READS, *TAGS), body=LABELS)
+def set_labels(call: Call) -> dict[str, Any]:
+    """Put labels in the place of those that a client has seen."""
+    place, name, row = _found(call, call.params["resource"])
+    return labels.start(call, "Volume", row, _path(call, place, name))
+
+
+@method("compute.disks.createSnapshot", needs=(*READS, "createSnapshot", "listSnapshots"), body=SNAPSHOT)
+def create_snapshot(call: Call) -> dict[str, Any]:
+    """Take a snapshot of a disk."""
+    if call.params.get("guestFlush"):
+        message = f"The parameter 'guestFlush' is refused: {snapshots.REFUSED['guestFlush']}"
+        raise GceError("unsupported", message, location="guestFlush")
+    place, name, row = _found(call, call.params["disk"])
+    return taking.begin(call, _path(call, place, name), row, sub_action=True)
+
+
+def _start(call: Call, verb: str, path: str, row: Row, **more: Any) -> dict[str, Any]:
+    if row["state"] not in ("Ready", "Allocated", "UploadError", "UploadAbandoned"):
+        raise not_ready(path)
+    plan = {"volume": row["id"], **more}
+    return engine.start(call, f"op.disks.{verb}", type=verb, target=path, target_id=numeric_id(row["id"]), plan=plan)
+
+
+def _found(call: Call, wanted: str) -> tuple[Place, str, Row]:
+    """The zone of the URL and the disk that it names, or GCE's 404."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    found = volumes.find(call.caller.cloud, place.id, wanted)
+    if found is None:
+        raise not_found(_path(call, place, wanted))
+    return place, *found
+
+
+def _path(call: Call, place: Place, name: str) -> str:
+    return f"projects/{call.project}/zones/{place.name}/disks/{name}"
+
+
+def _wanted_type(call: Call, place: Place, given: str) -> DiskType:
+    where = "resource.type"
+    reference = parse(given, collection="diskTypes", project=call.project, field=where, zone=place.name)
+    if reference.zone not in (None, place.name, place.cloudstack_name):
+        raise invalid(where, given, f"It must be in the disk's own zone, {place.name}.")
+    found = disk_types.find(call.caller, reference.name, place.id)
+    if found is None:
+        raise invalid(where, given, "The referenced diskType resource cannot be found.")
+    return found
+
+
+def _empty(call: Call, place: Place, kind: DiskType) -> dict[str, Any]:
+    """The plan of an empty disk."""
+    where, size, name = "resource.sizeGb", call.body.get("sizeGb"), call.body["name"]
+    if kind.custom_size and not size:
+        raise invalid(where, size or 0, f"A disk of type '{kind.name}' needs a size.")
+    if not kind.custom_size and size not in (None, kind.size_gb):
+        raise invalid(where, size, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")
+    mark = volumes.type_mark(kind.name, kind.id) if kind.alias else None
+    own = volumes.marks(name=name, type=mark, boot=False)
+    create = {"zoneid": place.id, "name": name, "diskofferingid": kind.id}
+    return {
+        "create": create | ({"size": size} if kind.custom_size else {}),
+        "size_gb": None,
+        "tags": tags.new_tags(call.body.get("labels") or {}, own=own),
+        "type": None,
+    }
+
+
+def _from_snapshot(call: Call, place: Place, kind: DiskType) -> dict[str, Any]:
+    """The plan of a disk that is made of a snapshot."""
+    where, given, name = "resource.sourceSnapshot", call.body["sourceSnapshot"], call.body["name"]
+    source, row = snapshots.referenced(call.caller, given, where, call.params["project"])
+    if row["state"] != snapshots.READY:
+        raise not_ready(f"projects/{call.project}/global/snapshots/{source}")
+    if row.get("zoneid") != place.id:
+        raise invalid(where, given, f"CloudStack keeps it in zone {row.get('zonename')}, and makes disks of it there.")
+    least, size = snapshots.size_gb(row), call.body.get("sizeGb")
+    offering = _offering_for(call, kind, row)
+    if offering and not kind.custom_size:
+        if size not in (None, kind.size_gb):
+            raise invalid("resource.sizeGb", size, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")
+        size = kind.size_gb
+    if size is not None and size < least:
+        why = f"Requested disk size cannot be smaller than the snapshot size ({least} GB)"
+        raise invalid("resource.sizeGb", size, why)
+    create = {"name": name, "snapshotid": row["id"], **offering}
+    if offering and kind.custom_size:
+        create["size"] = size or least
+    own = {**volumes.marks(name=name, boot=False), volumes.SNAPSHOT: volumes.snapshot_mark(source, row["id"])}
+    return {
+        "create": create,
+        "size_gb": size,
+        "tags": tags.new_tags(call.body.get("labels") or {}, own=own),
+        "type": kind.name if call.body.get("type") and kind.alias else None,
+    }
+
+
+def _offering_for(call: Call, kind: DiskType, snapshot: Row) -> dict[str, str]:
+    """What createVolume is told of the disk type: CloudStack lets it be chosen for a boot disk's snapshot only.
+
+    ``pd-standard`` is what clients write who have no preference.
+    """
+    if kind.alias and kind.name == volumes.DEFAULT_TYPE:
+        return {}
+    if snapshot.get("volumetype") == "ROOT":
+        return {"diskofferingid": kind.id}
+    origin = call.caller.cloud.first("listVolumes", id=snapshot["volumeid"])
+    if origin is None or origin.get("diskofferingid") != kind.id:
+        why = "CloudStack makes a disk of a data disk's snapshot with the type of that disk."
+        raise invalid("resource.type", call.body["type"], why)
+    return {}
 
 
 def _created(row: Row) -> str | None:
@@ -123,8 +337,9 @@ class Views:
         if row["id"] not in self._prepared:
             self.prepare([row])
         name, zone = self.name(row), f"{self._base}/zones/{self.place(row).name}"
-        labels = tags.labels(row.get("tags") or ())
+        shown = tags.labels(row.get("tags") or ())
         template = row.get("templateid")
+        source, source_id = volumes.marked_snapshot(row) or (None, None)
         return render(
             "disk",
             id=str(numeric_id(row["id"])),
@@ -136,12 +351,14 @@ class Views:
             status=volumes.status(row),
             source_image=self._image_link(template),
             source_image_id=str(numeric_id(template)) if template else None,
+            source_snapshot=f"{self._base}/global/snapshots/{source}" if source else None,
+            source_snapshot_id=str(numeric_id(source_id)) if source_id else None,
             self_link=f"{zone}/disks/{name}",
             type=f"{zone}/diskTypes/{self._type(row)}",
             last_attach_timestamp=rfc3339(row.get("attached")),
             users=[f"{zone}/instances/{self._user(row)}"] if "virtualmachineid" in row else None,
-            labels=labels or None,
-            label_fingerprint=fingerprint(labels),
+            labels=shown or None,
+            label_fingerprint=fingerprint(shown),
         )
 
     def _image_link(self, templateid: str | None) -> str | None:

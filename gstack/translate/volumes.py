@@ -96,6 +96,17 @@ def marked_type(row: Row) -> str | None:
     return name if name and now in ("", offering) else None
 
 
+def snapshot_mark(name: str, snapshot_id: str) -> str:
+    """The mark for the snapshot that a volume is made of: CloudStack forgets it."""
+    return f"{name}:{snapshot_id}"
+
+
+def marked_snapshot(row: Row) -> tuple[str, str] | None:
+    """GCE's name and CloudStack's id of the snapshot that a volume was made of."""
+    name, _, identity = tags.own_values(row.get("tags", ())).get(SNAPSHOT, "").partition(":")
+    return (name, identity) if name and identity else None
+
+
 def marks(
     *, name: str | None = None, auto_delete: bool | None = None, type: str | None = None, boot: bool
 ) -> dict[str, str]:

@@ -1,0 +1,94 @@
+"""Workflows of disks: make, delete, resize.
+
+Apart from the handlers, which have checked everything that can be checked at once. The surprising thing: a volume made
+of a snapshot has the size and the offering of the disk that the snapshot was taken of, whatever was asked for, so it is
+grown afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gstack.operations import labels
+from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.protocol.ids import numeric_id
+from gstack.store import overlay
+from gstack.translate import tags, volumes
+
+Row = dict[str, Any]
+
+KIND = "disks"
+
+
+@workflow("op.disks.insert")
+def insert(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``create``, parameters of createVolume; ``zone``, CloudStack's id; ``size_gb``, to grow to, or None;
+    ``tags``; ``type``, the name of a disk type that the offering is not called, or None; ``overlay``."""
+    params, zone = plan["create"], plan["zone"]
+    run.undo(f"the disk {params['name']}", _discard, run, zone, params)
+    made = run.job("volume", "createVolume", params, find=lambda: _made(run, zone, params))
+    volume = str(made["id"])
+    run.target_id(numeric_id(volume))
+    run.progress(50)
+    if plan["size_gb"] is not None:
+        _grow(run, volume, plan["size_gb"])
+    wanted = plan["tags"]
+    if plan["type"] is not None:
+        offering = run.step("offering", _offering, run, volume)
+        wanted = wanted + tags.plan_own((), {volumes.TYPE: volumes.type_mark(plan["type"], offering)}).create
+    labels.create(run, "tags", "Volume", volume, wanted)
+    if plan["overlay"]:
+        run.step("remember", overlay.write, KIND, volume, run.project.id, plan["overlay"])
+
+
+@workflow("op.disks.delete")
+def delete(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``volume``, its id."""
+    run.job("delete", "deleteVolume", {"id": plan["volume"]})
+    run.step("forget", overlay.drop, KIND, plan["volume"])
+
+
+@workflow("op.disks.resize")
+def resize(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``volume``, its id; ``size_gb``."""
+    _grow(run, plan["volume"], plan["size_gb"])
+
+
+def _grow(run: Run, volume: str, size_gb: int) -> None:
+    """Bring a volume to a size in GiB, unless it has it already."""
+    if run.step("look at the size", _of_size, run, volume, size_gb) is None:
+        params = {"id": volume, "size": size_gb}
+        run.job("resize", "resizeVolume", params, find=lambda: _of_size(run, volume, size_gb))
+
+
+# What follows runs inside of steps.
+
+
+def _made(run: Run, zone: str, params: Row) -> Row | None:
+    """The volume that createVolume made of ``params``. When the request was checked there was none of that name, and
+    the name is claimed since; the offering and being attached to nothing tell it from one that another tool made in the
+    seconds between. CloudStack does not list which snapshot a volume was made of."""
+    for row in run.cloud.list("listVolumes", zoneid=zone, name=params["name"]):
+        fits = params.get("diskofferingid") in (None, row.get("diskofferingid"))
+        if fits and "virtualmachineid" not in row and row["state"] not in volumes.GONE:
+            return dict(row)
+    return None
+
+
+def _discard(run: Run, zone: str, params: Row) -> None:
+    """Delete what createVolume made: CloudStack keeps a volume whose job fails."""
+    row = _made(run, zone, params)
+    if row is not None:
+        labels.obey(run, "deleteVolume", {"id": row["id"]})
+        overlay.drop(KIND, row["id"])
+
+
+def _offering(run: Run, volume: str) -> str:
+    row = run.cloud.first("listVolumes", id=volume)
+    return str((row or {}).get("diskofferingid", ""))
+
+
+def _of_size(run: Run, volume: str, size_gb: int) -> Row | None:
+    row: Row | None = run.cloud.first("listVolumes", id=volume)
+    return row if row is not None and volumes.size_gb(row) >= size_gb else None

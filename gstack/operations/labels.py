@@ -1,0 +1,119 @@
+"""Resource tags in workflows: labels and marks put on, changed, taken away.
+
+Apart because disks, snapshots and images do it alike. The surprising thing: the fingerprint is compared twice, when the
+request comes and again inside of the workflow. Operations on one object run one after the other, and the one before may
+have changed what the client has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from gstack.errors import GceError
+from gstack.operations import engine
+from gstack.operations.jobs import Sender
+from gstack.operations.recovery import RECOVERY
+from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.protocol.call import Call
+from gstack.protocol.fingerprints import matches
+from gstack.protocol.ids import numeric_id
+from gstack.translate import tags
+from gstack.translate.tags import Changes
+
+Tags = list[dict[str, str]]
+
+
+def start(call: Call, kind: str, row: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Start the setLabels of ``call`` on the object that ``row`` is about, of CloudStack's resource type ``kind``.
+
+    ``path`` is its link from ``projects/`` on. Raises GceError: ``conditionNotMet`` for an old fingerprint or none,
+    ``invalid`` or ``alreadyExists`` for labels that cannot be.
+    """
+    labels, seen = call.body.get("labels") or {}, call.body.get("labelFingerprint", "")
+    _plan(row.get("tags") or (), labels, seen)
+    return engine.start(
+        call,
+        "op.labels.set",
+        type="setLabels",
+        target=path,
+        target_id=numeric_id(row["id"]),
+        plan={"kind": kind, "id": row["id"], "labels": labels, "fingerprint": seen},
+    )
+
+
+@workflow("op.labels.set")
+def set_labels(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``kind``, CloudStack's resource type; ``id``; ``labels``; ``fingerprint``, the one that was seen."""
+
+    def changes() -> dict[str, Tags]:
+        found = _plan(_present(run, plan["kind"], plan["id"]), plan["labels"], plan["fingerprint"])
+        return {"delete": found.delete, "create": found.create}
+
+    change(run, plan["kind"], plan["id"], changes)
+
+
+def change(run: Run, kind: str, resource: str, changes: Callable[[], dict[str, Tags]]) -> None:
+    """Delete and create tags as ``changes``, a step's body, says. Nothing replaces a tag in one go, so what was deleted
+    is put back where creating fails."""
+    wanted = run.step("look", changes)
+    if wanted["delete"]:
+        doomed = {tag["key"] for tag in wanted["delete"]}
+        before = run.step("before", lambda: _pairs(_present(run, kind, resource), doomed))
+        run.undo("the change of tags", _restore, run, kind, resource, before)
+        params = {"resourcetype": kind, "resourceids": [resource], "tags": wanted["delete"]}
+        try:
+            run.job("delete tags", "deleteTags", params)
+        except GceError:
+            # CloudStack fails to delete what is gone, which it is after an answer that was lost.
+            if run.step("look again", lambda: _pairs(_present(run, kind, resource), doomed)):
+                raise
+    create(run, "create tags", kind, resource, wanted["create"])
+
+
+def create(run: Run, step: str, kind: str, resource: str, wanted: Tags) -> None:
+    """Create tags that the resource does not have yet."""
+    if wanted:
+        params = {"resourcetype": kind, "resourceids": [resource], "tags": wanted}
+        run.job(step, "createTags", params, find=lambda: _there(run, kind, resource, wanted))
+
+
+def _plan(present: Iterable[Mapping[str, Any]], labels: dict[str, str], seen: str) -> Changes:
+    present = list(present)
+    if not matches(seen, tags.labels(present)):
+        message = "Labels fingerprint either invalid or resource labels have changed"
+        raise GceError("conditionNotMet", message, location="labelFingerprint")
+    return tags.plan_labels(present, labels)
+
+
+# What follows runs inside of steps.
+
+
+def obey(run: Run, command: str, params: dict[str, Any]) -> None:
+    """One command and its job: to take something back."""
+    sender = Sender(run, command, params, None, RECOVERY[command])
+    sent = sender.send()
+    if "jobid" in sent:
+        sender.wait(sent)
+
+
+def _present(run: Run, kind: str, resource: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = run.cloud.list("listTags", resourcetype=kind, resourceid=resource)
+    return rows
+
+
+def _pairs(present: Iterable[Mapping[str, Any]], keys: set[str]) -> Tags:
+    return [{"key": tag["key"], "value": tag["value"]} for tag in present if tag.get("key") in keys]
+
+
+def _there(run: Run, kind: str, resource: str, wanted: Tags) -> dict[str, Any] | None:
+    present = {(tag.get("key"), tag.get("value")) for tag in _present(run, kind, resource)}
+    return {"id": resource} if all((tag["key"], tag["value"]) in present for tag in wanted) else None
+
+
+def _restore(run: Run, kind: str, resource: str, before: Tags) -> None:
+    present = {tag.get("key") for tag in _present(run, kind, resource)}
+    lost = [tag for tag in before if tag["key"] not in present]
+    if lost:
+        obey(run, "createTags", {"resourcetype": kind, "resourceids": [resource], "tags": lost})

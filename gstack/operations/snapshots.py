@@ -1,0 +1,104 @@
+"""Workflows of snapshots: take one of a disk, delete one.
+
+Apart from the handlers, of which two take snapshots: the disk's and the snapshots' own. The surprising thing: the tags
+go with the command itself, one of them with the operation's name, so a snapshot whose answer was lost is found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gstack.errors import GceError, already_exists, invalid, not_ready
+from gstack.operations import engine, labels
+from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.protocol.call import Call
+from gstack.protocol.ids import numeric_id
+from gstack.store import overlay
+from gstack.translate import snapshots, tags
+from gstack.translate.deployments import NAME_RULE
+from gstack.translate.names import is_label
+
+Row = dict[str, Any]
+
+KIND = "snapshots"
+
+
+def begin(call: Call, disk: str, row: Mapping[str, Any], *, sub_action: bool) -> dict[str, Any]:
+    """Start taking the snapshot that ``call.body`` asks for, of the volume ``row`` whose link from ``projects/`` on is
+    ``disk``. ``sub_action``: the operation is one on the disk, not on the snapshot. Raises GceError."""
+    name = call.body.get("name")
+    if not name:
+        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
+    if not is_label(name):
+        raise invalid("resource.name", name, NAME_RULE)
+    if row["state"] == "Allocated":
+        message = (
+            f"The disk '{disk}' has never been attached to an instance: CloudStack has given it no storage yet, "
+            "and there is nothing to take a snapshot of."
+        )
+        raise GceError("failedPrecondition", message)
+    if row["state"] != "Ready":
+        raise not_ready(disk)
+    path = f"projects/{call.project}/global/snapshots/{name}"
+    if snapshots.find(call.caller.cloud, name, thorough=False) is not None:
+        raise already_exists(path)
+    description = call.body.get("description")
+    plan = {
+        "name": name,
+        "volume": row["id"],
+        "tags": tags.new_tags(call.body.get("labels") or {}, own={snapshots.DISK: disk.rpartition("/")[2]}),
+        "overlay": {"description": description} if description else {},
+        "sub_action": sub_action,
+    }
+    return engine.start(
+        call,
+        "op.snapshots.insert",
+        type="createSnapshot" if sub_action else "insert",
+        target=disk if sub_action else path,
+        target_id=numeric_id(row["id"]) if sub_action else None,
+        plan=plan,
+        claim=path,
+        line=disk,
+    )
+
+
+@workflow("op.snapshots.insert")
+def insert(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``name``; ``volume``, its id; ``tags``; ``overlay``; ``sub_action``, whether the disk is the target."""
+    mine = tags.plan_own((), {snapshots.OPERATION: run.name}).create
+    params = {"volumeid": plan["volume"], "name": plan["name"], "tags": plan["tags"] + mine}
+    run.undo(f"the snapshot {plan['name']}", _discard, run, mine)
+    made = run.job("snapshot", "createSnapshot", params, find=lambda: _made(run, mine))
+    if not plan["sub_action"]:
+        run.target_id(numeric_id(made["id"]))
+    if plan["overlay"]:
+        run.step("remember", overlay.write, KIND, made["id"], run.project.id, plan["overlay"])
+
+
+@workflow("op.snapshots.delete")
+def delete(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``snapshot``, its id."""
+    try:
+        run.job("delete", "deleteSnapshot", {"id": plan["snapshot"]})
+    except GceError as error:
+        # What is gone already fails in the job, so an answer that was lost comes out here.
+        if error.kind != "notFound":
+            raise
+    run.step("forget", overlay.drop, KIND, plan["snapshot"])
+
+
+# What follows runs inside of steps.
+
+
+def _made(run: Run, mine: list[dict[str, str]]) -> Row | None:
+    rows = run.cloud.list("listSnapshots", tags=mine)
+    return next((row for row in rows if row["state"] not in snapshots.GONE and row["state"] != "Error"), None)
+
+
+def _discard(run: Run, mine: list[dict[str, str]]) -> None:
+    for row in run.cloud.list("listSnapshots", tags=mine):
+        if row["state"] not in snapshots.GONE:
+            labels.obey(run, "deleteSnapshot", {"id": row["id"]})
+            overlay.drop(KIND, row["id"])

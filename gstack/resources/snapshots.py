@@ -1,0 +1,169 @@
+"""snapshots: CloudStack's snapshots of volumes, those that its schedules take as well.
+
+Labels are resource tags, given in the call that takes the snapshot; the disk's name is a mark among them. Visible
+differences: a snapshot stays in its disk's zone, and disks are made of it there only; a snapshot says nothing of
+licences or of encryption. Upstream calls: one for a get by its own name, one for a list; a second for snapshots of
+other tools, to find out their disks' names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from gstack.errors import GceError, not_found, not_ready
+from gstack.operations import engine, labels
+from gstack.operations import snapshots as taking
+from gstack.protocol.call import Call
+from gstack.protocol.fingerprints import fingerprint
+from gstack.protocol.ids import numeric_id
+from gstack.protocol.listing import listing
+from gstack.protocol.methods import method, refused
+from gstack.protocol.policy import Policy
+from gstack.protocol.rendering import render
+from gstack.store import overlay
+from gstack.translate import places, snapshots, tags, volumes
+from gstack.translate.names import label
+from gstack.translate.times import rfc3339
+
+Row = Mapping[str, Any]
+
+READS = ("listSnapshots",)
+KIND = "snapshots"
+BODY = Policy(
+    honoured=("name", "labels", "sourceDisk"),
+    # A fingerprint is the proof that a client read something first, which for an insert there is not.
+    remembered=("description", "labelFingerprint"),
+    only={"snapshotType": ("STANDARD",)},
+    refused=snapshots.REFUSED,
+)
+LABELS = Policy(honoured=("labels", "labelFingerprint"))
+
+refused("compute.snapshots.updateKmsKey", "CloudStack encrypts by offering, with keys of its own.")
+
+
+@method("compute.snapshots.get", needs=READS)
+def get(call: Call) -> dict[str, Any]:
+    """One snapshot, by name or number."""
+    name, row = _found(call, call.params["snapshot"])
+    return Views(call, [row], {row["id"]: name}).view(row)
+
+
+@method("compute.snapshots.list", needs=READS)
+def list_(call: Call) -> dict[str, Any]:
+    """All snapshots of the project."""
+    views = Views(call, call.caller.cloud.list("listSnapshots"))
+    return listing(call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare)
+
+
+@method("compute.snapshots.insert", needs=(*READS, "createSnapshot", "listVolumes"), body=BODY)
+def insert(call: Call) -> dict[str, Any]:
+    """Take a snapshot of a disk."""
+    given, where = call.body.get("sourceDisk"), "resource.sourceDisk"
+    if not given:
+        raise GceError("required", f"Required field '{where}' not specified", location=where)
+    place, name, row = volumes.referenced(call.caller, given, where, call.params["project"])
+    disk = f"projects/{call.project}/zones/{place.name}/disks/{name}"
+    return taking.begin(call, disk, row, sub_action=False)
+
+
+@method("compute.snapshots.delete", needs=(*READS, "deleteSnapshot"))
+def delete(call: Call) -> dict[str, Any]:
+    """Delete a snapshot."""
+    name, row = _found(call, call.params["snapshot"])
+    path = _path(call, name)
+    if snapshots.status(row) in ("CREATING", "UPLOADING"):
+        raise not_ready(path)
+    plan = {"snapshot": row["id"]}
+    number = numeric_id(row["id"])
+    return engine.start(call, "op.snapshots.delete", type="delete", target=path, target_id=number, plan=plan)
+
+
+@method("compute.snapshots.setLabels", needs=(*READS, "createTags", "deleteTags", "listTags"), body=LABELS)
+def set_labels(call: Call) -> dict[str, Any]:
+    """Put labels in the place of those that a client has seen."""
+    name, row = _found(call, call.params["resource"])
+    return labels.start(call, "Snapshot", row, _path(call, name))
+
+
+def _found(call: Call, wanted: str) -> tuple[str, Row]:
+    """The snapshot of the URL, or GCE's 404."""
+    found = snapshots.find(call.caller.cloud, wanted)
+    if found is None:
+        raise not_found(_path(call, wanted))
+    return found
+
+
+def _path(call: Call, name: str) -> str:
+    return f"projects/{call.project}/global/snapshots/{name}"
+
+
+def _created(row: Row) -> str | None:
+    return rfc3339(row.get("created"))
+
+
+class Views:
+    """Snapshots as GCE's. What many rows share is looked up once."""
+
+    def __init__(self, call: Call, rows: Iterable[Row], names: Mapping[str, str] | None = None) -> None:
+        self.rows = snapshots.visible(rows)
+        self._call = call
+        self._base = call.links.project(call.project)
+        self._names = dict(names or {}) or snapshots.gce_names_of(self.rows)
+        self._kept: dict[str, dict[str, Any]] = {}
+        self._prepared: set[str] = set()
+
+    @cached_property
+    def _places(self) -> places.Places:
+        return places.of_caller(self._call.caller)
+
+    @cached_property
+    def _disks(self) -> dict[str, str]:
+        """The names of all disks by their volumes' ids, for snapshots that do not say."""
+        zones: dict[str, list[Row]] = {}
+        for row in volumes.visible(self._call.caller.cloud.list("listVolumes")):
+            zones.setdefault(row["zoneid"], []).append(row)
+        found: dict[str, str] = {}
+        for rows in zones.values():
+            found |= volumes.gce_names_of(rows)
+        return found
+
+    def name(self, row: Row) -> str:
+        """The snapshot's name."""
+        return self._names[row["id"]]
+
+    def prepare(self, rows: Sequence[Row]) -> None:
+        """Read what is remembered of the rows that are about to be shown."""
+        self._prepared.update(row["id"] for row in rows)
+        self._kept |= overlay.read_many(KIND, [row["id"] for row in rows])
+
+    def view(self, row: Row) -> dict[str, Any]:
+        """A snapshot."""
+        if row["id"] not in self._prepared:
+            self.prepare([row])
+        name = self.name(row)
+        shown = tags.labels(row.get("tags") or ())
+        place = self._places.of(row.get("zoneid"))
+        return render(
+            "snapshot",
+            id=str(numeric_id(row["id"])),
+            creation_timestamp=rfc3339(row.get("created")),
+            name=name,
+            description=self._kept.get(row["id"], {}).get("description"),
+            status=snapshots.status(row),
+            source_disk=f"{self._base}/zones/{place.name}/disks/{self._disk(row)}" if place else None,
+            source_disk_id=str(numeric_id(row["volumeid"])) if row.get("volumeid") else None,
+            size_gb=snapshots.size_gb(row),
+            storage_bytes=int(row.get("physicalsize") or 0),
+            locations=[place.region] if place else None,
+            self_link=f"{self._base}/global/snapshots/{name}",
+            labels=shown or None,
+            label_fingerprint=fingerprint(shown),
+            auto_created=row.get("intervaltype", "MANUAL") != "MANUAL",
+        )
+
+    def _disk(self, row: Row) -> str:
+        """The disk's name: as it is marked, else as its volume is called now, or was."""
+        marked = tags.own_values(row.get("tags") or ()).get(snapshots.DISK)
+        return marked or self._disks.get(str(row.get("volumeid"))) or label(str(row.get("volumename") or ""))

@@ -1,0 +1,112 @@
+"""CloudStack's volume snapshots under the names and states of GCE's snapshots.
+
+Apart because snapshots, disks and images must agree on both. The surprising thing: CloudStack takes any number of
+snapshots of one name; of those the one whose name is a GCE name as it stands comes first, then the oldest, so that a
+look-up by name is one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gstack.cloudstack.client import Cloud
+from gstack.errors import invalid, not_found
+from gstack.protocol.ids import numeric_id
+from gstack.protocol.links import parse
+from gstack.translate.caller import Caller
+from gstack.translate.names import gce_names, is_label
+
+Row = Mapping[str, Any]
+
+# gstack's marks on snapshots: the name of the disk, which its volume does not always have, and who made it.
+DISK, OPERATION = "source-disk", "operation"
+READY = "BackedUp"
+GONE = frozenset({"Destroying", "Destroyed", "Hidden"})
+GIB = 2**30
+
+_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
+_INSTANT = "There are no instant snapshots."
+# What neither way of taking a snapshot can do, with the reason.
+REFUSED = {
+    "chainName": "CloudStack keeps its own chains of snapshots.",
+    "guestFlush": "CloudStack does not ask a guest to write out what it holds.",
+    "locationHint": "CloudStack chooses storage by its own rules.",
+    "params": "Resource manager tags have no counterpart in CloudStack.",
+    "snapshotEncryptionKey": _ENCRYPTION,
+    "sourceDiskEncryptionKey": _ENCRYPTION,
+    "sourceDiskForRecoveryCheckpoint": "There are no recovery checkpoints.",
+    "sourceInstantSnapshot": _INSTANT,
+    "sourceInstantSnapshotEncryptionKey": _INSTANT,
+    "storageLocations": "CloudStack keeps a snapshot by its own rules, near its disk.",
+}
+
+_STATES = {
+    "Allocated": "CREATING",
+    "Creating": "CREATING",
+    "CreatedOnPrimary": "UPLOADING",
+    "BackingUp": "UPLOADING",
+    "Copying": "UPLOADING",
+    READY: "READY",
+    "Error": "FAILED",
+}
+
+
+def visible(rows: Iterable[Row]) -> list[Row]:
+    """The snapshots that GCE would still show, each once: CloudStack may keep copies in several zones."""
+    return list({row["id"]: row for row in rows if row.get("state") not in GONE}.values())
+
+
+def status(row: Row) -> str:
+    """GCE's status of a snapshot."""
+    return _STATES.get(str(row.get("state")), "READY")
+
+
+def size_gb(row: Row) -> int:
+    """The size of the disk in GiB, rounded up, at least 1."""
+    return max(1, -(-int(row.get("virtualsize") or 0) // GIB))
+
+
+def gce_names_of(rows: Iterable[Row]) -> dict[str, str]:
+    """The GCE name of every snapshot, by CloudStack id. ``rows`` are all of the project, or all of one name."""
+    return gce_names(rows, "name", "id", _seniority)
+
+
+def find(cloud: Cloud, name: str, *, thorough: bool = True) -> tuple[str, Row] | None:
+    """The snapshot of that GCE name, or numeric id, and its name. One call for a name that is the snapshot's own;
+    ``thorough``: else all are looked at, for names that the codec made."""
+    if not name.isdigit():
+        if not is_label(name):
+            return None
+        own = [row for row in visible(cloud.list("listSnapshots", name=name)) if row["name"] == name]
+        found = _named(own, name)
+        if found is not None or not thorough:
+            return found
+    return _named(visible(cloud.list("listSnapshots")), name)
+
+
+def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[str, Row]:
+    """The snapshot that a client named in field ``where``, and its name. ``alias`` is the project as the client wrote
+    it. Raises GceError."""
+    reference = parse(given, collection="snapshots", project=caller.project.id, field=where)
+    if reference.project not in (alias, caller.project.id):
+        raise invalid(where, given, "The snapshot belongs to another project.")
+    found = find(caller.cloud, reference.name)
+    if found is None:
+        raise not_found(f"projects/{caller.project.id}/global/snapshots/{reference.name}")
+    return found
+
+
+def _named(rows: list[Row], wanted: str) -> tuple[str, Row] | None:
+    names = gce_names_of(rows)
+    for row in rows:
+        name = names[row["id"]]
+        if wanted in (name, str(numeric_id(row["id"]))):
+            return name, row
+    return None
+
+
+def _seniority(row: Row) -> str:
+    """The date by which clashes are decided: put off by two thousand years where the name is no GCE name."""
+    created = str(row.get("created") or "")
+    return created if is_label(str(row["name"])) or not created else f"{4}{created[1:]}"
