@@ -7,10 +7,10 @@ replay finds, so a method that is served from now on fails this test until ``pyt
 
 from __future__ import annotations
 
-import copy
 import gzip
 import json
 import os
+import pickle
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -69,7 +69,8 @@ class World:
         self.gateway, self.catalogues = gateway, process.catalogues
         self.simulator = gateway.simulator
         self.tables = {name: table for name, table in vars(self.simulator.world).items() if hasattr(table, "rows")}
-        self.saved = {name: copy.deepcopy(vars(table)) for name, table in self.tables.items()}
+        # Pickled, as a copy takes seven times as long.
+        self.saved = pickle.dumps({name: vars(table) for name, table in self.tables.items()})
         self.chosen = {
             "zoneid": gateway.zone_id,
             "templateid": gateway.template_id(),
@@ -79,8 +80,9 @@ class World:
 
     def reset(self) -> None:
         """As at first; what the gateway remembers of offerings is as good as before."""
+        saved = pickle.loads(self.saved)
         for name, table in self.tables.items():
-            vars(table).update(copy.deepcopy(self.saved[name]))
+            vars(table).update(saved[name])
         self.simulator.roots = {}
         for catalogue in self.catalogues:
             for key in [key for key in catalogue._entries if key[1] == "networks"]:
