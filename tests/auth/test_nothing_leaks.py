@@ -10,6 +10,7 @@ import base64
 import contextlib
 import hashlib
 import html
+import os
 import re
 import sqlite3
 import time
@@ -159,11 +160,26 @@ def an_instance_with_secrets(run: Run, token: str) -> None:
     run.ask("GET", "/metrics", 404)
 
 
+@contextlib.contextmanager
+def standard_error(file: Path) -> Iterator[None]:
+    """Processes that start in here write their standard error to ``file``, for as long as they live."""
+    kept = os.dup(2)
+    with file.open("wb") as opened:
+        os.dup2(opened.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """``capfd`` must be there first: the gateway's processes keep the standard error they begin with."""
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
     monkeypatch.setenv("GSTACK_CONF_LOG_LEVEL", "DEBUG")
-    with prepared(job_seconds=0.05, gcloud=False) as demo, requests.Session() as session:
+    stack = contextlib.ExitStack()
+    with standard_error(tmp_path / "log"):
+        demo = stack.enter_context(prepared(job_seconds=0.05, gcloud=False))
+    with stack, requests.Session() as session:
         session.trust_env = False
         session.verify = demo.environment["GSTACK_CA_FILE"]
         used = {
@@ -198,9 +214,7 @@ def _unpacked(text: str) -> Iterator[str]:
             yield base64.b64decode(found, validate=True).decode("latin-1")
 
 
-def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(
-    run: Run, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(run: Run, tmp_path: Path) -> None:
     the_browsers_flows(run)
     the_pairs_flows(run)
     an_instance_with_secrets(run, the_key_files_flows(run))
@@ -208,7 +222,7 @@ def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(
     folder = Path(run.demo.gateway.settings.folder)
     written = {path.name: path.read_bytes() for path in folder.glob("*.db*")}
     tables = tables_of(folder / "gstack.db")
-    log = "".join(capfd.readouterr())
+    log = (tmp_path / "log").read_text()
     written |= {"the log": log.encode(), "the errors": "".join(run.errors).encode()}
     assert len(run.secrets) >= 20 and len(run.errors) >= 9 and "gstack.db" in written
     script = run.secrets.pop("start-up script")
