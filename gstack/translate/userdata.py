@@ -58,14 +58,28 @@ _MERGE = "list(append)+dict(recurse_list)+str()"
 
 
 def compose(
-    items: Sequence[Mapping[str, Any]], hostname: str | None = None, inherited: Sequence[Mapping[str, Any]] = ()
+    items: Sequence[Mapping[str, Any]],
+    hostname: str | None = None,
+    inherited: Sequence[Mapping[str, Any]] = (),
+    where: str = FIELD,
 ) -> str | None:
     """The parameter ``userdata`` (base64) for metadata items and a custom host name; None where there is nothing to
-    say. ``inherited`` are items of the project: those that GCE's guests look for there are added.
+    say. ``inherited`` are items of the project: those that GCE's guests look for there are added. ``where`` is the
+    field that the items were given in.
 
     Raises GceError invalid, naming the item, for metadata that GCE would refuse, that cannot reach a guest here, or
     that is too long for CloudStack.
     """
+    try:
+        return _composed(items, hostname, inherited)
+    except GceError as error:
+        at = error.problems[0].location or FIELD
+        raise GceError(error.kind, error.message.replace(FIELD, where), location=at.replace(FIELD, where)) from None
+
+
+def _composed(
+    items: Sequence[Mapping[str, Any]], hostname: str | None, inherited: Sequence[Mapping[str, Any]]
+) -> str | None:
     values = _with(check(items), {str(item.get("key", "")): str(item.get("value", "")) for item in inherited})
     given = _user_data(values)
     others = {key: value for key, value in values.items() if key not in (USER_DATA, ENCODING)}
