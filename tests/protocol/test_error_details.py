@@ -61,6 +61,18 @@ def test_every_kind_has_its_status_its_reason_and_one_code(kind) -> None:
     assert error["status"] == KINDS[kind].status
 
 
+@pytest.mark.parametrize(("code", "status"), [(503, 503), (429, 429)])
+def test_while_cloudstack_cannot_answer_clients_are_told_to_come_again(gateway, code, status) -> None:
+    gateway.get("zones/{zone}/instances")
+    gateway.simulator.faults.add("status", "listVirtualMachines", times=None, code=code)
+    answer = gateway.client.get(
+        f"/compute/v1/projects/tenant/zones/{gateway.zone}/instances",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    )
+    assert answer.status_code == answer.json["error"]["code"] == status
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
 def test_no_error_ever_offers_to_enable_an_api(gateway) -> None:
     """gcloud reads that sentence, and SERVICE_DISABLED, as an order to do so."""
     answers = [

@@ -60,6 +60,7 @@ class Outcome:
     asked: int = 0
     unserved: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
+    over: bool = False  # gcloud would have stopped here
 
 
 class World:
@@ -147,7 +148,7 @@ def _replay(gateway: Any, command: dict[str, Any]) -> Outcome:
         read = answer if request["method"] == "GET" and gateway.status == 200 else read
         token = answer.get("nextPageToken", "")
         operation = answer["name"] if answer.get("kind") == "compute#operation" else operation
-        if not (outcome.unserved or outcome.refused):
+        if not outcome.over:
             method = gateway._method(request["method"], path)
             _judge(outcome, request, gateway.status, answer, str(method.id).removeprefix("compute."))
         outcome.asked += 1
@@ -156,10 +157,10 @@ def _replay(gateway: Any, command: dict[str, Any]) -> Outcome:
 
 def _judge(outcome: Outcome, request: dict[str, Any], status: int, answer: dict[str, Any], method: str) -> None:
     """The recording's server found what has "missing" in its name, or is not ours, in some of its commands."""
-    text = f"{request['path']} {request['body']}"
+    outcome.over = status >= 400 or "error" in answer
     if status == 501:
         outcome.unserved.add(method)
-    elif (status >= 400 or "error" in answer) and request["status"] < 400 and not MISSING.search(text):
+    elif outcome.over and request["status"] < 400 and not MISSING.search(f"{request['path']} {request['body']}"):
         failed = answer["error"]["errors"][0]
         reason = failed.get("location") or failed["message"].partition(" (CloudStack")[0]
         outcome.refused.add(re.sub(r"\[\d+\]", "[]", reason.removeprefix("resource.")))
