@@ -82,9 +82,7 @@ def latency(ours: Stage) -> dict[str, dict[str, float]]:
         found[name] = pairs(through, direct, runs)
     say("insert to RUNNING")
     names = (f"made-{number}" for number in itertools.count())
-    found["insert to RUNNING"] = pairs(
-        lambda: insert(ours, next(names)), lambda: deploy(ours, row, next(names)), 10
-    )
+    found["insert to RUNNING"] = pairs(lambda: insert(ours, next(names)), lambda: deploy(ours, row, next(names)), 10)
     return found
 
 
@@ -151,9 +149,7 @@ def _cpu_of(ours: Stage, work: Any, count: int) -> float:
 def throughput(name: str, url: str, api_key: str, secret_key: str) -> dict[str, Any]:
     """Requests a second at 1, 8 and 64 connections, of one server."""
     say(f"throughput of {name}")
-    with tempfile.TemporaryDirectory() as folder, stage(
-        Path(folder), url, api_key, secret_key, SERVERS[name]
-    ) as ours:
+    with tempfile.TemporaryDirectory() as folder, stage(Path(folder), url, api_key, secret_key, SERVERS[name]) as ours:
         found: dict[str, Any] = {}
         for scenario, path in (("list zones", "zones"), ("get an instance", f"zones/{ours.zone}/instances/bench-0042")):
             for connections in (1, 8, 64):

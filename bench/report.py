@@ -24,9 +24,9 @@ def page(results: dict[str, Any]) -> str:
     lines = [
         "# Performance",
         "",
-        f"Made by `make bench` with gstack {results['version']}, Python {results['python']}, on {results['cores']} cores that client,",
-        "gateway and embedded CloudStack shared. One run; medians. The embedded CloudStack answers in a millisecond or two where",
-        "a real one takes tens, so ratios against a real one are far smaller.",
+        f"Made by `make bench` with gstack {results['version']}, Python {results['python']}, on {results['cores']} cores",
+        "that client, gateway and embedded CloudStack shared. One run; medians. The embedded CloudStack answers in a",
+        "millisecond or two where a real one takes tens, so ratios against a real one are far smaller.",
         "",
         "![The gateway against direct calls](performance.svg)",
         "",
@@ -68,7 +68,8 @@ def picture(latency: dict[str, dict[str, float]]) -> str:
     row_height, width, label = 46, 720, 190
     height = row_height * len(latency) + 40
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        'font-family="sans-serif" font-size="13">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         '<rect x="190" y="10" width="12" height="12" fill="#1a73e8"/><text x="208" y="21">gateway</text>',
         '<rect x="290" y="10" width="12" height="12" fill="#9aa0a6"/><text x="308" y="21">CloudStack directly</text>',
@@ -81,5 +82,5 @@ def picture(latency: dict[str, dict[str, float]]) -> str:
             bar = row[key] / most * 380
             parts.append(f'<rect x="{label}" y="{y + offset}" width="{bar:.0f}" height="13" fill="{colour}"/>')
             parts.append(f'<text x="{label + bar + 6:.0f}" y="{y + offset + 11}">{row[key]:.1f} ms</text>')
-        parts.append(f'<text x="{width - 12}" y="{y + 20}" text-anchor="end">× {row["ratio"]:.2f}</text>')
+        parts.append(f'<text x="{width - 12}" y="{y + 20}" text-anchor="end">{row["ratio"]:.2f} x</text>')
     return "\n".join([*parts, "</svg>", ""])

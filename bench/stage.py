@@ -20,7 +20,6 @@ from gstack import configure
 from gstack.cloudstack.client import Cloud, Endpoint
 from gstack.settings import Settings
 
-
 ZONE = "ch-gva-2"  # the embedded cloud's basic zone
 
 

@@ -22,9 +22,7 @@ def table(document: dict[str, Any]) -> dict[str, Any]:
     return {
         api["name"]: {
             "async": api["isasync"],
-            "params": {
-                param["name"]: param["type"] for param in sorted(api["params"], key=lambda p: p["name"])
-            },
+            "params": {param["name"]: param["type"] for param in sorted(api["params"], key=lambda p: p["name"])},
         }
         for api in sorted(document["listapisresponse"]["api"], key=lambda api: api["name"])
     }

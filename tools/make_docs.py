@@ -36,9 +36,9 @@ def configuration() -> str:
         "# Configuration",
         NOTE,
         "",
-        "`~/.gstack/gstack.conf` holds Python-style constants (`NAME = value`). It is parsed, never run; unknown names, wrong",
-        "types and a file that others may write are refused. `gstack --config FILE` reads another file. The environment overrides",
-        "each setting as `GSTACK_CONF_<NAME>`; bare names are never read.",
+        "`~/.gstack/gstack.conf` holds Python-style constants (`NAME = value`). It is parsed, never run; unknown names,",
+        "wrong types and a file that others may write are refused. `gstack --config FILE` reads another file. The",
+        "environment overrides each setting as `GSTACK_CONF_<NAME>`; bare names are never read.",
         "",
         "| setting | default | meaning |",
         "|---|---|---|",
@@ -72,7 +72,9 @@ def coverage() -> str:
             lines.append(f"| `{method_id.removeprefix('compute.')}` | {needs} |")
     if counted["refused"]:
         lines += ["", "## Refused by design", "", "| method | reason |", "|---|---|"]
-        lines += [f"| `{method_id.removeprefix('compute.')}` | {why} |" for method_id, state, why in rows if state == "refused"]
+        for method_id, state, why in rows:
+            if state == "refused":
+                lines.append(f"| `{method_id.removeprefix('compute.')}` | {why} |")
     waiting = Counter(document().methods[method_id].resource for method_id, state, _ in rows if state == "not yet")
     lines += ["", "## Not yet, methods by resource", ""]
     lines.append(", ".join(f"{resource} ({count})" for resource, count in sorted(waiting.items())))
@@ -85,8 +87,8 @@ def fields() -> str:
         "# Fields",
         NOTE,
         "",
-        "*Honoured*: it has its effect. *Remembered*: it changes nothing that can be observed here, is kept and read back.",
-        "*Refused*: a 400 that names the field, for the reason given. Every field that is in no row is refused too.",
+        "*Honoured*: it has its effect. *Remembered*: it changes nothing that can be observed here, is kept and read",
+        "back. *Refused*: a 400 that names the field, for the reason given. A field that is in no row is refused too.",
     ]
     for method_id, handler in sorted(methods.HANDLERS.items()):
         if handler.body is None or not handler.body.table():
