@@ -203,8 +203,9 @@ class _Page(Generic[Row]):
         snapshots, name = self._seal.snapshots, None
         if snapshots is not None and len(waiting) > paging.LONG:
             ranks = [entry.rank for entry in waiting]
-            rest = ranks[ranks.index(last.rank) + 1 :]
-            name = snapshots.keep(paging.packed(rest), paging.SNAPSHOT_LIFE)
+            if len(set(ranks)) == len(ranks):  # rows that cannot be told apart are known by their keys alone
+                rest = ranks[ranks.index(last.rank) + 1 :]
+                name = snapshots.keep(paging.packed(rest), paging.SNAPSHOT_LIFE)
         return paging.Mark(last.key, name or "")
 
     def _entry(self, scope: str, name: str, row: Row) -> _Entry[Row]:

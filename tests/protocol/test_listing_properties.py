@@ -187,3 +187,11 @@ def test_a_long_list_whose_order_was_lost_goes_on_where_it_was(found: list[Row],
             params["pageToken"] = answer["nextPageToken"]
             shelf.lost = len(seen) >= 3
     assert seen == ordered(found, order)
+
+
+def test_rows_that_cannot_be_told_apart_are_not_kept() -> None:
+    shelf, found = Shelf(), [{"id": "same", "name": name, "created": 1, "odd": True} for name in "abc"]
+    with mock.patch.object(paging, "LONG", 0):
+        call = a_call("compute.instances.list", maxResults=1)
+        assert "nextPageToken" in listing(call, found, **callables() | {"seal": Seal(b"k" * 32, shelf)})
+    assert shelf.kept == {}
