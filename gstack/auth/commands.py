@@ -48,6 +48,7 @@ def credentials() -> None:
 @click.option("--project", help="Account or CloudStack project that clients use by default.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True)
 @click.option("--url", help="How clients reach the gateway, https://host:port.  [default: as configured]")
+@click.option("--universe", default=keyfiles.UNIVERSE, show_default=True, help="Clients call compute.UNIVERSE.")
 @click.pass_context
 def create(
     context: click.Context,
@@ -57,11 +58,19 @@ def create(
     project: str | None,
     output: Path,
     url: str | None,
+    universe: str,
 ) -> None:
     """Check a CloudStack key pair and write a service-account key file for it."""
     with _room(context) as (settings, _):
         made = administration.create_key_file(
-            settings, api_key.strip(), secret_key.strip(), output, name=name, project=project, url=url
+            settings,
+            api_key.strip(),
+            secret_key.strip(),
+            output,
+            name=name,
+            project=project,
+            url=url,
+            universe=universe,
         )
     click.echo(f"Wrote {output}: {made.email}, project {made.project}.")
     click.echo(f"It acts as CloudStack user {made.identity.user_name} of account {made.identity.account}.")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Flask, Response, redirect, request
+from flask import Blueprint, Flask, Response, request
 
 from gstack.auth import audit, credentials, pages, tokens
 from gstack.auth.grant import Grant, grant_of
@@ -217,7 +217,7 @@ def _signin(problem: str = "") -> Response:
 
 
 def _again() -> Response:
-    return pages.protected(redirect(PATH, 303, Response))
+    return pages.protected(Response(status=303, headers={"Location": PATH}))
 
 
 def _download(made: credentials.Made) -> Response:

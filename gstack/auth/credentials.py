@@ -32,6 +32,8 @@ from gstack.store.sealing import Sealer
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
+_UNIVERSE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
+
 
 @dataclass(frozen=True)
 class Made:
@@ -54,6 +56,7 @@ def create_key_file(
     name: str | None = None,
     project: str | None = None,
     url: str | None = None,
+    universe: str = keyfiles.UNIVERSE,
 ) -> Made:
     """Make a service account for a CloudStack key pair and write its key file to ``path`` (0600).
 
@@ -64,15 +67,28 @@ def create_key_file(
     endpoint = Endpoint(settings)
     try:
         keyring = Keyring(endpoint, Sealer(settings))
-        made = create(keyring, api_key, secret_key, name=name, project=project, url=url or settings.public_url)
+        made = create(
+            keyring, api_key, secret_key, name=name, project=project, url=url or settings.public_url, universe=universe
+        )
     finally:
         endpoint.close()
     keyfiles.write_key_file(path, made.content)
     return made
 
 
-def create(keyring: Keyring, api_key: str, secret_key: str, *, name: str | None, project: str | None, url: str) -> Made:
+def create(
+    keyring: Keyring,
+    api_key: str,
+    secret_key: str,
+    *,
+    name: str | None,
+    project: str | None,
+    url: str,
+    universe: str = keyfiles.UNIVERSE,
+) -> Made:
     """Make a service account for a CloudStack key pair that CloudStack accepts now."""
+    if not _UNIVERSE.fullmatch(universe):
+        raise invalid("universe", universe, "Must be a domain name.")
     name = name or f"gstack-{secrets.token_hex(3)}"
     if not _NAME.fullmatch(name):
         raise invalid("name", name, "Must be a match of regex '[a-z]([-a-z0-9]{0,61}[a-z0-9])?'")
@@ -98,7 +114,7 @@ def create(keyring: Keyring, api_key: str, secret_key: str, *, name: str | None,
             session.commit()
         except IntegrityError:
             raise GceError("alreadyExists", f"A service account {row.email} exists. Choose another name.") from None
-    return _made(row, pair, url)
+    return _made(row, pair, url, universe)
 
 
 def listing() -> list[Credential]:
@@ -189,7 +205,7 @@ def _public_half(pair: keyfiles.KeyPair, row: Credential, now: int) -> ServiceAc
     return ServiceAccountKey(id=pair.id, credential_id=row.id, public_key=pair.public_key, created_at=now)
 
 
-def _made(row: Credential, pair: keyfiles.KeyPair, url: str) -> Made:
+def _made(row: Credential, pair: keyfiles.KeyPair, url: str, universe: str = keyfiles.UNIVERSE) -> Made:
     email = row.email or ""
     return Made(
         credential_id=row.id,
@@ -197,5 +213,5 @@ def _made(row: Credential, pair: keyfiles.KeyPair, url: str) -> Made:
         email=email,
         project=keyfiles.project_of(email),
         identity=grant_of(row, "operator", 0).identity,
-        content=keyfiles.key_file(pair, email=email, credential_id=row.id, url=url.rstrip("/")),
+        content=keyfiles.key_file(pair, email=email, credential_id=row.id, url=url.rstrip("/"), universe=universe),
     )

@@ -3,7 +3,7 @@
 Apart because it is pure. gstack keeps the public half only: whoever loses the file makes a new one. The
 surprising thing: clients judge a file by its address (libcloud by ``iam.gserviceaccount.com``) and by
 ``universe_domain`` (gcloud refuses any but ``googleapis.com``), so both are Google's although nothing here
-is.
+is. Another universe is for libraries that are to find ``compute.<universe>`` by themselves.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+UNIVERSE = "googleapis.com"
 EMAIL_DOMAIN = ".iam.gserviceaccount.com"
 KEY_BITS = 2048  # gcloud and libcloud sign with RSA only; an EC key makes gcloud crash
 
@@ -58,9 +59,9 @@ def client_id(credential_id: str) -> str:
     return str(uuid.UUID(credential_id).int % 10**21).zfill(21)
 
 
-def key_file(pair: KeyPair, *, email: str, credential_id: str, url: str) -> dict[str, Any]:
+def key_file(pair: KeyPair, *, email: str, credential_id: str, url: str, universe: str = UNIVERSE) -> dict[str, Any]:
     """The members of the file; ``url`` is the gateway's root as clients reach it, without a trailing
-    slash."""
+    slash. In any ``universe`` but Google's, libraries sign their tokens themselves."""
     return {
         "type": "service_account",
         "project_id": project_of(email),
@@ -70,7 +71,7 @@ def key_file(pair: KeyPair, *, email: str, credential_id: str, url: str) -> dict
         "client_id": client_id(credential_id),
         "auth_uri": f"{url}/o/oauth2/auth",
         "token_uri": f"{url}/token",
-        "universe_domain": "googleapis.com",
+        "universe_domain": universe,
     }
 
 

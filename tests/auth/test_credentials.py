@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,19 @@ def test_a_key_file_is_for_its_owner_only_and_replaced_whole(tmp_path: Path) -> 
 
 def test_a_new_key_pair_does_not_print_its_private_half() -> None:
     assert "PRIVATE" not in repr(keyfiles.KeyPair("id", "PRIVATE", "public"))
+
+
+def test_in_another_universe_googles_library_signs_its_tokens_itself(room: Room) -> None:
+    room.clock.value = time.time()  # the library has its own
+    made = room.service_account(name="ci", universe="cloud.example")
+    scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+    client = service_account.Credentials.from_service_account_info(made.content, scopes=scopes)
+    assert client.universe_domain == "cloud.example"
+    client.refresh(None)  # no request is made
+    assert room.bearer(client.token, "compute.cloud.example").credential_id == made.credential_id
+
+
+@pytest.mark.parametrize("universe", ["", "example", "x y.z", "https://x.test", "-a.b", "A.b"])
+def test_a_universe_that_is_no_domain_is_refused(room: Room, universe: str) -> None:
+    with pytest.raises(GceError, match="domain"):
+        room.service_account(name="ci", universe=universe)

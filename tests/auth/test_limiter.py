@@ -130,3 +130,12 @@ def test_two_processes_counting_the_first_failure_at_once_count_two(
     failed(("key:k",), NOW)
     with own_session() as session:
         assert session.get_one(FailedAttempt, "key:k").count == 2
+
+
+def test_five_hundred_right_requests_in_a_row_pass(room: Room) -> None:
+    """Ansible asks for a token with every request it makes."""
+    content = room.service_account(name="ci").content
+    api_key, secret_key = room.keys()
+    jwt_bearer = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion(content)}
+    pair = {"grant_type": "client_credentials", "client_id": api_key, "client_secret": secret_key}
+    assert {room.post(**form).status_code for form in [jwt_bearer, pair] * 250} == {200}
