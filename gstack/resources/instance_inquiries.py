@@ -1,0 +1,115 @@
+"""instances: what a client asks of one beside its description, and the verbs that no instance here has.
+
+Apart because nothing here changes anything. Visible differences: CloudStack gives nobody what a guest writes to its
+serial port, so that output is always empty; guests write no attributes; no policy is attached to an instance, as
+CloudStack's roles say who may do what. The surprising thing: ``testIamPermissions`` is answered from that role, by the
+CloudStack commands that each method needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gstack.errors import GceError, invalid, not_found
+from gstack.protocol.call import Call
+from gstack.protocol.listing import listing
+from gstack.protocol.methods import HANDLERS, method, refused
+from gstack.protocol.policy import Policy
+from gstack.translate import machines, places
+
+READS = ("listVirtualMachines",)
+PORTS = range(1, 5)
+# Google's permissions are called as the methods are; this one is not.
+PERMISSIONS = {"compute.instances.create": "compute.instances.insert"}
+NO_POLICY_ETAG = "ACAB"  # what GCE answers of a resource that no policy was ever set on
+
+_BASIC = "In a zone with one shared network a machine's own address is public: it has no other and cannot lose it."
+_HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
+_HOST = "CloudStack looks after its hosts by itself and tells users nothing of it."
+REASONS = {
+    "addAccessConfig": _BASIC,
+    "deleteAccessConfig": _BASIC,
+    "updateAccessConfig": _BASIC,
+    "getScreenshot": "CloudStack shows a machine's display in its own console only.",
+    "getShieldedInstanceIdentity": "CloudStack's machines have no virtual TPM that gstack could ask.",
+    "performMaintenance": _HOST,
+    "reportHostAsFaulty": _HOST,
+    "resume": "CloudStack keeps no memory of a machine that is not running; stop and start it instead.",
+    "sendDiagnosticInterrupt": "CloudStack sends no interrupts to guests.",
+    "setIamPolicy": "CloudStack's roles say who may do what; a single machine cannot be shared.",
+    "setMachineResources": _HARDWARE,
+    "setMinCpuPlatform": _HARDWARE,
+    "setSecurityPolicy": "Google Cloud Armor has no counterpart in CloudStack.",
+    "setShieldedInstanceIntegrityPolicy": _HARDWARE,
+    "simulateMaintenanceEvent": _HOST,
+    "startWithEncryptionKey": "CloudStack encrypts by offering, with keys of its own.",
+    "suspend": "CloudStack keeps no memory of a machine that is not running; stop and start it instead.",
+    "updateDisplayDevice": "Every machine has a display; it cannot be taken away or added.",
+    "updateShieldedInstanceConfig": _HARDWARE,
+}
+for _verb, _reason in REASONS.items():
+    refused(f"compute.instances.{_verb}", _reason)
+
+
+@method("compute.instances.getSerialPortOutput", needs=READS)
+def get_serial_port_output(call: Call) -> dict[str, Any]:
+    """Nothing, from byte 0 to byte 0, whatever ``start`` was asked for: that is all there ever was."""
+    path = _found(call)[0]
+    port = call.params.get("port") or 1
+    if port not in PORTS:
+        raise invalid("port", port, "Must be between 1 and 4.")
+    link = f"{call.links.absolute(path)}/serialPort"
+    return {"kind": "compute#serialPortOutput", "contents": "", "start": "0", "next": "0", "selfLink": link}
+
+
+@method("compute.instances.getGuestAttributes", needs=READS)
+def get_guest_attributes(call: Call) -> dict[str, Any]:
+    """GCE's answer for attributes that no guest has written."""
+    _found(call)
+    asked = call.params.get("queryPath") or call.params.get("variableKey") or ""
+    raise GceError("notFound", f"The resource '{asked}' of type 'Guest Attribute' was not found.")
+
+
+@method("compute.instances.listReferrers", needs=READS)
+def list_referrers(call: Call) -> dict[str, Any]:
+    """The instance groups that hold the instance: none, as there are no groups."""
+    if call.params["instance"] == "-":
+        places.require_zone(call.caller, call.params["zone"])  # GCE's way of asking for all instances of a zone
+    else:
+        _found(call)
+    return listing(call, [], dict, name=str)
+
+
+@method("compute.instances.getIamPolicy", needs=READS)
+def get_iam_policy(call: Call) -> dict[str, Any]:
+    """The policy of the instance itself, which has none."""
+    _found(call)
+    return {"version": 1, "etag": NO_POLICY_ETAG}
+
+
+@method("compute.instances.testIamPermissions", needs=READS, body=Policy(honoured=("permissions",)))
+def test_iam_permissions(call: Call) -> dict[str, Any]:
+    """Those of the permissions that the caller's CloudStack role carries."""
+    _found(call)
+    asked: list[str] = call.body.get("permissions") or []
+    allowed = call.caller.catalogue.apis(call.caller.cloud)
+    held = [name for name in dict.fromkeys(asked) if _held(name, allowed)]
+    return {"permissions": held} if held else {}
+
+
+def _held(permission: str, allowed: frozenset[str]) -> bool:
+    handler = HANDLERS.get(PERMISSIONS.get(permission, permission))
+    of_instances = permission.startswith("compute.instances.")
+    return handler is not None and of_instances and allowed.issuperset(handler.needs)
+
+
+def _found(call: Call) -> tuple[str, Mapping[str, Any]]:
+    """The link of the instance from ``projects/`` on, and its machine. Raises GceError notFound."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    asked = call.params.get("instance") or call.params["resource"]
+    found = machines.find(call.caller.cloud, place.id, asked)
+    path = f"projects/{call.project}/zones/{place.name}/instances/{found[0] if found else asked}"
+    if found is None:
+        raise not_found(path)
+    return path, found[1]
