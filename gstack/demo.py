@@ -84,6 +84,7 @@ def run_demo(
 
     Without ``port`` the gateway listens on DEFAULT_PORT, or for the time of ``command`` on any free one.
     """
+    signal.signal(signal.SIGTERM, _leave)
     if port is None:
         port = 0 if command else DEFAULT_PORT
     with prepared(state, port=port, job_seconds=job_seconds, cloud=cloud) as demo:
@@ -356,6 +357,12 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _leave(number: int, _frame: object) -> None:
+    """End through every ``finally``, so that neither a gateway nor a folder stays behind."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _wait_for_signal() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+ROOT = Path(__file__).parents[2]
 Alone = Callable[..., Any]
 TOUCH = """
 import os, requests
@@ -19,13 +23,28 @@ print(answer.status_code, [row["name"] for row in session.get(url).json()["items
 """
 
 
+def _answers(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", urlsplit(url).port or 0)) == 0
+
+
 def test_the_commands_status_is_the_demos_and_nothing_of_it_stays(alone: Alone) -> None:
     ran = alone("gstack", "demo", "--", "sh", "-c", "echo $GSTACK_URL $GSTACK_CA_FILE; test -f $GSTACK_CA_FILE; exit 7")
     url, authority = ran.out.split()
     assert ran.status == 7
     assert not Path(authority).parent.exists()
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", urlsplit(url).port or 0)) != 0
+    assert not _answers(url)
+
+
+def test_a_demo_that_is_told_to_end_takes_everything_with_it(tools: str, tmp_path: Path, until: Any) -> None:
+    told = tmp_path / "told"
+    command = ("gstack", "demo", "--", "sh", "-c", f"echo $GSTACK_URL $GSTACK_CA_FILE > {told}; exec sleep 300")
+    with subprocess.Popen(command, env=os.environ | {"PATH": tools, "PYTHONPATH": str(ROOT)}) as running:
+        url, authority = until(lambda: told.exists() and told.read_text().split(), what="the running command")
+        running.terminate()
+        assert running.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not Path(authority).parent.exists()
+    assert not _answers(url)
 
 
 def test_a_state_folder_keeps_the_cloud_for_the_next_time(alone: Alone, tmp_path: Path) -> None:
