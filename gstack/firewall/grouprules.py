@@ -132,7 +132,7 @@ def _authorization(group_id: str, rule: GroupRule, peer: dict[str, Any]) -> tupl
 
 def _spoken(region: Region) -> tuple[list[Spoken], set[str]]:
     """``region`` in rules by CIDR, and in sentences what of it cannot be said."""
-    everything = _on_all(region)
+    everything = on_all(region)
     spoken: list[Spoken] = [(ALL, 0, 0, network) for network in cidrs(everything)]
     lost: set[str] = set()
     single: dict[int, Numbers] = {}
@@ -171,7 +171,7 @@ def _numbered(single: dict[int, Numbers], everything: Numbers, lost: set[str]) -
     return spoken
 
 
-def _on_all(region: Region) -> Numbers:
+def on_all(region: Region) -> Numbers:
     """The addresses that every service is allowed with."""
     if Numbers.of(interval for interval, _ in region.cells) != SERVICES:
         return NOTHING

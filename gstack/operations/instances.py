@@ -1,8 +1,9 @@
 """Workflows of instances: deploy, destroy, start, stop, reset.
 
 Apart from the handlers, which have checked everything that can be checked at once. The surprising thing: whatever a
-workflow made is found again by the instance's own security group, whose name holds the operation's number. A name alone
-would not do: somebody else may have made a machine of that name in the same second, and undoing must not destroy that.
+workflow made is found again by the instance's own security group, whose name holds the operation's number; in an
+isolated network, where there are no groups, by its displayname, which holds it until all is done. A name alone would
+not do: somebody else may have made a machine of that name in the same second, and undoing must not destroy that.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from gstack.cloudstack.jobs import poll
 from gstack.errors import GceError, not_found, not_ready
 from gstack.firewall import security_groups
 from gstack.firewall.groups import PREFIX
-from gstack.operations import engine
+from gstack.operations import addresses, engine, networks
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -46,17 +47,10 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
     machine before the volumes and groups it holds.
     """
     secrets = json.loads(run.unseal(plan["secrets"]))
-    groups = security_groups.join(
-        run,
-        network=plan["network"],
-        zone=plan["zone"],
-        instance=plan["name"],
-        tags=plan["network_tags"],
-        service_accounts=plan["service_accounts"],
-    )
+    groups, placed = _guarded(run, plan)
     extras = [extra | {"volume": extra["volume"] or _make_volume(run, plan, extra)} for extra in plan["extras"]]
     run.progress(20)
-    machine = _deploy(run, plan, groups, secrets["userdata"])
+    machine = _deploy(run, plan, groups, {"userdata": secrets["userdata"], **placed})
     run.target_id(numeric_id(machine["id"]))
     run.progress(60)
     _tag(run, "tags", "UserVm", machine["id"], plan["tags"] + machine["tags"])
@@ -66,7 +60,12 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
         _attach(run, extra, machine["id"])
     if plan["protect"]:
         run.job("protect", "updateVirtualMachine", {"id": machine["id"], "deleteprotection": True})
+    if plan.get("access"):
+        own_network = (placed.get("networkids") or [None])[0]
+        addresses.attach(run, machine["id"], {**plan["access"], "networkid": own_network})
     _converge(run)
+    if not groups:
+        run.job("displayname", "updateVirtualMachine", {"id": machine["id"], "displayname": plan["name"]})
 
 
 @workflow("op.instances.delete")
@@ -87,6 +86,7 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
     run.job("destroy", "destroyVirtualMachine", params)
     run.progress(80)
     run.step("forget", _forget, found)
+    addresses.detach(run, found["addresses"])
     security_groups.leave(run, groups=found["groups"])
 
 
@@ -120,21 +120,39 @@ def reset(run: Run, plan: dict[str, Any]) -> None:
     run.job("reset", "rebootVirtualMachine", {"id": plan["machine"]})
 
 
-def _deploy(run: Run, plan: dict[str, Any], groups: list[str], userdata: str | None) -> Row:
+def _guarded(run: Run, plan: dict[str, Any]) -> tuple[list[str], Row]:
+    """The security groups that the machine joins, and what the deployment says of its network."""
+    if plan.get("isolated"):
+        made = networks.make(run, plan["make"]) if plan["make"] else None
+        return [], {"networkids": [made] if made else plan["deploy"]["networkids"]}
+    joined = security_groups.join(
+        run,
+        network=plan["network"],
+        zone=plan["zone"],
+        instance=plan["name"],
+        tags=plan["network_tags"],
+        service_accounts=plan["service_accounts"],
+    )
+    return joined, {}
+
+
+def _deploy(run: Run, plan: dict[str, Any], groups: list[str], more: Row) -> Row:
     """The running machine: its ``id``, and the ``tags`` that it needs for its name's sake."""
-    own = groups[-1]
-    params = {**plan["deploy"], "name": plan["name"], "securitygroupids": groups, "userdata": userdata}
+    token = hashlib.blake2b(run.name.encode()).hexdigest()[:5]
+    # With a dot it is no GCE name, so the machine's own counts.
+    own = {"group": groups[-1]} if groups else {"displayname": f"{plan['name']}.{token}"}
+    params = {**plan["deploy"], **more, "name": plan["name"], "securitygroupids": groups or None}
+    params["displayname"] = own.get("displayname")
     run.undo(f"the instance {plan['name']}", _discard, run, own)
     try:
         made = run.job("deploy", "deployVirtualMachine", params, find=lambda: _member(run, own))
         return {"id": made["id"], "tags": []}
     except GceError as error:
-        if error.kind != "alreadyExists":
+        if error.kind != "alreadyExists" or not groups:
             raise _explained(error, plan) from None
         if run.step("look for the name's holder", _taken, run, plan):
             raise
     # Another tenant of the shared network has the name, or a machine that waits for its expunging.
-    token = hashlib.blake2b(run.name.encode()).hexdigest()[:5]
     spare = {"name": machines.spare_name(plan["name"], token), "displayname": plan["name"]}
     made = run.job("deploy elsewise", "deployVirtualMachine", params | spare, find=lambda: _member(run, own))
     return {"id": made["id"], "tags": tags.plan_own((), {machines.NAME: plan["name"]}).create}
@@ -257,6 +275,7 @@ def _for_deletion(run: Run, machine: str) -> Row:
         "gce_name": name,
         # CloudStack changes nothing of a machine that it could not deploy, but expunges it at once.
         "rename": row["state"] != "Error" and not machines.is_tombstone(row),
+        "addresses": [] if row.get("securitygroup") else addresses.of_machine(run.cloud, machine),
         "groups": [group["id"] for group in row.get("securitygroup") or () if group["name"].startswith(PREFIX)],
         "doomed": [disk["id"] for disk in disks if disk["type"] != "ROOT" and volumes.auto_delete(disk)],
         "disks": [disk["id"] for disk in disks if volumes.auto_delete(disk)],
@@ -275,9 +294,9 @@ def _remember(run: Run, machine: str, content: dict[str, Any]) -> None:
     overlay.write(KIND, machine, run.project.id, content)
 
 
-def _discard(run: Run, group: str) -> None:
-    """Destroy the machine that is in the operation's own group, whatever became of it."""
-    row = _member(run, group)
+def _discard(run: Run, own: Row) -> None:
+    """Destroy the machine that is the operation's own, whatever became of it."""
+    row = _member(run, own)
     if row is None:
         return
     if row["state"] != "Error":
@@ -309,9 +328,13 @@ def _do(run: Run, command: str, params: dict[str, Any]) -> None:
         run.runtime.pause(run.runtime.patience.job_poll)
 
 
-def _member(run: Run, group: str) -> Row | None:
-    """The machine that is in a group: at most one, for a group that was made for one."""
-    rows = run.cloud.list("listVirtualMachines", securitygroupid=group)
+def _member(run: Run, own: Row) -> Row | None:
+    """The machine in a ``group`` that was made for one, or with a ``displayname`` that only one has."""
+    if "group" in own:
+        rows = run.cloud.list("listVirtualMachines", securitygroupid=own["group"])
+    else:
+        shown = own["displayname"]
+        rows = [row for row in run.cloud.list("listVirtualMachines", keyword=shown) if row.get("displayname") == shown]
     return next((row for row in rows if row["state"] not in machines.GONE), None)
 
 

@@ -5,18 +5,23 @@ compiled into groups that gstack writes (gstack/firewall). Groups of other tools
 target tag is the group's name; one whose rules differ by source is several firewalls, of which the first has the
 group's name. Visible differences: connections that a firewall matches are not logged (``logConfig`` is kept, and a
 warning says so); protocols and ports that CloudStack cannot express stay closed, which a warning of the operation says.
-Upstream calls: one for a get (two where the name is not the group's own), one for each 500 groups of a list.
+The effective
+firewalls of networks and instances are answered here as well, with what CloudStack lets through inside of an isolated
+network. Upstream calls: one for a get (two where the name is not the group's own), one for each 500 groups of a list.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.firewall import isolated
 from gstack.firewall.bodies import LISTS, completed
 from gstack.firewall.definitions import Firewall, firewalls, of_group
-from gstack.firewall.groups import Group
+from gstack.firewall.groups import Group, members
+from gstack.firewall.rules import rule
 from gstack.operations import engine
 from gstack.operations.firewalls import in_use
 from gstack.protocol.call import Call
@@ -25,8 +30,9 @@ from gstack.protocol.listing import listing
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import networks
-from gstack.translate.names import is_label
+from gstack.translate import machines, networks, places
+from gstack.translate.names import is_label, label
+from gstack.translate.networks import Network, Subnetwork
 
 BODY = Policy(
     honoured=(
@@ -129,6 +135,83 @@ def delete(call: Call) -> dict[str, Any]:
         raise in_use(path)
     plan = {"group": firewall.group.id, "part": part}
     return engine.start(call, "op.firewalls.delete", type="delete", target=path, target_id=_number(firewall), plan=plan)
+
+
+@method("compute.networks.getEffectiveFirewalls", needs=(*NEEDS, "listNetworks"))
+def of_network(call: Call) -> dict[str, Any]:
+    """The firewalls of a network, and what its isolated subnetworks let through whatever they say."""
+    network = _network_of(call, call.params["network"])
+    return {"firewalls": _effective(call, network, network.subnetworks, lambda firewall: True)}
+
+
+@method("compute.instances.getEffectiveFirewalls", needs=(*NEEDS, "listVirtualMachines", "listNetworks"))
+def of_instance(call: Call) -> dict[str, Any]:
+    """The firewalls that speak of an instance's interface, and what its subnetwork lets through besides."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
+    if found is None:
+        raise not_found(f"projects/{call.project}/zones/{place.name}/instances/{call.params['instance']}")
+    row = found[1]
+    nic, wanted = (row.get("nic") or [{}])[0], call.params.get("networkInterface")
+    if wanted != "nic0":
+        raise invalid("networkInterface", wanted or "", "The instance has the network interface nic0 only.")
+    known = networks.of_caller(call.caller, refresh=True)
+    piece = known.of(nic.get("networkid"))
+    network = known.get(piece.network) if piece else None
+    if piece is None or network is None:
+        return {}
+    mine = isolated.member(row, piece.id)
+    if piece.kind == networks.GROUPS:
+        groups = [Group(group) for group in call.caller.cloud.list("listSecurityGroups")]
+        found_members = members(groups, [row], network.name)
+        mine = found_members[0][0] if found_members else mine
+    return {"firewalls": _effective(call, network, [piece], lambda firewall: rule(firewall.members).targets(mine))}
+
+
+def _effective(
+    call: Call, network: Network, pieces: Iterable[Subnetwork], speaks: Callable[[Firewall], bool]
+) -> list[dict[str, Any]]:
+    """The enabled firewalls of ``network`` that ``speaks`` says yes to, first those that come first, and before them
+    what CloudStack lets through inside of isolated ``pieces``."""
+    found = [
+        firewall
+        for firewall in firewalls(_groups(call))
+        if firewall.members["network"] == network.name and not firewall.members.get("disabled") and speaks(firewall)
+    ]
+    found.sort(key=lambda one: (one.members["priority"], not one.members.get("denied"), one.name))
+    inside = [_inside(call, piece) for piece in pieces if piece.kind in (networks.ISOLATED, networks.TIER)]
+    return [*inside, *(view(call, firewall) for firewall in found)]
+
+
+def _inside(call: Call, piece: Subnetwork) -> dict[str, Any]:
+    """No firewall, but as one what happens inside an isolated network: CloudStack filters nothing there."""
+    members: dict[str, Any] = {
+        **dict.fromkeys(LISTS),
+        "name": label(f"inside-{piece.name}"),
+        "description": "CloudStack filters nothing between the instances of an isolated network.",
+        "priority": 0,
+        "direction": "INGRESS",
+        "allowed": [{"IPProtocol": "all"}],
+        "denied": None,
+        "sourceRanges": [piece.row.get("cidr")],
+        "disabled": False,
+        "logConfig": {"enable": False},
+        "creationTimestamp": None,
+    }
+    return render(
+        "firewall",
+        firewall=members,
+        id=str(numeric_id(f"inside:{piece.id}")),
+        network=call.links.absolute(f"projects/{call.project}/global/networks/{piece.network}"),
+        self_link=None,
+    )
+
+
+def _network_of(call: Call, wanted: str) -> Network:
+    for network in networks.of_caller(call.caller, refresh=True):
+        if wanted in (network.name, str(network.number)):
+            return network
+    raise not_found(f"projects/{call.project}/global/networks/{wanted}")
 
 
 def view(call: Call, firewall: Firewall) -> dict[str, Any]:

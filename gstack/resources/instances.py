@@ -3,7 +3,8 @@
 The name is the machine's (translate/machines.py has the exceptions), labels and network tags are its resource tags,
 what CloudStack cannot hold is in the overlay. Machines of other tools are shown too, with the names of their security
 groups as network tags. Visible differences: in a zone with one shared network a machine's own address is both networkIP
-and natIP, also where no access config was asked for; there is no vTPM and no secure boot. Upstream calls: two for a get
+and natIP, also where no access config was asked for; elsewhere an ephemeral address is kept while its instance is
+stopped; there is no vTPM and no secure boot. Upstream calls: two for a get
 (machine, volumes), a third where disks of other tools are attached; two side by side for a list.
 """
 
@@ -323,6 +324,8 @@ class Views:
         self.places = places.of_caller(call.caller)
         self._base = call.links.project(call.project)
         self._networks = networks.of_caller(call.caller)
+        if any(self._networks.of(nic.get("networkid")) is None for row in self.rows for nic in row.get("nic") or ()):
+            self._networks = networks.of_caller(call.caller, refresh=True)
         self._offerings = machine_types.of_caller(call.caller)
         self._names: dict[str, str] = {}
         self._disk_names: dict[str, str] = {}
@@ -410,8 +413,11 @@ class Views:
     def _interface(self, nic: Row, index: int, kept: dict[str, Any]) -> dict[str, Any]:
         address, piece = nic.get("ipaddress"), self._networks.of(nic.get("networkid"))
         network = piece.network if piece else label(str(nic.get("networkname", "")))
-        public = address if piece else nic.get("publicip")
-        configs = kept.get("accessConfigs", [ACCESS_CONFIG] if public else []) if index == 0 else []
+        public = address if piece and piece.kind == networks.GROUPS else nic.get("publicip")
+        configs = kept.get("accessConfigs", []) or ([ACCESS_CONFIG] if public and "accessConfigs" not in kept else [])
+        if piece is None or piece.kind != networks.GROUPS:
+            configs = (configs or [ACCESS_CONFIG])[:1] if public else []  # what CloudStack has is what there is
+        configs = configs if index == 0 else []
         return {
             "name": f"nic{index}",
             "network": f"{self._base}/global/networks/{network}",

@@ -1,66 +1,164 @@
-"""networks: what CloudStack's shared networks with security groups amount to, one GCE network ``default``.
+"""networks: the shared networks with security groups as ``default``, isolated networks as what their marks say.
 
-Which networks those are, and their pieces, is decided in translate/networks.py. Visible differences: the addresses are
-CloudStack's, often public ones; instances of different zones reach one another by whatever routes the cloud has.
-Upstream calls: none once the catalogue is cached.
+Which networks there are, and their pieces, is decided in translate/networks.py. A network without a subnetwork exists
+in the store only; its subnetworks are CloudStack networks, each in one zone. Visible differences: subnetworks of
+different regions reach one another by their external addresses only; an auto network gets its subnetwork in a region
+when it is first used there. Upstream calls: one, so that what was deleted elsewhere is not shown.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from gstack.errors import not_found
+from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.firewall.definitions import firewalls
+from gstack.firewall.groups import Group
+from gstack.operations import engine
+from gstack.operations.networks import in_use
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import listing
-from gstack.protocol.methods import method
+from gstack.protocol.methods import method, refused
+from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
+from gstack.store import overlay
 from gstack.translate import networks
+from gstack.translate.names import is_label
 from gstack.translate.networks import Network
 from gstack.translate.times import rfc3339
 
+_IPV6 = "Only IPv4 is supported."
+BODY = Policy(
+    honoured=("name", "autoCreateSubnetworks"),
+    remembered=("description",),
+    only={
+        "routingConfig.routingMode": ("REGIONAL",),
+        "mtu": (1500,),
+        "networkFirewallPolicyEnforcementOrder": ("AFTER_CLASSIC_FIREWALL",),
+    },
+    refused={
+        "IPv4Range": "Legacy networks are not supported. Say autoCreateSubnetworks instead.",
+        "enableUlaInternalIpv6": _IPV6,
+        "internalIpv6Range": _IPV6,
+        "networkProfile": "Network profiles have no counterpart in CloudStack.",
+        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "routingConfig.bgpAlwaysCompareMed": "There are no BGP routes.",
+        "routingConfig.bgpBestPathSelectionMode": "There are no BGP routes.",
+        "routingConfig.bgpInterRegionCost": "There are no BGP routes.",
+    },
+)
+NEEDS = ("listNetworks",)
 # GCE's limits; a row outside of them says nothing that a client could use.
 LEAST_MTU, MOST_MTU = 1300, 8896
+NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
+
+for _verb in ("addPeering", "removePeering", "updatePeering", "listPeeringRoutes", "requestRemovePeering"):
+    refused(f"compute.networks.{_verb}", "CloudStack cannot connect networks with one another.")
 
 
-@method("compute.networks.get", needs=("listNetworks",))
+@method("compute.networks.get", needs=NEEDS)
 def get(call: Call) -> dict[str, Any]:
     """One network, by name or number."""
-    wanted = call.params["network"]
-    for refresh in (False, True):
-        for network in networks.of_caller(call.caller, refresh=refresh):
-            if wanted in (network.name, str(numeric_id(network.oldest.id))):
-                return view(call, network)
-    raise not_found(f"projects/{call.project}/global/networks/{wanted}")
+    return view(call, _found(call))
 
 
-@method("compute.networks.list", needs=("listNetworks",))
+@method("compute.networks.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """All networks."""
     return listing(
         call,
-        networks.of_caller(call.caller),
+        networks.of_caller(call.caller, refresh=True),
         lambda network: view(call, network),
         name=lambda network: network.name,
-        created=lambda network: network.oldest.row.get("created"),
+        created=lambda network: network.created,
         identity=lambda network: network.name,
     )
 
 
+@method("compute.networks.insert", needs=(*NEEDS, "createNetwork"), body=BODY)
+def insert(call: Call) -> dict[str, Any]:
+    """Make a network, which has no subnetwork so far: with ``autoCreateSubnetworks`` each comes with its first use."""
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    body = call.body
+    name = body.get("name")
+    if not name:
+        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
+    if not is_label(name):
+        raise invalid("resource.name", name, NAME_RULE)
+    if "autoCreateSubnetworks" not in body:
+        # As GCE: without it a legacy network is meant, with a range of its own.
+        raise invalid("resource.autoCreateSubnetworks", "", "Legacy networks are not supported: say true or false.")
+    path = _path(call, name)
+    if networks.of_caller(call.caller, refresh=True).get(name) is not None:
+        raise already_exists(path)
+    key = networks.store_key(call.caller.project, networks.KIND, name)
+    number = numeric_id(f"{key}/{datetime.now(UTC).isoformat()}")
+    content = {
+        "owner": networks.owner(call.caller.project),
+        "name": name,
+        "number": str(number),
+        "mode": networks.AUTO if body["autoCreateSubnetworks"] else networks.CUSTOM,
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "mtu": body.get("mtu"),
+        "description": body.get("description"),
+    }
+    overlay.write(networks.KIND, key, call.project, content)
+    return engine.done(call, type="insert", target=path, target_id=number)
+
+
+@method("compute.networks.delete", needs=(*NEEDS, "deleteNetwork", "listSecurityGroups"))
+def delete(call: Call) -> dict[str, Any]:
+    """Delete a network without subnetworks, firewalls and instances; the subnetworks of an auto one go with it."""
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    network = _found(call)
+    path = _path(call, network.name)
+    if not network.owned:
+        raise GceError("unsupported", f"The network '{path}' belongs to CloudStack's operator or to other tools.")
+    if network.subnetworks and not network.auto:
+        raise in_use(path, f"'projects/{call.project}/{network.subnetworks[0].path}'")
+    guards = firewalls([Group(row) for row in call.caller.cloud.list("listSecurityGroups")])
+    guard = next((one for one in guards if one.members["network"] == network.name), None)
+    if guard is not None:
+        raise in_use(path, f"'projects/{call.project}/global/firewalls/{guard.name}'")
+    plan = {
+        "pieces": [piece.id for piece in network.subnetworks if piece.owned],
+        "key": networks.store_key(call.caller.project, networks.KIND, network.name),
+    }
+    return engine.start(call, "op.networks.delete", type="delete", target=path, target_id=network.number, plan=plan)
+
+
 def view(call: Call, network: Network) -> dict[str, Any]:
     """A network."""
-    row = network.oldest.row
-    number = str(numeric_id(network.oldest.id))
+    row = network.oldest.row if network.oldest else {}
     base = f"projects/{call.project}/global/networks"
-    mtu = int(row.get("privatemtu") or 0)
+    mtu = int(network.kept.get("mtu") or row.get("privatemtu") or 0)
     return render(
         "network",
-        id=number,
-        creation_timestamp=rfc3339(row.get("created")),
+        id=str(network.number),
+        creation_timestamp=rfc3339(network.created),
         name=network.name,
-        description=row.get("displaytext"),
+        description=network.kept.get("description") if network.owned else row.get("displaytext"),
+        auto=network.auto,
+        routing_mode="REGIONAL",
         subnetworks=[call.links.absolute(f"projects/{call.project}/{piece.path}") for piece in network.subnetworks],
         mtu=mtu if LEAST_MTU <= mtu <= MOST_MTU else None,
         self_link=call.links.absolute(f"{base}/{network.name}"),
-        self_link_with_id=call.links.absolute(f"{base}/{number}"),
+        self_link_with_id=call.links.absolute(f"{base}/{network.number}"),
     )
+
+
+def _found(call: Call) -> Network:
+    wanted = call.params["network"]
+    for network in networks.of_caller(call.caller, refresh=True):
+        if wanted in (network.name, str(network.number)):
+            return network
+    raise not_found(_path(call, wanted))
+
+
+def _path(call: Call, name: str) -> str:
+    return f"projects/{call.project}/global/networks/{name}"

@@ -1,37 +1,75 @@
-"""subnetworks: CloudStack's shared networks with security groups, each a piece of the network ``default``.
+"""subnetworks: CloudStack's networks, each a piece of a GCE network in one zone.
 
-The first of a region is called ``default``, as in a GCE auto network; see translate/networks.py. Visible differences:
-a subnetwork lives in one zone. Upstream calls: none once the catalogue is cached.
+Shared networks with security groups are pieces of ``default``; isolated ones are what their marks say; see
+translate/networks.py. Visible differences: a subnetwork lives in one zone, the first of its region where isolated
+networks can be made; there is one for each network and zone, since two isolated networks have no route between them;
+its range has /22 to /29. Upstream calls: one, so that what was deleted elsewhere is not shown.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
-from gstack.errors import not_found
+from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.operations import engine
+from gstack.operations.networks import SUBNETWORKS
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
+from gstack.protocol.links import parse
 from gstack.protocol.listing import aggregated, listing
-from gstack.protocol.methods import method
+from gstack.protocol.methods import method, refused
+from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
+from gstack.store import overlay
 from gstack.translate import networks, places
-from gstack.translate.networks import Subnetwork
+from gstack.translate.names import is_label
+from gstack.translate.networks import Network, Subnetwork
+from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
 
+_IPV6 = "Only IPv4 is supported."
+_LOGS = "CloudStack keeps no flow logs."
+BODY = Policy(
+    honoured=("name", "network", "region", "ipCidrRange"),
+    remembered=("description", "fingerprint"),
+    only={
+        "purpose": ("PRIVATE", "PRIVATE_RFC_1918"),
+        "stackType": ("IPV4_ONLY",),
+        "privateIpv6GoogleAccess": ("DISABLE_GOOGLE_ACCESS",),
+    },
+    refused={
+        "allowSubnetCidrRoutesOverlap": "There are no routes but those of the subnetworks.",
+        "enableFlowLogs": _LOGS,
+        "externalIpv6Prefix": _IPV6,
+        "internalIpv6Prefix": _IPV6,
+        "ipCollection": "CloudStack has its own public addresses.",
+        "ipv6AccessType": _IPV6,
+        "logConfig": _LOGS,
+        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "privateIpGoogleAccess": "There are no Google services to be reached.",
+        "reservedInternalRange": "Say ipCidrRange instead.",
+        "resolveSubnetMask": "Guests get the mask of the subnetwork.",
+        "role": "There are no proxies.",
+        "secondaryIpRanges": "A CloudStack network has one range.",
+    },
+)
+NEEDS = ("listNetworks",)
+MAKING = (*NEEDS, "createNetwork", "deleteNetwork", "createTags", "listNetworkOfferings", "createEgressFirewallRule")
+NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 
-@method("compute.subnetworks.get", needs=("listNetworks",))
+refused("compute.subnetworks.expandIpCidrRange", "CloudStack cannot change the range of a network.")
+refused("compute.subnetworks.setPrivateIpGoogleAccess", "There are no Google services to be reached.")
+
+
+@method("compute.subnetworks.get", needs=NEEDS)
 def get(call: Call) -> dict[str, Any]:
     """One subnetwork, by name or number."""
-    region, wanted = call.params["region"], call.params["subnetwork"]
-    for refresh in (False, True):
-        for piece in networks.of_caller(call.caller, refresh=refresh).subnetworks(region):
-            if wanted in (piece.name, str(_number(piece))):
-                return view(call, piece)
-    raise not_found(f"projects/{call.project}/regions/{region}/subnetworks/{wanted}")
+    return view(call, _found(call))
 
 
-@method("compute.subnetworks.list", needs=("listNetworks",))
+@method("compute.subnetworks.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """The subnetworks of one region."""
     region = call.params["region"]
@@ -39,7 +77,7 @@ def list_(call: Call) -> dict[str, Any]:
         raise not_found(f"projects/{call.project}/regions/{region}")
     return listing(
         call,
-        networks.of_caller(call.caller).subnetworks(region),
+        networks.of_caller(call.caller, refresh=True).subnetworks(region),
         lambda piece: view(call, piece),
         name=lambda piece: piece.name,
         created=lambda piece: piece.row.get("created"),
@@ -47,10 +85,10 @@ def list_(call: Call) -> dict[str, Any]:
     )
 
 
-@method("compute.subnetworks.aggregatedList", needs=("listNetworks",))
+@method("compute.subnetworks.aggregatedList", needs=NEEDS)
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The subnetworks of all regions."""
-    known = networks.of_caller(call.caller)
+    known = networks.of_caller(call.caller, refresh=True)
     regions = list(places.of_caller(call.caller).regions())
     return aggregated(
         call,
@@ -64,6 +102,74 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     )
 
 
+@method("compute.subnetworks.listUsable", needs=NEEDS)
+def list_usable(call: Call) -> dict[str, Any]:
+    """The subnetworks in which instances can be made."""
+    return listing(
+        call,
+        [piece for piece in networks.of_caller(call.caller, refresh=True).subnetworks() if piece.usable],
+        lambda piece: usable(call, piece),
+        name=lambda piece: piece.name,
+        created=lambda piece: piece.row.get("created"),
+        identity=lambda piece: piece.id,
+    )
+
+
+@method("compute.subnetworks.insert", needs=MAKING, body=BODY)
+def insert(call: Call) -> dict[str, Any]:
+    """Make an isolated network."""
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    region = call.params["region"]
+    name = _required(call, "name")
+    if not is_label(name):
+        raise invalid("resource.name", name, NAME_RULE)
+    given = call.body.get("region")
+    if given and parse(given, collection="regions", project=call.project, field="resource.region").name != region:
+        raise invalid("resource.region", given, f"It must be the region of the URL, {region}.")
+    known = networks.of_caller(call.caller, refresh=True)
+    network = known.get(
+        parse(
+            _required(call, "network"), collection="networks", project=call.caller.project.id, field="resource.network"
+        ).name
+    )
+    if network is None:
+        raise invalid("resource.network", call.body["network"], "The referenced network resource cannot be found.")
+    path = f"projects/{call.project}/regions/{region}/subnetworks/{name}"
+    if any(piece.name == name for piece in known.subnetworks(region)):
+        raise already_exists(path)
+    place = _place(call, region, network)
+    cidr = _range(call, network)
+    plan = networks.plan(network, name, place, cidr, call.body.get("description") or "")
+    return engine.start(call, "op.subnetworks.insert", type="insert", target=path, plan=plan, claim=path)
+
+
+@method("compute.subnetworks.delete", needs=(*NEEDS, "deleteNetwork", "listVirtualMachines"))
+def delete(call: Call) -> dict[str, Any]:
+    """Delete an isolated network in which there is no instance and no reserved address."""
+    repeated = engine.repeated(call)
+    if repeated is not None:
+        return repeated
+    piece = _found(call)
+    path = f"projects/{call.project}/{piece.path}"
+    if not piece.owned:
+        raise GceError("unsupported", f"The subnetwork '{path}' belongs to CloudStack's operator or to other tools.")
+    return engine.start(
+        call, "op.subnetworks.delete", type="delete", target=path, target_id=_number(piece), plan={"id": piece.id}
+    )
+
+
+def usable(call: Call, piece: Subnetwork) -> dict[str, Any]:
+    """A subnetwork as listUsable shows it."""
+    return render(
+        "usable_subnetwork",
+        subnetwork=call.links.absolute(f"projects/{call.project}/{piece.path}"),
+        network=call.links.absolute(f"projects/{call.project}/global/networks/{piece.network}"),
+        ip_cidr_range=piece.row.get("cidr"),
+    )
+
+
 def view(call: Call, piece: Subnetwork) -> dict[str, Any]:
     """A subnetwork."""
     row = piece.row
@@ -73,7 +179,7 @@ def view(call: Call, piece: Subnetwork) -> dict[str, Any]:
         id=str(_number(piece)),
         creation_timestamp=rfc3339(row.get("created")),
         name=piece.name,
-        description=row.get("displaytext"),
+        description=_description(piece),
         network=call.links.absolute(f"projects/{call.project}/global/networks/{piece.network}"),
         region=call.links.region(call.project, piece.region),
         ip_cidr_range=row.get("cidr"),
@@ -84,6 +190,70 @@ def view(call: Call, piece: Subnetwork) -> dict[str, Any]:
         ipv6_cidr_range=ipv6,
         self_link=call.links.absolute(f"projects/{call.project}/{piece.path}"),
     )
+
+
+def _description(piece: Subnetwork) -> str | None:
+    if not piece.owned:
+        return piece.row.get("displaytext")
+    return overlay.read(SUBNETWORKS, piece.id).get("description")
+
+
+def _found(call: Call) -> Subnetwork:
+    region, wanted = call.params["region"], call.params["subnetwork"]
+    for piece in networks.of_caller(call.caller, refresh=True).subnetworks(region):
+        if wanted in (piece.name, str(_number(piece))):
+            return piece
+    raise not_found(f"projects/{call.project}/regions/{region}/subnetworks/{wanted}")
+
+
+def _required(call: Call, member: str) -> str:
+    value = call.body.get(member)
+    if not value:
+        where = f"resource.{member}"
+        raise GceError("required", f"Required field '{where}' not specified", location=where)
+    return str(value)
+
+
+def _place(call: Call, region: str, network: Network) -> Place:
+    """The zone of a new subnetwork: the first of the region where isolated networks can be made."""
+    zones = places.of_caller(call.caller).region(region)
+    if not zones:
+        raise not_found(f"projects/{call.project}/regions/{region}")
+    able = [place for place in zones if networks.isolating(place)]
+    if not able:
+        why = f"No zone of region {region} lets users make networks: all instances there share the network 'default'."
+        raise invalid("resource.region", region, why)
+    if network.subnetworks and not network.owned and network.name != networks.DEFAULT:
+        raise invalid(
+            "resource.network", network.name, "The network belongs to CloudStack's operator or to other tools."
+        )
+    free = [place for place in able if network.in_zone(place.id) is None]
+    if not free:
+        there = network.in_zone(able[0].id)
+        why = (
+            f"It has the subnetwork '{there.name if there else ''}' in zone {able[0].name} already. Two isolated "
+            "networks of CloudStack have no route between them; that takes the VPC model, which is not made yet."
+        )
+        raise invalid("resource.network", network.name, why)
+    return free[0]
+
+
+def _range(call: Call, network: Network) -> ipaddress.IPv4Network:
+    """The range that the body asks for, which CloudStack can give and no other piece of the network has."""
+    text, where = _required(call, "ipCidrRange"), "resource.ipCidrRange"
+    try:
+        cidr = ipaddress.IPv4Network(text)
+    except ValueError:
+        raise invalid(where, text, "Must be an IPv4 range in CIDR notation, such as 10.0.0.0/24.") from None
+    if not networks.WIDEST <= cidr.prefixlen <= networks.NARROWEST:
+        why = f"CloudStack's isolated networks have /{networks.WIDEST} to /{networks.NARROWEST}."
+        raise invalid(where, text, why)
+    if not any(cidr.subnet_of(one) for one in networks.PRIVATE):
+        raise invalid(where, text, "CloudStack takes private ranges only (RFC 1918 and RFC 6598).")
+    other = next((piece for piece in network.subnetworks if piece.range and piece.range.overlaps(cidr)), None)
+    if other is not None:
+        raise invalid(where, text, f"It overlaps with subnetwork '{other.name}', {other.range}.")
+    return cidr
 
 
 def _number(piece: Subnetwork) -> int:

@@ -9,7 +9,6 @@ Sources of the sentences: what GCE answers to gcloud and Terraform for the same 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,13 +16,13 @@ from typing import Any
 from gstack.errors import GceError, invalid, not_found
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.links import Reference, parse
-from gstack.translate import disk_types, images, machine_types, machines, networks, tags, userdata, volumes
+from gstack.translate import disk_types, images, machine_types, machines, tags, userdata, volumes
 from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
 from gstack.translate.images import Image
+from gstack.translate.interfaces import interface
 from gstack.translate.machine_types import MachineType
 from gstack.translate.names import is_label
-from gstack.translate.networks import Subnetwork
 from gstack.translate.places import Place
 
 Body = Mapping[str, Any]
@@ -53,7 +52,9 @@ class Deployment:
     """A plan, as JSON the input of the workflow.
 
     ``deploy`` are parameters of deployVirtualMachine (without userdata and groups), ``tags`` and ``boot_tags`` those of
-    createTags for the machine and its root volume, ``boot_overlay`` what is remembered of the latter.
+    createTags for the machine and its root volume, ``boot_overlay`` what is remembered of the latter. ``isolated``: in
+    an isolated network there are no security groups; ``make`` is the plan of that network where it has to be made
+    first, ``access`` what :func:`gstack.operations.addresses.attach` needs for the external address, if one is wanted.
     """
 
     name: str
@@ -68,6 +69,9 @@ class Deployment:
     boot_overlay: dict[str, Any]
     extras: list[Extra]
     protect: bool
+    isolated: bool = False
+    make: dict[str, Any] | None = None
+    access: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """All of it."""
@@ -87,10 +91,13 @@ def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deplo
     size = reader.machine_type(body.get("machineType"))
     boot, others = _boot_first(body.get("disks") or [])
     image, root = reader.boot(boot, size, f"resource.disks[{boot['index']}]")
-    nic, address = reader.interface(body.get("networkInterfaces") or [])
+    nic = interface(caller, place, (alias, caller.project.id), body.get("networkInterfaces") or [])
     worn = network_tags((body.get("tags") or {}).get("items") or [])
     mark = machines.type_mark(size.name, size.id, size.cpus, size.memory_mb)
     own = {machines.MACHINE_TYPE: mark} if size.alias or size.custom else {}
+    accounts = [str(account.get("email", "")) for account in body.get("serviceAccounts") or []]
+    if nic.isolated and accounts:
+        own[machines.ACCOUNTS] = " ".join(accounts)
     boot_name = root.pop("name") or name
     extras = [reader.further(disk, name, f"resource.disks[{disk['index']}]") for disk in others]
     _check_disk_names([(boot_name, int(boot["index"])), *((extra.name, extra.index) for extra in extras)])
@@ -104,11 +111,10 @@ def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deplo
             "serviceofferingid": size.id,
             **({"details": size.details} if size.details else {}),
             **root.pop("deploy"),
-            **({} if place.basic else {"networkids": [nic.id]}),
-            **({"ipaddress": address} if address else {}),
+            **nic.deploy,
         },
         network_tags=worn,
-        service_accounts=[str(account.get("email", "")) for account in body.get("serviceAccounts") or []],
+        service_accounts=accounts,
         tags=_tags(body.get("labels") or {}, worn, own, "resource.labels"),
         boot_disk=boot_name,
         boot_tags=_tags(
@@ -125,6 +131,9 @@ def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deplo
         boot_overlay=_remembered(boot),
         extras=extras,
         protect=bool(body.get("deletionProtection")),
+        isolated=nic.isolated,
+        make=nic.make,
+        access=nic.access,
     )
 
 
@@ -214,24 +223,6 @@ class _Reader:
             raise invalid(where, given, "The referenced diskType resource cannot be found.")
         return found
 
-    def interface(self, interfaces: list[Body]) -> tuple[Subnetwork, str | None]:
-        """The network of the one interface, and the address that it asks for."""
-        if not interfaces:
-            raise invalid("resource.networkInterfaces", "", "At least one network interface is required.")
-        if len(interfaces) > 1:
-            raise invalid("resource.networkInterfaces", len(interfaces), "This zone allows one network interface.")
-        where, only = "resource.networkInterfaces[0]", interfaces[0]
-        nic = self._subnetwork(only, where)
-        configs = only.get("accessConfigs") or []
-        if len(configs) > 1:
-            raise invalid(f"{where}.accessConfigs", len(configs), "At most one access config is allowed.")
-        inside = _address(only.get("networkIP"), nic, f"{where}.networkIP")
-        outside = _address(configs[0].get("natIP"), nic, f"{where}.accessConfigs[0].natIP") if configs else None
-        if inside and outside and inside != outside:
-            # Nothing is translated here: the machine's own address is what the world sees.
-            raise invalid(f"{where}.accessConfigs[0].natIP", outside, f"In this zone it must be networkIP, '{inside}'.")
-        return nic, inside or outside
-
     def further(self, disk: Body, instance: str, where: str) -> Extra:
         index, device = int(disk["index"]), _remembered(disk)
         initial = _initial(disk)
@@ -285,40 +276,12 @@ class _Reader:
         return GceError("resourceInUseByAnotherResource", message, location=where)
 
     def _parse(self, given: str, collection: str, where: str) -> Reference:
-        return parse(
-            given, collection=collection, project=self.caller.project.id, field=where, zone=self.place.name
-        )
+        return parse(given, collection=collection, project=self.caller.project.id, field=where, zone=self.place.name)
 
     def _check_zone(self, reference: Reference, given: str, where: str) -> None:
         zone = reference.zone
         if zone is not None and zone not in (self.place.name, self.place.cloudstack_name):
             raise invalid(where, given, f"It must be in the instance's own zone, {self.place.name}.")
-
-    def _subnetwork(self, interface: Body, where: str) -> Subnetwork:
-        given, below = interface.get("network"), interface.get("subnetwork")
-        name = networks.DEFAULT
-        if given:
-            reference = self._parse(given, "networks", f"{where}.network")
-            name = reference.name if reference.project in self.aliases else ""
-        found = networks.find(self.caller, name)
-        if found is None:
-            raise invalid(f"{where}.network", given or name, "The referenced network resource cannot be found.")
-        here = found.in_zone(self.place.id)
-        if here is None:
-            why = f"The network '{name}' does not reach zone {self.place.name}."
-            raise invalid(f"{where}.network", given or name, why)
-        if below:
-            self._check_subnetwork(below, here, f"{where}.subnetwork")
-        return here
-
-    def _check_subnetwork(self, given: str, here: Subnetwork, where: str) -> None:
-        reference = parse(
-            given, collection="subnetworks", project=self.caller.project.id, field=where, region=self.place.region
-        )
-        if reference.region != self.place.region:
-            raise invalid(where, given, f"It must be in the instance's own region, {self.place.region}.")
-        if reference.name != here.name or reference.project not in self.aliases:
-            raise invalid(where, given, "The referenced subnetwork resource cannot be found.")
 
 
 def checked_name(name: str | None, where: str = "resource.name") -> str:
@@ -355,9 +318,7 @@ def _root_disk(
     """What the deployment says about the root disk; nothing where CloudStack's default is what was asked for."""
     least = -(-int(image.row.get("size") or 0) // GIB)
     if gigabytes is not None and gigabytes < least:
-        raise invalid(
-            where, gigabytes, f"Requested disk size cannot be smaller than the image size ({least} GB)"
-        )
+        raise invalid(where, gigabytes, f"Requested disk size cannot be smaller than the image size ({least} GB)")
     fixed = int(size.offering.get("rootdisksize") or 0)
     if kind is None:
         if fixed and gigabytes not in (None, fixed):
@@ -433,19 +394,3 @@ def _image_named(known: images.Images, project: str, reference: Reference) -> Im
     if found is None and reference.unique_id is not None:
         return next((image for image in known.listed(project) if numeric_id(image.id) == reference.unique_id), None)
     return found
-
-
-def _address(text: str | None, nic: Subnetwork, where: str) -> str | None:
-    """An address for a machine. CloudStack hides why it refuses one, so the range is looked at here."""
-    if not text:
-        return None
-    try:
-        wanted = ipaddress.IPv4Address(text)
-    except ValueError:
-        raise invalid(where, text, "Must be an IPv4 address.") from None
-    if nic.row.get("cidr"):
-        net = ipaddress.IPv4Network(nic.row["cidr"], strict=False)
-        kept = (net.network_address, net.broadcast_address, ipaddress.IPv4Address(nic.row.get("gateway", "0.0.0.0")))  # noqa: S104
-        if wanted not in net or wanted in kept:
-            raise invalid(where, text, f"It is not a free address of the subnetwork's range, {net}.")
-    return str(wanted)

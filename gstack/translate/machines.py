@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 
 NAME = "name"  # gstack's mark for the GCE name of a machine that is called otherwise
 MACHINE_TYPE = "machine-type"  # and for the machine type it was asked for under one of Google's names
+ACCOUNTS = "accounts"  # its service accounts, parted by spaces, where no security group holds them
 GONE = frozenset({"Destroyed", "Expunging"})
 # What a view reads. Each detail left out saves CloudStack a join; without secgrp it shows one group of several.
 DETAILS = ["nics", "secgrp", "servoff"]

@@ -2,26 +2,46 @@
 
 Apart because instances, firewalls, networks and subnetworks must agree on them. Every shared network with security
 groups (the one of a basic zone, those of an advanced zone with security groups) is a piece of the GCE network
-``default``, which has one subnetwork ``default`` in each region. The surprising thing: a region may have several such
-networks; the oldest is ``default``, the others are subnetworks called after their zone.
+``default``; an isolated network that gstack made says in its tags which subnetwork of which network it is; whatever
+others made is a network of its own name, a VPC one with its tiers as subnetworks. The surprising thing: a network
+without a subnetwork has no counterpart in CloudStack and is a row of the store until its first subnetwork is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import select
+
 from gstack.errors import GceError, invalid, not_found
+from gstack.protocol.ids import numeric_id
 from gstack.protocol.links import parse
-from gstack.translate import places
-from gstack.translate.caller import Caller
-from gstack.translate.names import label
+from gstack.store.db import db
+from gstack.store.overlay import Overlay
+from gstack.translate import places, tags
+from gstack.translate.caller import Caller, Project
+from gstack.translate.names import gce_names, label
 from gstack.translate.places import Place, Places
 
 Row = Mapping[str, Any]
 
 DEFAULT = "default"
+KIND = "networks"  # of the store's rows
+
+# gstack's marks on an isolated network of its own.
+NETWORK, SUBNETWORK, NUMBER, MODE, DOOMED = "network", "subnetwork", "network-id", "network-mode", "deleted"
+AUTO, CUSTOM = "auto", "custom"
+
+# What a subnetwork is in CloudStack.
+GROUPS, ISOLATED, TIER, SHARED = "groups", "isolated", "tier", "shared"
+
+# The ranges of an auto network, as far apart as GCE's; CloudStack takes none larger than /22 (as shipped).
+AUTO_RANGE, AUTO_STEP, WIDEST, NARROWEST = ipaddress.IPv4Network("10.128.0.0/9"), 4096, 22, 29
+PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 
 
 @dataclass(frozen=True)
@@ -32,6 +52,7 @@ class Subnetwork:
     network: str
     place: Place
     row: Row
+    kind: str = GROUPS
 
     @property
     def id(self) -> str:
@@ -48,18 +69,63 @@ class Subnetwork:
         """The link below the project."""
         return f"regions/{self.region}/subnetworks/{self.name}"
 
+    @property
+    def owned(self) -> bool:
+        """Whether gstack made it, and may delete it and write its rules."""
+        return NETWORK in marks(self.row)
+
+    @property
+    def usable(self) -> bool:
+        """Whether gstack makes instances in it, which it can guard."""
+        return self.kind in (GROUPS, ISOLATED)
+
+    @property
+    def range(self) -> ipaddress.IPv4Network | None:
+        """Its addresses."""
+        text = self.row.get("cidr")
+        return ipaddress.IPv4Network(text, strict=False) if text else None
+
 
 @dataclass(frozen=True)
 class Network:
-    """A GCE network and its pieces, of which there is at least one, by region and name."""
+    """A GCE network and its pieces by region and name; ``kept`` is what the store holds of it."""
 
     name: str
-    subnetworks: tuple[Subnetwork, ...]
+    subnetworks: tuple[Subnetwork, ...] = ()
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def oldest(self) -> Subnetwork:
-        """The piece that gives the network its id and date."""
-        return min(self.subnetworks, key=_age)
+    def oldest(self) -> Subnetwork | None:
+        """The piece that gives the network its id and date, unless the store does."""
+        return min(self.subnetworks, key=_age, default=None)
+
+    @property
+    def auto(self) -> bool:
+        """Whether it gets a subnetwork in a region when it is first used there."""
+        modes = [self.kept.get("mode"), *(marks(piece.row).get(MODE) for piece in self.subnetworks)]
+        known = next((mode for mode in modes if mode), None)
+        return known == AUTO if known else self.name == DEFAULT
+
+    @property
+    def owned(self) -> bool:
+        """Whether gstack made it, and may delete it."""
+        return self.name != DEFAULT and bool(self.kept or any(piece.owned for piece in self.subnetworks))
+
+    @property
+    def number(self) -> int:
+        """The numeric id."""
+        stored = [self.kept.get("number"), *(marks(piece.row).get(NUMBER) for piece in self.subnetworks)]
+        known = next((number for number in stored if number), None)
+        found = [piece for piece in self.subnetworks if piece.kind == GROUPS] or list(self.subnetworks)
+        if self.name == DEFAULT or known is None:
+            piece = min(found, key=_age, default=None)
+            return numeric_id(piece.id if piece is not None and not piece.owned else f"network:{self.name}")
+        return int(known)
+
+    @property
+    def created(self) -> Any:
+        """When it was made, as CloudStack or the store writes it; None where nobody knows."""
+        return self.kept.get("created") or (self.oldest.row.get("created") if self.oldest else None)
 
     def in_region(self, region: str) -> Subnetwork | None:
         """The piece in a region that is meant when none is named."""
@@ -95,28 +161,44 @@ class Networks:
         return [piece for network in self for piece in network.subnetworks if region is None or piece.region == region]
 
 
-def networks(rows: Iterable[Row], known: Places) -> Networks:
-    """The networks of rows of listNetworks in the zones that the caller sees."""
-    found = [(place, row) for row in rows if _guarded(row) and (place := known.of(row.get("zoneid"))) is not None]
+def networks(rows: Iterable[Row], known: Places, kept: Iterable[Mapping[str, Any]] = ()) -> Networks:
+    """The networks of rows of listNetworks in the zones that the caller sees, and those that the store keeps."""
+    found = [(place, row) for row in rows if _shown(row) and (place := known.of(row.get("zoneid"))) is not None]
+    found.sort(key=lambda pair: (str(pair[1].get("created", "")), str(pair[1]["id"])))
+    stored = {str(one["name"]): one for one in kept}
+    names = _names([row for _, row in found], stored)
     taken: set[tuple[str, str]] = set()
-    pieces: list[Subnetwork] = []
-    for place, row in sorted(found, key=lambda pair: (str(pair[1].get("created", "")), str(pair[1]["id"]))):
-        name = _free(place, row, taken)
+    pieces: dict[str, list[Subnetwork]] = {name: [] for name in stored}
+    if any(isolating(place) for place in known):
+        pieces.setdefault(DEFAULT, [])
+    for place, row in sorted(found, key=lambda pair: NETWORK not in marks(pair[1])):
+        kind = _kind(row)
+        name = _free(place, row, kind, names[row["id"]], taken)
         taken.add((place.region, name))
-        pieces.append(Subnetwork(name, DEFAULT, place, row))
-    pieces.sort(key=lambda piece: (piece.region, piece.name != DEFAULT, piece.name))
-    return Networks([Network(DEFAULT, tuple(pieces))] if pieces else [])
+        pieces.setdefault(names[row["id"]], []).append(Subnetwork(name, names[row["id"]], place, row, kind))
+    for some in pieces.values():
+        some.sort(key=lambda piece: (piece.region, piece.name != DEFAULT, piece.name))
+    return Networks(Network(name, tuple(pieces[name]), stored.get(name, {})) for name in sorted(pieces))
 
 
 def of_caller(caller: Caller, *, refresh: bool = False) -> Networks:
     """The networks that the caller's credential sees."""
     rows = caller.catalogue.networks(caller.cloud, refresh=refresh)
-    return networks(rows, places.of_caller(caller, refresh=refresh))
+    return networks(rows, places.of_caller(caller), kept_networks(caller.project))
 
 
 def find(caller: Caller, name: str) -> Network | None:
     """The caller's network of that name; asks CloudStack again before saying None."""
     return of_caller(caller).get(name) or of_caller(caller, refresh=True).get(name)
+
+
+def find_subnetwork(caller: Caller, region: str, name: str) -> Subnetwork | None:
+    """The subnetwork of that name; asks CloudStack again before saying None."""
+    for refresh in (False, True):
+        for piece in of_caller(caller, refresh=refresh).subnetworks(region):
+            if piece.name == name:
+                return piece
+    return None
 
 
 def require_network(caller: Caller, reference: str | None, field: str) -> Network:
@@ -139,25 +221,117 @@ def require_subnetwork(caller: Caller, reference: str, region: str, field: str) 
     parsed = parse(reference, collection="subnetworks", project=caller.project.id, region=region, field=field)
     if parsed.project != caller.project.id or parsed.region != region:
         raise invalid(field, reference, f"Must be a subnetwork of this project in region {region}.")
-    for refresh in (False, True):
-        for piece in of_caller(caller, refresh=refresh).subnetworks(region):
-            if piece.name == parsed.name:
-                return piece
-    raise GceError("notFound", f"The resource '{parsed.path}' was not found", location=field)
+    found = find_subnetwork(caller, region, parsed.name)
+    if found is None:
+        raise GceError("notFound", f"The resource '{parsed.path}' was not found", location=field)
+    return found
 
 
-def _guarded(row: Row) -> bool:
-    """Whether it is a shared network with security groups, on which machines can be deployed."""
+def isolating(place: Place) -> bool:
+    """Whether isolated networks can be made in a zone."""
+    return not place.basic and not place.security_groups
+
+
+def marks(row: Row) -> dict[str, str]:
+    """gstack's own marks on a CloudStack network."""
+    return tags.own_values(row.get("tags") or ())
+
+
+def unfinished(network: str, subnetwork: str) -> str:
+    """The displaytext of an isolated network that has not got its marks yet."""
+    return f"Subnetwork {subnetwork} of {network}{_MAKING}"
+
+
+def plan(
+    network: Network, name: str, place: Place, cidr: ipaddress.IPv4Network, description: str = ""
+) -> dict[str, Any]:
+    """What the workflows need to make a subnetwork of ``network`` in the zone ``place``; JSON."""
+    return {
+        "network": network.name,
+        "number": str(network.number),
+        "mode": AUTO if network.auto else CUSTOM,
+        "name": name,
+        "zone": place.name,
+        "zoneid": place.id,
+        "cidr": str(cidr),
+        "description": description,
+    }
+
+
+def auto_plan(known: Networks, network: Network, place: Place) -> dict[str, Any]:
+    """As :func:`plan`, for the piece that an auto network gets in a zone where it is first used."""
+    taken = {piece.name for piece in known.subnetworks(place.region)}
+    wanted = (network.name, f"{network.name}-{place.name}", f"{network.name}-{place.id[:8]}")
+    name = next(name for name in map(label, wanted) if name not in taken or name == label(wanted[-1]))
+    used = [piece.range for piece in network.subnetworks if piece.range is not None]
+    start = int(AUTO_RANGE.network_address)
+    ranges = (
+        ipaddress.IPv4Network((start + n * AUTO_STEP, WIDEST)) for n in range(AUTO_RANGE.num_addresses // AUTO_STEP)
+    )
+    return plan(network, name, place, next(one for one in ranges if not any(one.overlaps(other) for other in used)))
+
+
+def owner(project: Project) -> str:
+    """Whose a row of the store is: names of projects may be those of several accounts."""
+    return project.cloudstack_id or f"{project.domain_id}/{project.account}"
+
+
+def store_key(project: Project, kind: str, name: str) -> str:
+    """The key of a row of the store that has no CloudStack object."""
+    return hashlib.blake2b(f"{owner(project)}/{kind}/{name}".encode(), digest_size=16).hexdigest()
+
+
+def kept_networks(project: Project) -> list[dict[str, Any]]:
+    """The networks that the store keeps for a project."""
+    query = select(Overlay.data).where(Overlay.kind == KIND, Overlay.project == project.id)
+    return [data for data in db.session.scalars(query) if data.get("owner") == owner(project)]
+
+
+_MAKING = " (being made by gstack)"
+
+
+def _shown(row: Row) -> bool:
+    if not row.get("cidr") and row.get("type") != "Shared":
+        return False
+    if DOOMED in marks(row) or (NETWORK not in marks(row) and str(row.get("displaytext", "")).endswith(_MAKING)):
+        return False
+    return row.get("type") in ("Shared", "Isolated") and row.get("canusefordeploy", True) is True
+
+
+def _kind(row: Row) -> str:
     services = {service.get("name") for service in row.get("service", ())}
-    return row.get("type") == "Shared" and "SecurityGroup" in services and row.get("canusefordeploy", True) is True
+    if row.get("type") == "Shared":
+        return GROUPS if "SecurityGroup" in services else SHARED
+    return TIER if row.get("vpcid") else ISOLATED
 
 
-def _free(place: Place, row: Row, taken: set[tuple[str, str]]) -> str:
+def _names(rows: Sequence[Row], stored: Iterable[str]) -> dict[str, str]:
+    """The name of the network that each row is a piece of, by CloudStack id."""
+    names = {row["id"]: DEFAULT for row in rows if _kind(row) == GROUPS}
+    names |= {row["id"]: label(marks(row)[NETWORK]) for row in rows if NETWORK in marks(row)}
+    others = [row for row in rows if row["id"] not in names]
+    # Names of ours come first: a row without a date counts as the oldest.
+    reserved = [{"id": f"={name}", "name": name} for name in {DEFAULT, *stored, *names.values()}]
+    whole = [
+        {
+            "id": row.get("vpcid") or row["id"],
+            "name": row.get("vpcname") or row.get("name"),
+            "created": row.get("created") or "1971-01-01T00:00:00+0000",
+        }
+        for row in others
+    ]
+    found = gce_names([*reserved, *whole])
+    return names | {row["id"]: found[str(row.get("vpcid") or row["id"])] for row in others}
+
+
+def _free(place: Place, row: Row, kind: str, network: str, taken: set[tuple[str, str]]) -> str:
     digits = str(row["id"])[:8]
-    for name in (DEFAULT, f"{DEFAULT}-{place.name}", f"{DEFAULT}-{digits}-{place.name}"):
+    first = {GROUPS: DEFAULT, TIER: str(row.get("name", ""))}.get(kind, network)
+    first = label(marks(row).get(SUBNETWORK, first))
+    for name in (first, f"{first}-{place.name}", f"{first}-{digits}-{place.name}"):
         if (place.region, label(name)) not in taken:
             return label(name)
-    return label(f"{DEFAULT}-{row['id']}")
+    return label(f"{first}-{row['id']}")
 
 
 def _age(piece: Subnetwork) -> tuple[str, str]:

@@ -1,0 +1,243 @@
+"""Workflows of external addresses: reserve, release, label; and what instances need: one of their own by static NAT.
+
+Apart from the handlers and from the instances' workflows, which call :func:`attach` and :func:`detach`. The surprising
+thing: the first address that a network gets is its source NAT, which can be nobody's; so asking for one may take two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from gstack.cloudstack.client import Cloud
+from gstack.errors import GceError
+from gstack.firewall.security_groups import using
+from gstack.firewall.writer import Writer
+from gstack.operations import networks as making
+from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.protocol.ids import numeric_id
+from gstack.store import overlay
+from gstack.translate import addresses, networks, tags
+
+Row = dict[str, Any]
+
+RESOURCE = "PublicIpAddress"
+MOST_TRIES = 8
+TAKEN = 533  # CloudStack's answer where an address is somebody's by now
+
+
+@workflow("op.addresses.insert")
+def insert(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``zoneid``; ``network``, CloudStack's id of the one that holds it, or None and ``make``, the plan of
+    one to be made; ``tags``; ``description``."""
+    network = plan["network"] or making.make(run, plan["make"])
+    row = acquire(run, network, plan["zoneid"])
+    run.target_id(numeric_id(row["id"]))
+    run.step("tags", lambda: using(run, lambda writer: _retag(writer, row["id"], plan["tags"], [])))
+    if plan["description"]:
+        content = {"description": plan["description"]}
+        run.step("remember", overlay.write, addresses.KIND, row["id"], run.project.id, content)
+    if plan["make"]:
+        making.converge(run)
+
+
+@workflow("op.addresses.delete")
+def delete(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``id``."""
+    run.step("look", _check_unused, run, plan["id"])
+    run.job("release", "disassociateIpAddress", {"id": plan["id"]})
+    run.step("forget", overlay.drop, addresses.KIND, plan["id"])
+
+
+@workflow("op.addresses.setLabels")
+def set_labels(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``id``, and the tags to ``create`` and to ``delete``."""
+    run.step("labels", lambda: using(run, lambda writer: _retag(writer, plan["id"], plan["create"], plan["delete"])))
+
+
+def acquire(run: Run, network: str, zoneid: str) -> Row:
+    """A new address in a CloudStack network, with its ``id`` and ``ipaddress``; released if the workflow fails.
+
+    Raises GceError quotaExceeded or stockout.
+    """
+    for number in range(MOST_TRIES):
+        chosen = run.step(f"choose address {number}", _choose, run, zoneid, number)
+        params = {"networkid": network, "ipaddress": chosen}
+        try:
+            made = run.job(
+                f"associate address {number}",
+                "associateIpAddress",
+                params,
+                find=lambda ip=chosen: _at(run, ip, network),  # type: ignore[misc]
+            )
+        except GceError as error:
+            if getattr(error, "code", None) == TAKEN:
+                continue
+            raise
+        row: Row = run.step(f"look at address {number}", _look, run, made["id"])
+        if not row["issourcenat"]:
+            run.undo_job(f"the address {row['ipaddress']}", "disassociateIpAddress", {"id": row["id"]})
+            return row
+    raise GceError("stockout", "CloudStack's public addresses are being taken faster than they can be asked for.")
+
+
+def attach(run: Run, machine: str, access: dict[str, Any]) -> None:
+    """Give a deployed machine its external address by static NAT.
+
+    ``access``: ``networkid`` and ``network`` (its GCE name), ``zoneid``, and ``address``, the id of a reserved one, or
+    None for one that goes with the instance.
+    """
+    network = access["networkid"]
+    if access["address"] is None:
+        row = acquire(run, network, access["zoneid"])
+        marks = {addresses.EPHEMERAL: machine, addresses.NETWORK: access["network"]}
+    else:
+        row = run.step("look at the address", _look, run, access["address"])
+        if row["virtualmachineid"] not in (None, machine):
+            raise GceError(
+                "resourceInUseByAnotherResource",
+                f"The external IP address '{row['ipaddress']}' is already being used by another instance.",
+            )
+        if row["network"] != network:
+            row = _moved(run, row, network)
+        marks = {addresses.NETWORK: access["network"]}
+    run.step("marks of the address", lambda: using(run, lambda writer: _mark(writer, row["id"], marks)))
+    if access["address"] is not None:
+        run.undo("the static NAT", _free, run, row["id"], machine)
+    params = {"ipaddressid": row["id"], "virtualmachineid": machine}
+    run.job("static NAT", "enableStaticNat", params, find=lambda: _tied(run, row["id"], machine))
+
+
+def of_machine(cloud: Cloud, machine: str) -> list[Row]:
+    """The addresses that gstack tied to a machine, for :func:`detach`. Inside of a step."""
+    rows = cloud.list("listPublicIpAddresses", isstaticnat=True)
+    return [
+        {"id": row["id"], "ephemeral": addresses.EPHEMERAL in marks}
+        for row in rows
+        if row.get("virtualmachineid") == machine and (marks := networks.marks(row)).get(addresses.NETWORK)
+    ]
+
+
+def detach(run: Run, held: list[Row]) -> None:
+    """Untie the addresses of a destroyed machine (of :func:`of_machine`), and release those that were its own."""
+
+    def body(writer: Writer) -> list[str]:
+        commands = [
+            ("disassociateIpAddress", {"id": one["id"]})
+            if one["ephemeral"]
+            else ("disableStaticNat", {"ipaddressid": one["id"]})
+            for one in held
+        ]
+        errors = [error.message for error in writer.all(commands) if error.kind != "notFound"]
+        for one in held:
+            if not one["ephemeral"]:
+                _mark(writer, one["id"], {addresses.NETWORK: None})
+        # What says that nothing is tied any more is no trouble.
+        left = {row["id"] for row in writer.cloud.list("listPublicIpAddresses", isstaticnat=True)}
+        return errors if left & {one["id"] for one in held} else []
+
+    if held:
+        for sentence in run.step("addresses", lambda: using(run, body)):
+            run.warn("NOT_CRITICAL_ERROR", f"An external address could not be given back: {sentence}")
+
+
+# What follows runs inside of steps, but for _moved.
+
+
+def _moved(run: Run, row: Row, network: str) -> Row:
+    """A reserved address in another network. CloudStack cannot move one: it is released and asked for again at once."""
+    back = {"networkid": row["network"], "ipaddress": row["ipaddress"]}
+    run.undo("the move of the address", _return, run, row, back)
+    run.job("release the address", "disassociateIpAddress", {"id": row["id"]})
+    params = {"networkid": network, "ipaddress": row["ipaddress"]}
+    made = run.job(
+        "ask for the address", "associateIpAddress", params, find=lambda: _at(run, row["ipaddress"], network)
+    )
+    run.step("tags of the address", lambda: using(run, lambda writer: _retag(writer, made["id"], row["tags"], [])))
+    found: Row = run.step("look at the moved address", _look, run, made["id"])
+    return found
+
+
+def _return(run: Run, row: Row, back: dict[str, Any]) -> None:
+    there = run.cloud.first("listPublicIpAddresses", id=row["id"])
+    if there is not None and there.get("associatednetworkid"):
+        return  # it is ours, wherever it lies
+
+    def body(writer: Writer) -> None:
+        refusal = writer.one("associateIpAddress", back)
+        if refusal is not None:
+            raise refusal
+        _retag(writer, row["id"], row["tags"], [])
+
+    using(run, body)
+
+
+def _choose(run: Run, zoneid: str, number: int) -> str:
+    """A free address. Another one for each operation, so that those side by side seldom want the same."""
+    rows = run.cloud.list("listPublicIpAddresses", zoneid=zoneid, state="Free", allocatedonly=False)
+    free = sorted(str(row["ipaddress"]) for row in rows if row.get("state") == "Free")
+    if not free:
+        raise GceError("stockout", "CloudStack has no free public address in this zone.")
+    place = int.from_bytes(hashlib.blake2b(f"{run.name}/{number}".encode(), digest_size=4).digest(), "big")
+    return free[place % len(free)]
+
+
+def _at(run: Run, address: str, network: str) -> Row | None:
+    """An address that nobody has marked, in a network."""
+    rows = run.cloud.list("listPublicIpAddresses", ipaddress=address)
+    return next((row for row in rows if row.get("associatednetworkid") == network and not networks.marks(row)), None)
+
+
+def _look(run: Run, address: str) -> Row:
+    row = run.cloud.first("listPublicIpAddresses", id=address)
+    if row is None:
+        raise GceError("notFound", "The external address is gone.")
+    own = [{"key": tag["key"], "value": tag["value"]} for tag in row.get("tags") or () if tag.get("key")]
+    return {
+        "id": row["id"],
+        "ipaddress": row["ipaddress"],
+        "issourcenat": bool(row.get("issourcenat")),
+        "network": row.get("associatednetworkid"),
+        "virtualmachineid": row.get("virtualmachineid"),
+        "tags": own,
+    }
+
+
+def _check_unused(run: Run, address: str) -> None:
+    row = run.cloud.first("listPublicIpAddresses", id=address)
+    if row is not None and addresses.used(row):
+        user = str(row.get("virtualmachinename") or "rules in CloudStack")
+        raise making.in_use(run.target, f"'{user}'")
+
+
+def _tied(run: Run, address: str, machine: str) -> Row | None:
+    row: Row | None = run.cloud.first("listPublicIpAddresses", id=address)
+    return row if row is not None and row.get("virtualmachineid") == machine else None
+
+
+def _free(run: Run, address: str, machine: str) -> None:
+    if _tied(run, address, machine) is not None:
+        using(run, lambda writer: writer.one("disableStaticNat", {"ipaddressid": address}))
+
+
+def _mark(writer: Writer, address: str, marks: Mapping[str, str | None]) -> None:
+    row = writer.cloud.first("listPublicIpAddresses", id=address)
+    if row is not None:
+        changes = tags.plan_own(row.get("tags") or (), marks)
+        _retag(writer, address, changes.create, changes.delete)
+
+
+def _retag(writer: Writer, address: str, create: list[dict[str, str]], delete: list[dict[str, str]]) -> None:
+    """Delete and create tags, as far as that has not happened yet."""
+    common = {"resourcetype": RESOURCE, "resourceids": [address]}
+    row = writer.cloud.first("listPublicIpAddresses", id=address)
+    there = {tag.get("key"): tag.get("value") for tag in (row or {}).get("tags") or ()}
+    wanted = {tag["key"]: tag["value"] for tag in create}
+    gone = [tag for tag in delete if tag["key"] in there and there[tag["key"]] != wanted.get(tag["key"])]
+    missing = [tag for tag in create if there.get(tag["key"]) != tag["value"]]
+    for command, some in (("deleteTags", gone), ("createTags", missing)):
+        refusal = writer.one(command, {**common, "tags": some}) if some else None
+        if refusal is not None:
+            raise refusal

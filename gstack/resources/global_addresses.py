@@ -1,0 +1,29 @@
+"""globalAddresses: there are none; CloudStack's addresses belong to zones.
+
+Served so that clients that list both kinds (gcloud does) get an answer. Upstream calls: none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gstack.errors import not_found
+from gstack.protocol.call import Call
+from gstack.protocol.listing import listing
+from gstack.protocol.methods import method, refused
+
+refused("compute.globalAddresses.insert", "CloudStack's addresses belong to zones. Reserve one in a region.")
+refused("compute.globalAddresses.move", "CloudStack cannot give an address to another account.")
+
+
+@method("compute.globalAddresses.get")
+def get(call: Call) -> dict[str, Any]:
+    """Never there."""
+    raise not_found(f"projects/{call.project}/global/addresses/{call.params['address']}")
+
+
+@method("compute.globalAddresses.list")
+def list_(call: Call) -> dict[str, Any]:
+    """The empty list."""
+    nothing: list[dict[str, Any]] = []
+    return listing(call, nothing, lambda row: row, name=lambda row: str(row["name"]))

@@ -1,0 +1,157 @@
+"""From networkInterfaces of instances.insert to a CloudStack network and addresses; what can be wrong is found here.
+
+Apart from the other references of an instance because zones differ in it: where security groups guard, its own
+address is what the world sees; in an isolated network it has one of its own by static NAT, if it asks for it. The
+surprising thing: the network may not be there yet, as an auto network makes its piece in a zone when it is first used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gstack.errors import GceError, invalid
+from gstack.protocol.links import parse
+from gstack.translate import addresses, networks, places
+from gstack.translate.caller import Caller
+from gstack.translate.networks import Subnetwork
+from gstack.translate.places import Place
+
+Body = Mapping[str, Any]
+
+ALL = "resource.networkInterfaces"
+FIRST = f"{ALL}[0]"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The one interface: its network (GCE's name), the piece of it that is there or the plan of one to be made, and the
+    addresses asked for: inside (``address``), and outside what :func:`gstack.operations.addresses.attach` needs."""
+
+    network: str
+    piece: Subnetwork | None
+    make: dict[str, Any] | None = None
+    address: str | None = None
+    access: dict[str, Any] | None = None
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it is in an isolated network."""
+        return self.piece is None or self.piece.kind == networks.ISOLATED
+
+    @property
+    def deploy(self) -> dict[str, Any]:
+        """What deployVirtualMachine is told."""
+        named = self.piece is not None and not self.piece.place.basic
+        return {
+            **({"networkids": [self.piece.id]} if self.piece is not None and named else {}),
+            **({"ipaddress": self.address} if self.address else {}),
+        }
+
+
+def interface(caller: Caller, place: Place, aliases: Sequence[str], given: Sequence[Body]) -> Interface:
+    """The one interface of an instance in a zone. ``aliases`` are the project's names. Raises GceError naming the
+    field."""
+    if not given:
+        raise invalid(ALL, "", "At least one network interface is required.")
+    if len(given) > 1:
+        raise invalid(ALL, len(given), "This zone allows one network interface.")
+    only = given[0]
+    found = _network(caller, place, aliases, only)
+    configs = only.get("accessConfigs") or []
+    if len(configs) > 1:
+        raise invalid(f"{FIRST}.accessConfigs", len(configs), "At most one access config is allowed.")
+    outside, field = (configs[0].get("natIP") if configs else None), f"{FIRST}.accessConfigs[0].natIP"
+    row = found.piece.row if found.piece else found.make or {}
+    inside = _address(only.get("networkIP"), row, f"{FIRST}.networkIP")
+    if found.isolated:
+        return replace(found, address=inside, access=access(caller, place, found, outside, field) if configs else None)
+    outside = _address(outside, row, field)
+    if inside and outside and inside != outside:
+        # Nothing is translated here: the machine's own address is what the world sees.
+        raise invalid(field, outside, f"In this zone it must be networkIP, '{inside}'.")
+    return replace(found, address=inside or outside)
+
+
+def access(caller: Caller, place: Place, found: Interface, given: str | None, where: str) -> dict[str, Any]:
+    """What the workflow needs for an external address: of the reserved one ``given``, or of one that goes with the
+    instance."""
+    chosen = None
+    if given:
+        rows = addresses.in_region(caller.cloud, places.of_caller(caller), place.region)
+        row = next((row for row in rows if row["ipaddress"] == given), None)
+        if row is None:
+            raise invalid(where, given, "The specified external IP address was not found in this region.")
+        if row.get("zoneid") != place.id:
+            raise invalid(where, given, f"CloudStack has it in another zone than {place.name}.")
+        if addresses.used(row):
+            message = f"External IP address: {given} is already in-use."
+            raise GceError("resourceInUseByAnotherResource", message, location=where)
+        chosen = row["id"]
+    return {
+        "address": chosen,
+        "networkid": found.piece.id if found.piece else None,
+        "network": found.network,
+        "zoneid": place.id,
+    }
+
+
+def _network(caller: Caller, place: Place, aliases: Sequence[str], given: Body) -> Interface:
+    """The network and its piece that an interface names; one of both is enough."""
+    link, below, where = given.get("network"), given.get("subnetwork"), f"{FIRST}.network"
+    piece = _subnetwork(caller, place, aliases, below) if below else None
+    name = piece.network if piece else networks.DEFAULT
+    if link:
+        parsed = parse(link, collection="networks", project=caller.project.id, field=where)
+        name = parsed.name if parsed.project in aliases else ""
+    found = networks.find(caller, name)
+    if found is None:
+        raise invalid(where, link or name, "The referenced network resource cannot be found.")
+    if piece is not None and piece.network != name:
+        raise invalid(f"{FIRST}.subnetwork", below, "The referenced subnetwork resource cannot be found.")
+    piece = piece or found.in_zone(place.id)
+    if piece is None and networks.isolating(place):
+        known = networks.of_caller(caller, refresh=True)
+        found = known.get(name) or found
+        piece = found.in_zone(place.id)
+        if piece is None and found.auto:
+            return Interface(name, None, make=networks.auto_plan(known, found, place))
+    if piece is None:
+        raise invalid(where, link or name, f"The network '{name}' does not reach zone {place.name}.")
+    if not piece.usable:
+        why = "No firewall of gstack's would guard an instance in a VPC's tier or an open shared network."
+        raise invalid(where, link or name, why)
+    return Interface(name, piece)
+
+
+def _subnetwork(caller: Caller, place: Place, aliases: Sequence[str], given: str) -> Subnetwork:
+    where = f"{FIRST}.subnetwork"
+    parsed = parse(given, collection="subnetworks", project=caller.project.id, field=where, region=place.region)
+    if parsed.region != place.region:
+        raise invalid(where, given, f"It must be in the instance's own region, {place.region}.")
+    mine = parsed.project in aliases
+    found = networks.find_subnetwork(caller, place.region, parsed.name) if mine else None
+    if found is None:
+        raise invalid(where, given, "The referenced subnetwork resource cannot be found.")
+    if found.place.id != place.id:
+        why = f"In CloudStack it lies in zone {found.place.name}, the instance in {place.name}."
+        raise invalid(where, given, why)
+    return found
+
+
+def _address(text: str | None, row: Mapping[str, Any], where: str) -> str | None:
+    """An address for a machine. CloudStack hides why it refuses one, so the range is looked at here."""
+    if not text:
+        return None
+    try:
+        wanted = ipaddress.IPv4Address(text)
+    except ValueError:
+        raise invalid(where, text, "Must be an IPv4 address.") from None
+    if row.get("cidr"):
+        net = ipaddress.IPv4Network(row["cidr"], strict=False)
+        gateway = ipaddress.IPv4Address(row["gateway"]) if row.get("gateway") else net.network_address + 1
+        if wanted not in net or wanted in (net.network_address, net.broadcast_address, gateway):
+            raise invalid(where, text, f"It is not a free address of the subnetwork's range, {net}.")
+    return str(wanted)

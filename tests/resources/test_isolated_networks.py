@@ -1,0 +1,263 @@
+"""Networks, subnetworks and addresses of a zone with isolated networks, and the instances in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Gateway
+
+DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
+INSTANCES = "zones/de-fra-1/instances"
+PIECES = "regions/de-fra/subnetworks"
+ADDRESSES = "regions/de-fra/addresses"
+
+
+@pytest.fixture
+def fra(gateway: Gateway) -> Gateway:
+    """The gateway, whose zone is the one with isolated networks."""
+    gateway.zone = "de-fra-1"
+    return gateway
+
+
+def instance(name: str = "web", **interface: Any) -> dict[str, Any]:
+    """What a client sends for an instance."""
+    return {
+        "name": name,
+        "machineType": "tiny",
+        "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": DEBIAN}}],
+        "networkInterfaces": [interface],
+    }
+
+
+def make_network(gateway: Gateway, name: str = "net", cidr: str = "10.1.0.0/24") -> None:
+    """A custom network ``name`` with the subnetwork ``name-fra``."""
+    gateway.run("POST", "global/networks", {"name": name, "autoCreateSubnetworks": False})
+    body = {"name": f"{name}-fra", "network": f"global/networks/{name}", "ipCidrRange": cidr}
+    gateway.run("POST", PIECES, body)
+
+
+NAT = [{"type": "ONE_TO_ONE_NAT", "name": "External NAT"}]
+
+
+def test_a_custom_network_is_there_before_it_has_a_subnetwork(fra: Gateway) -> None:
+    operation = fra.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False, "description": "d"})
+    network = fra.get("global/networks/net")
+    assert (network["name"], network["autoCreateSubnetworks"], network["description"]) == ("net", False, "d")
+    assert "subnetworks" not in network
+    assert operation["targetId"] == network["id"]
+    assert fra.names("global/networks") == ["default", "net"]
+
+
+def test_a_subnetwork_is_an_isolated_network_whose_egress_is_open(fra: Gateway) -> None:
+    make_network(fra)
+    piece = fra.get(f"{PIECES}/net-fra")
+    assert (piece["ipCidrRange"], piece["gatewayAddress"]) == ("10.1.0.0/24", "10.1.0.1")
+    assert fra.get("global/networks/net")["subnetworks"] == [piece["selfLink"]]
+    (row,) = fra.cloudstack("listNetworks", type="Isolated")
+    assert (row["name"], row["cidr"]) == ("net-fra", "10.1.0.0/24")
+    (rule,) = fra.cloudstack("listEgressFirewallRules", networkid=row["id"])
+    assert (rule["protocol"], rule["cidrlist"], rule["destcidrlist"]) == ("all", "10.1.0.0/24", "0.0.0.0/0")
+
+
+def test_a_lost_database_loses_no_network_that_has_a_subnetwork(fra: Gateway) -> None:
+    make_network(fra)
+    network = fra.get("global/networks/net")
+    fra.forget_everything()
+    found = fra.get("global/networks/net")
+    members = ("id", "name", "autoCreateSubnetworks", "subnetworks")
+    assert [found[member] for member in members] == [network[member] for member in members]
+
+
+def test_an_instance_with_an_access_config_has_an_ephemeral_address(fra: Gateway) -> None:
+    make_network(fra)
+    fra.run("POST", INSTANCES, instance(subnetwork=f"{PIECES}/net-fra", accessConfigs=NAT))
+    (nic,) = fra.get(f"{INSTANCES}/web")["networkInterfaces"]
+    (row,) = fra.cloudstack("listPublicIpAddresses", isstaticnat="true")
+    assert nic["accessConfigs"][0]["natIP"] == row["ipaddress"]
+    assert nic["networkIP"].startswith("10.1.0.")
+    assert nic["network"].endswith("/global/networks/net")
+    assert nic["subnetwork"].endswith(f"/{PIECES}/net-fra")
+    assert fra.names(ADDRESSES) == []
+    assert fra.cloudstack("listVirtualMachines")[0]["displayname"] == "web"
+    fra.run("DELETE", f"{INSTANCES}/web")
+    assert fra.cloudstack("listPublicIpAddresses", isstaticnat="true") == []
+    assert [row["issourcenat"] for row in fra.cloudstack("listPublicIpAddresses")] == [True]
+
+
+def test_an_instance_without_an_access_config_has_no_external_address(fra: Gateway) -> None:
+    make_network(fra)
+    fra.run("POST", INSTANCES, instance(network="global/networks/net", networkIP="10.1.0.77"))
+    (nic,) = fra.get(f"{INSTANCES}/web")["networkInterfaces"]
+    assert nic["networkIP"] == "10.1.0.77"
+    assert "accessConfigs" not in nic
+    assert fra.cloudstack("listPublicIpAddresses", isstaticnat="true") == []
+
+
+def test_the_default_network_makes_its_piece_when_it_is_first_used(fra: Gateway) -> None:
+    assert fra.names(PIECES) == []
+    fra.run("POST", INSTANCES, instance("one", accessConfigs=NAT))
+    fra.run("POST", INSTANCES, instance("two"))
+    assert fra.names(PIECES) == ["default"]
+    (piece,) = fra.get(PIECES)["items"]
+    assert piece["ipCidrRange"] == "10.128.0.0/22"
+    assert len(fra.cloudstack("listNetworks", type="Isolated")) == 1
+
+
+def test_a_reserved_address_is_used_by_an_instance_and_outlives_it(fra: Gateway) -> None:
+    make_network(fra)
+    operation = fra.run("POST", ADDRESSES, {"name": "front", "labels": {"a": "b"}, "description": "d"})
+    address = fra.get(f"{ADDRESSES}/front")
+    assert operation["targetId"] == address["id"]
+    assert (address["status"], address["labels"], address["description"]) == ("RESERVED", {"a": "b"}, "d")
+    config = [{"natIP": address["address"]}]
+    fra.run("POST", INSTANCES, instance(subnetwork=f"{PIECES}/net-fra", accessConfigs=config))
+    link = fra.get(f"{INSTANCES}/web")["selfLink"]
+    used = fra.get(f"{ADDRESSES}/front")
+    assert (used["status"], used["users"]) == ("IN_USE", [link])
+    assert "already being used" in fra.refuse("DELETE", f"{ADDRESSES}/front")
+    fra.run("DELETE", f"{INSTANCES}/web")
+    assert fra.get(f"{ADDRESSES}/front") == address
+    fra.run("DELETE", f"{ADDRESSES}/front")
+    assert fra.names(ADDRESSES) == []
+
+
+def test_a_reserved_address_moves_to_the_network_of_its_instance(fra: Gateway) -> None:
+    fra.run("POST", ADDRESSES, {"name": "front", "labels": {"a": "b"}})
+    address = fra.get(f"{ADDRESSES}/front")
+    make_network(fra)
+    config = [{"natIP": address["address"]}]
+    fra.run("POST", INSTANCES, instance(subnetwork=f"{PIECES}/net-fra", accessConfigs=config))
+    (nic,) = fra.get(f"{INSTANCES}/web")["networkInterfaces"]
+    assert nic["accessConfigs"][0]["natIP"] == address["address"]
+    assert fra.get(f"{ADDRESSES}/front")["labels"] == {"a": "b"}
+
+
+def test_labels_of_an_address_change_with_the_right_fingerprint_only(fra: Gateway) -> None:
+    fra.run("POST", ADDRESSES, {"name": "front", "labels": {"a": "b"}})
+    stamp = fra.get(f"{ADDRESSES}/front")["labelFingerprint"]
+    path = f"{ADDRESSES}/front/setLabels"
+    fra.run("POST", path, {"labels": {"a": "c"}, "labelFingerprint": stamp})
+    assert fra.get(f"{ADDRESSES}/front")["labels"] == {"a": "c"}
+    fra.refuse("POST", path, {"labels": {}, "labelFingerprint": stamp}, status=412)
+
+
+def test_lists_of_addresses_agree(fra: Gateway) -> None:
+    fra.run("POST", ADDRESSES, {"name": "front"})
+    address = fra.get(f"{ADDRESSES}/front")
+    assert fra.get(ADDRESSES)["items"] == [address]
+    assert fra.get("aggregated/addresses")["items"] == {"regions/de-fra": {"addresses": [address]}}
+    assert fra.names("global/addresses") == []
+
+
+def test_everything_is_deleted_again(fra: Gateway) -> None:
+    make_network(fra)
+    fra.run("POST", INSTANCES, instance(subnetwork=f"{PIECES}/net-fra", accessConfigs=NAT))
+    assert "already being used by the instance 'web'" in fra.fail("DELETE", f"{PIECES}/net-fra")["message"]
+    assert "already being used" in fra.refuse("DELETE", "global/networks/net")
+    fra.run("DELETE", f"{INSTANCES}/web")
+    fra.run("DELETE", f"{PIECES}/net-fra")
+    fra.run("DELETE", "global/networks/net")
+    assert fra.names("global/networks") == ["default"]
+    assert fra.names(PIECES) == []
+
+
+def test_networks_without_machines_leave_nothing(fra: Gateway) -> None:
+    make_network(fra)
+    fra.run("DELETE", f"{PIECES}/net-fra")
+    fra.run("DELETE", "global/networks/net")
+    assert fra.cloudstack("listNetworks", type="Isolated") == []
+
+
+def test_an_auto_network_takes_its_pieces_with_it(fra: Gateway) -> None:
+    fra.run("POST", "global/networks", {"name": "wide", "autoCreateSubnetworks": True})
+    fra.run("POST", INSTANCES, instance(network="global/networks/wide"))
+    assert fra.names(PIECES) == ["wide"]
+    fra.run("DELETE", f"{INSTANCES}/web")
+    fra.run("DELETE", "global/networks/wide")
+    assert fra.names(PIECES) == []
+
+
+def test_a_network_with_a_firewall_is_in_use(fra: Gateway) -> None:
+    make_network(fra)
+    allowed = [{"IPProtocol": "tcp", "ports": ["22"]}]
+    fra.run("POST", "global/firewalls", {"name": "ssh", "network": "global/networks/net", "allowed": allowed})
+    fra.run("DELETE", f"{PIECES}/net-fra")
+    assert "/firewalls/ssh" in fra.refuse("DELETE", "global/networks/net")
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"ipCidrRange": "10.1.0.0/16"}, "/22 to /29"),
+        ({"ipCidrRange": "8.8.8.0/24"}, "private ranges"),
+        ({"ipCidrRange": "nonsense"}, "CIDR"),
+        ({"name": "Bad"}, "regex"),
+        ({"network": "global/networks/nowhere"}, "cannot be found"),
+        ({"secondaryIpRanges": [{"rangeName": "a", "ipCidrRange": "10.2.0.0/24"}]}, "one range"),
+    ],
+)
+def test_what_cloudstack_cannot_make_is_refused_by_name(fra: Gateway, members: dict[str, Any], words: str) -> None:
+    fra.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False})
+    body = {"name": "sub", "network": "global/networks/net", "ipCidrRange": "10.1.0.0/24", **members}
+    assert words in fra.refuse("POST", PIECES, body)
+
+
+def test_a_second_subnetwork_in_a_zone_names_the_vpc_model(fra: Gateway) -> None:
+    make_network(fra)
+    body = {"name": "sub", "network": "global/networks/net", "ipCidrRange": "10.2.0.0/24"}
+    assert "VPC" in fra.refuse("POST", PIECES, body)
+
+
+def test_names_are_taken_once(fra: Gateway) -> None:
+    make_network(fra)
+    fra.refuse("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False}, status=409)
+    body = {"name": "net-fra", "network": "global/networks/default", "ipCidrRange": "10.2.0.0/24"}
+    fra.refuse("POST", PIECES, body, status=409)
+    fra.run("POST", ADDRESSES, {"name": "front"})
+    fra.refuse("POST", ADDRESSES, {"name": "front"}, status=409)
+
+
+def test_zones_with_security_groups_have_no_networks_of_users(gateway: Gateway) -> None:
+    gateway.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False})
+    body = {"name": "sub", "network": "global/networks/net", "ipCidrRange": "10.1.0.0/24"}
+    assert "share the network 'default'" in gateway.refuse("POST", "regions/ch-gva/subnetworks", body)
+    assert "external one" in gateway.refuse("POST", "regions/ch-gva/addresses", {"name": "front"})
+
+
+def test_networks_of_others_are_shown_and_used(fra: Gateway) -> None:
+    offerings = fra.cloudstack("listNetworkOfferings", name="DefaultIsolatedNetworkOfferingWithSourceNatService")
+    made = {"name": "Theirs", "zoneid": fra.zone_id, "networkofferingid": offerings[0]["id"]}
+    fra.cloudstack("createNetwork", **made)
+    assert fra.names("global/networks") == ["default", "theirs"]
+    assert fra.get(f"{PIECES}/theirs")["ipCidrRange"] == "10.1.1.0/24"
+    fra.run("POST", INSTANCES, instance(network="global/networks/theirs", accessConfigs=NAT))
+    assert "natIP" in fra.get(f"{INSTANCES}/web")["networkInterfaces"][0]["accessConfigs"][0]
+    assert "belongs to" in fra.refuse("DELETE", f"{PIECES}/theirs")
+
+
+def test_what_is_usable_is_listed(fra: Gateway) -> None:
+    make_network(fra)
+    links = [item["subnetwork"] for item in fra.get("aggregated/subnetworks/listUsable")["items"]]
+    assert any(link.endswith(f"{PIECES}/net-fra") for link in links)
+
+
+def test_a_network_has_a_route_to_everywhere_and_one_to_each_subnetwork(fra: Gateway) -> None:
+    make_network(fra)
+    found = [route for route in fra.get("global/routes")["items"] if route["network"].endswith("/net")]
+    assert sorted(route["destRange"] for route in found) == ["0.0.0.0/0", "10.1.0.0/24"]
+    for route in found:
+        assert fra.get(f"global/routes/{route['name']}") == route
+    assert "virtual routers" in fra.refuse("POST", "global/routes", {"name": "mine"}, status=501)
+
+
+def test_the_source_nat_of_a_subnetwork_is_a_cloud_nat(fra: Gateway) -> None:
+    make_network(fra)
+    fra.run("POST", INSTANCES, instance(subnetwork=f"{PIECES}/net-fra"))
+    (router,) = fra.get("regions/de-fra/routers")["items"]
+    assert fra.get(f"regions/de-fra/routers/{router['name']}") == router
+    assert fra.get("aggregated/routers")["items"]["regions/de-fra"] == {"routers": [router]}
+    (row,) = fra.cloudstack("listPublicIpAddresses")
+    status = fra.get(f"regions/de-fra/routers/{router['name']}/getRouterStatus")["result"]
+    assert status["natStatus"][0]["autoAllocatedNatIps"] == [row["ipaddress"]]
