@@ -48,7 +48,7 @@ NAMES = {
 NAMED = re.compile("|".join(map(re.escape, NAMES)))
 MISSING = re.compile("missing-|BadName|other-proj|forbid-proj|operation-77")
 OPERATION = re.compile(r"operation-\d+-abc")
-SEEDED = re.compile(r"/(instances|disks|firewalls)/([a-z][-a-z0-9]*)")
+SEEDED = re.compile(r"/(instances|disks|firewalls|snapshots)/([a-z][-a-z0-9]*)")
 # Where each fingerprint of a request's body is found in what the client read before.
 FINGERPRINTS = {"setTags": ("tags", "fingerprint"), "setMetadata": ("metadata", "fingerprint")}
 
@@ -109,6 +109,12 @@ class World:
             where = {"zoneid": self.chosen["zoneid"], "diskofferingid": self.disk_offering}
             self.gateway.cloudstack("createVolume", name=name, **where)
             self.simulator.settle()
+        elif kind == "snapshots":
+            machine = self.gateway.cloudstack("deployVirtualMachine", name=f"of-{name}", **self.chosen)["id"]
+            self.simulator.settle()
+            volume = self.gateway.cloudstack("listVolumes", virtualmachineid=machine)[0]["id"]
+            self.gateway.cloudstack("createSnapshot", volumeid=volume, name=name)
+            self.simulator.settle()
         elif kind == "firewalls":
             self.gateway.cloudstack("createSecurityGroup", name=name)
 
@@ -117,10 +123,12 @@ def _ours(text: str) -> str:
     return NAMED.sub(lambda found: NAMES[found[0]], text)
 
 
-def _with_fingerprint(body: Any, path: str, read: dict[str, Any]) -> Any:
-    """The body with the fingerprints of what was read here, where the recorded client read one there."""
+def _with_what_was_read(body: Any, path: str, read: dict[str, Any]) -> Any:
+    """The body with the fingerprints, and network tags, of what was read here, where the client read them there."""
     if isinstance(body, dict):
         body = dict(body)
+        if path.endswith("/setTags"):
+            body["items"] = sorted({*body.get("items", ()), *read.get("tags", {}).get("items", ())})
         for name in {"fingerprint", "labelFingerprint"} & body.keys():
             found: Any = read
             for member in FINGERPRINTS.get(path.rsplit("/", 1)[-1], (name,)):
@@ -139,7 +147,7 @@ def _replay(gateway: Any, command: dict[str, Any]) -> Outcome:
         path = OPERATION.sub(operation, canonical_path(_ours(request["path"])))
         if not path.startswith("/compute/"):
             continue
-        body = _with_fingerprint(json.loads(_ours(json.dumps(request["body"]))), path, read)
+        body = _with_what_was_read(json.loads(_ours(json.dumps(request["body"]))), path, read)
         query = dict(parse_qsl(_ours(request.get("query", "")), keep_blank_values=True))
         if "pageToken" in query:
             query["pageToken"] = token  # empty where ours was the last page: then it counts as absent
