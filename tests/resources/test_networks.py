@@ -68,7 +68,7 @@ def test_the_second_network_of_a_region_is_called_after_its_zone() -> None:
 def test_networks_without_security_groups_have_their_own_names() -> None:
     rows = [_row(1, type="Isolated", name="Mine", cidr="10.0.0.0/24"), _row(2, service=[], name="default")]
     found = networks(rows, places(ZONES))
-    assert [network.name for network in found] == ["default", "default-n2", "mine"]
+    assert [network.name for network in found] == ["default", "default-n2-2", "mine"]
     default = found.get("default")
     assert default is not None
     assert default.subnetworks == ()

@@ -1,0 +1,274 @@
+"""Isolated networks: the rules say what the compiler allows, packet by packet, and reality is brought to them."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gstack.firewall.compiler import reach
+from gstack.firewall.intervals import PORTS, addresses
+from gstack.firewall.isolated import unfiltered
+from gstack.firewall.natrules import OTHERS, NatRule, incoming, outgoing
+from gstack.firewall.rules import EGRESS, INGRESS, Member, rule
+from tests.conftest import Gateway
+
+TCP, UDP, ICMP, ESP = 6, 17, 1, 50
+NUMBERS = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
+RANGES = ("0.0.0.0/0", "9.0.0.0/8", "9.9.0.0/16", "9.9.9.9/32", "8.8.8.0/24")
+PEERS = ("9.9.9.9", "9.9.1.1", "9.1.1.1", "8.8.8.8", "7.7.7.7")
+PACKETS = [
+    (number, port, peer) for number in (TCP, UDP, ICMP, ESP) for port in (1, 22, 30, 80, 65535) for peer in PEERS
+]
+ME = Member("me", addresses=addresses(["10.0.0.5"]))
+
+entries = st.lists(
+    st.one_of(
+        st.fixed_dictionaries(
+            {
+                "IPProtocol": st.sampled_from(["tcp", "udp"]),
+                "ports": st.lists(st.sampled_from(["22", "20-40", "80", "1-79", "0-65535"]), max_size=2),
+            }
+        ),
+        st.fixed_dictionaries({"IPProtocol": st.sampled_from(["icmp", "all", "esp", "tcp"])}),
+    ),
+    min_size=1,
+    max_size=2,
+)
+
+
+@st.composite
+def firewall(draw: st.DrawFn, direction: str) -> dict[str, Any]:
+    """A rule of one direction that speaks of everybody."""
+    ranges = draw(st.lists(st.sampled_from(RANGES), min_size=1, max_size=2))
+    return {
+        "name": "f",
+        "direction": direction,
+        "priority": draw(st.sampled_from([1, 2, 3])),
+        draw(st.sampled_from(["allowed", "denied"])): draw(entries),
+        "sourceRanges" if direction == INGRESS else "destinationRanges": ranges,
+    }
+
+
+def says(found: set[NatRule], number: int, port: int, peer: str) -> bool:
+    """What CloudStack does with a packet: any rule that matches lets it pass."""
+    for one in found:
+        ranges = one.destinations if one.outgoing else one.sources
+        if not any(ip_address(peer) in ip_network(text) for text in ranges):
+            continue
+        if one.protocol == "all" or (one.protocol == "icmp" and number == ICMP):
+            return True
+        if NUMBERS.get(one.protocol) == number and number != ICMP and one.first <= port <= one.last:
+            return True
+    return False
+
+
+def gce(firewalls: list[dict[str, Any]], number: int, port: int, peer: str, way: str) -> bool:
+    """The matching rule of the lowest number wins, a denial among equals, or the implied one."""
+    verdicts = []
+    for one in firewalls:
+        ranges = one["sourceRanges" if way == INGRESS else "destinationRanges"]
+        if not any(ip_address(peer) in ip_network(text) for text in ranges):
+            continue
+        for entry in one.get("allowed") or one["denied"]:
+            name, ports = entry["IPProtocol"], entry.get("ports") or ["0-65535"]
+            if name != "all" and {**NUMBERS, "esp": ESP}[name] != number:
+                continue
+            ends = [[int(end) for end in text.split("-")] for text in ports]
+            if any(some[0] <= port <= some[-1] for some in ends) or number in (ICMP, ESP):
+                verdicts.append((one["priority"], "allowed" in one))
+    return min(verdicts)[1] if verdicts else way == EGRESS
+
+
+def overlapping(found: set[NatRule]) -> bool:
+    """Whether CloudStack would refuse one of the rules for another's ports."""
+    ordered = sorted(found)
+    return any(
+        one.protocol == other.protocol and one.first <= other.last and other.first <= one.last
+        for index, one in enumerate(ordered)
+        for other in ordered[index + 1 :]
+    )
+
+
+@settings(max_examples=60)
+@given(st.lists(firewall(INGRESS), max_size=4))
+def test_a_public_address_lets_in_what_gce_would_and_says_what_it_cannot(firewalls: list[dict[str, Any]]) -> None:
+    found, lost = incoming("ip", reach([rule(one) for one in firewalls], INGRESS, ME).region)
+    assert not overlapping(found)
+    for number, port, peer in PACKETS:
+        allowed = gce(firewalls, number, port, peer, INGRESS)
+        if number == ESP:
+            assert not says(found, number, port, peer)
+            assert not allowed or OTHERS in lost
+        else:
+            assert says(found, number, port, peer) is allowed
+
+
+@settings(max_examples=60)
+@given(st.lists(firewall(EGRESS), max_size=4))
+def test_a_network_lets_out_what_gce_would_and_never_more(firewalls: list[dict[str, Any]]) -> None:
+    region = reach([rule(one) for one in firewalls], EGRESS, None).region
+    found, lost = outgoing("net", region, ["10.0.0.0/24"])
+    assert not overlapping(found)
+    for number, port, peer in PACKETS:
+        allowed = gce(firewalls, number, port, peer, EGRESS)
+        if number == ESP and says(found, number, port, peer) is not allowed:
+            assert allowed
+            assert OTHERS in lost
+        else:
+            assert says(found, number, port, peer) is allowed
+
+
+def test_what_is_open_for_all_protocols_is_one_rule() -> None:
+    found, lost = outgoing("net", reach([], EGRESS, None).region, ["10.0.0.0/24"])
+    assert found == {NatRule("net", "all", 0, 0, ("10.0.0.0/24",), ("0.0.0.0/0",))}
+    assert not lost
+    assert PORTS == 65536
+
+
+def test_members_that_may_not_reach_one_another_are_unfiltered() -> None:
+    members = [Member(name, addresses=addresses([f"10.0.0.{name}"])) for name in ("2", "3")]
+    inside = {"name": "i", "direction": INGRESS, "priority": 1, "sourceRanges": ["10.0.0.0/8"]}
+    everything = rule({**inside, "allowed": [{"IPProtocol": "all"}]})
+    assert unfiltered([], members)
+    assert unfiltered([], members[:1]) is False
+    assert unfiltered([everything], members) is False
+    assert unfiltered([everything, rule({**inside, "priority": 0, "denied": [{"IPProtocol": "tcp"}]})], members)
+
+
+# --- in front of the embedded CloudStack
+
+DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
+PIECES, INSTANCES = "regions/de-fra/subnetworks", "zones/de-fra-1/instances"
+TCP_22 = [{"IPProtocol": "tcp", "ports": ["22"]}]
+
+
+class Fra:
+    """A custom network with one subnetwork, and what passes to and from its instances by CloudStack's own tables."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        gateway.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False})
+        body = {"name": "sub", "network": "global/networks/net", "ipCidrRange": "10.1.0.0/24"}
+        gateway.run("POST", PIECES, body)
+
+    def firewall(self, name: str, **members: Any) -> dict[str, Any]:
+        return self.gateway.run("POST", "global/firewalls", {"name": name, "network": "global/networks/net", **members})
+
+    def instance(self, name: str, *tags: str, **members: Any) -> dict[str, Any]:
+        body = {
+            "name": name,
+            "machineType": "tiny",
+            "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": DEBIAN}}],
+            "networkInterfaces": [{"subnetwork": f"{PIECES}/sub", "accessConfigs": [{"name": "nat"}]}],
+            "tags": {"items": list(tags)},
+        }
+        return self.gateway.run("POST", INSTANCES, body | members)
+
+    def opens(self, name: str) -> set[tuple[str, str, str]]:
+        (nic,) = self.gateway.get(f"{INSTANCES}/{name}")["networkInterfaces"]
+        (row,) = self.gateway.cloudstack("listPublicIpAddresses", ipaddress=nic["accessConfigs"][0]["natIP"])
+        rows = self.gateway.cloudstack("listFirewallRules", ipaddressid=row["id"])
+        return {(row["protocol"], f"{row.get('startport')}-{row.get('endport')}", row["cidrlist"]) for row in rows}
+
+    def sends(self) -> set[tuple[str, str, str]]:
+        rows = self.gateway.cloudstack("listEgressFirewallRules")
+        return {(row["protocol"], row["cidrlist"], row["destcidrlist"]) for row in rows}
+
+
+@pytest.fixture
+def fra(gateway: Gateway) -> Fra:
+    gateway.zone = "de-fra-1"
+    return Fra(gateway)
+
+
+SSH = ("tcp", "22-22", "0.0.0.0/0")
+
+
+def test_nothing_is_open_without_a_firewall(fra: Fra) -> None:
+    fra.instance("web")
+    assert fra.opens("web") == set()
+
+
+def test_firewalls_speak_of_instances_made_before_and_after(fra: Fra) -> None:
+    fra.instance("early", "web")
+    fra.firewall("ssh", allowed=TCP_22, targetTags=["web"])
+    fra.instance("late", "web")
+    fra.instance("other")
+    assert fra.opens("early") == fra.opens("late") == {SSH}
+    assert fra.opens("other") == set()
+    fra.gateway.run("DELETE", "global/firewalls/ssh")
+    assert fra.opens("early") == fra.opens("late") == set()
+
+
+def test_tags_of_a_running_instance_change_what_reaches_it(fra: Fra) -> None:
+    fra.firewall("ssh", allowed=TCP_22, targetTags=["web"])
+    fra.instance("one")
+    stamp = fra.gateway.get(f"{INSTANCES}/one")["tags"]["fingerprint"]
+    fra.gateway.run("POST", f"{INSTANCES}/one/setTags", {"items": ["web"], "fingerprint": stamp})
+    assert fra.opens("one") == {SSH}
+
+
+def test_a_denial_is_cut_out_and_given_back(fra: Fra) -> None:
+    fra.instance("web")
+    fra.firewall("ssh", allowed=TCP_22)
+    fra.firewall("no", denied=[{"IPProtocol": "all"}], sourceRanges=["128.0.0.0/1"], priority=10)
+    assert fra.opens("web") == {("tcp", "22-22", "0.0.0.0/1")}
+    fra.gateway.run("DELETE", "global/firewalls/no")
+    assert fra.opens("web") == {SSH}
+
+
+def test_service_accounts_are_known_without_groups(fra: Fra) -> None:
+    fra.instance("web", serviceAccounts=[{"email": "a@example.com", "scopes": []}])
+    fra.firewall("ssh", allowed=TCP_22, targetServiceAccounts=["a@example.com"])
+    assert fra.opens("web") == {SSH}
+
+
+def test_denied_egress_of_one_instance_closes_it_alone(fra: Fra) -> None:
+    fra.instance("locked", "locked")
+    fra.instance("free")
+    denied = {"direction": "EGRESS", "denied": [{"IPProtocol": "all"}], "targetTags": ["locked"]}
+    assert fra.sends() == {("all", "10.1.0.0/24", "0.0.0.0/0")}
+    fra.firewall("no", destinationRanges=["0.0.0.0/0"], **denied)
+    (nic,) = fra.gateway.get(f"{INSTANCES}/free")["networkInterfaces"]
+    assert fra.sends() == {("all", f"{nic['networkIP']}/32", "0.0.0.0/0")}
+
+
+def test_rules_of_others_on_our_addresses_go_and_those_elsewhere_stay(fra: Fra) -> None:
+    fra.instance("web")
+    gateway = fra.gateway
+    tied, free = sorted(gateway.cloudstack("listPublicIpAddresses"), key=lambda row: not row["isstaticnat"])
+    for row in (tied, free):
+        gateway.cloudstack("createFirewallRule", ipaddressid=row["id"], protocol="tcp", startport=80, endport=80)
+    gateway.simulator.settle()
+    fra.firewall("ssh", allowed=TCP_22)
+    assert fra.opens("web") == {SSH}
+    assert len(gateway.cloudstack("listFirewallRules", ipaddressid=free["id"])) == 1
+
+
+def test_that_nothing_is_filtered_inside_is_said_and_shown(fra: Fra) -> None:
+    fra.instance("one", "web")
+    second = fra.instance("two")
+    assert "reach one another" in second["warnings"][0]["message"]
+    fra.firewall("ssh", allowed=TCP_22, targetTags=["web"])
+    fra.firewall("off", allowed=TCP_22, disabled=True)
+    path = f"{INSTANCES}/one/getEffectiveFirewalls"
+    shown = fra.gateway.get(path, networkInterface="nic0")["firewalls"]
+    assert [one["name"] for one in shown] == ["inside-sub", "ssh"]
+    assert shown[0]["sourceRanges"] == ["10.1.0.0/24"]
+    other = fra.gateway.get(f"{INSTANCES}/two/getEffectiveFirewalls", networkInterface="nic0")["firewalls"]
+    assert [one["name"] for one in other] == ["inside-sub"]
+    network = fra.gateway.get("global/networks/net/getEffectiveFirewalls")["firewalls"]
+    assert [one["name"] for one in network] == ["inside-sub", "ssh"]
+
+
+def test_effective_firewalls_of_a_zone_with_groups_are_those_that_speak_of_the_instance(gateway: Gateway) -> None:
+    gateway.run("POST", "global/firewalls", {"name": "ssh", "allowed": TCP_22, "targetTags": ["web"]})
+    gateway.run("POST", "global/firewalls", {"name": "icmp", "allowed": [{"IPProtocol": "icmp"}]})
+    gateway.deploy("theirs")
+    shown = gateway.get("zones/{zone}/instances/theirs/getEffectiveFirewalls", networkInterface="nic0")["firewalls"]
+    assert [one["name"] for one in shown] == ["icmp"]
+    assert "nic0" in gateway.refuse("GET", "zones/{zone}/instances/theirs/getEffectiveFirewalls", networkInterface="x")
