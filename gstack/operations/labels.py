@@ -48,7 +48,7 @@ def set_labels(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``kind``, CloudStack's resource type; ``id``; ``labels``; ``fingerprint``, the one that was seen."""
 
     def changes() -> dict[str, Tags]:
-        found = _plan(_present(run, plan["kind"], plan["id"]), plan["labels"], plan["fingerprint"])
+        found = _plan(present(run, plan["kind"], plan["id"]), plan["labels"], plan["fingerprint"])
         return {"delete": found.delete, "create": found.create}
 
     change(run, plan["kind"], plan["id"], changes)
@@ -60,14 +60,14 @@ def change(run: Run, kind: str, resource: str, changes: Callable[[], dict[str, T
     wanted = run.step("look", changes)
     if wanted["delete"]:
         doomed = {tag["key"] for tag in wanted["delete"]}
-        before = run.step("before", lambda: _pairs(_present(run, kind, resource), doomed))
+        before = run.step("before", lambda: _pairs(present(run, kind, resource), doomed))
         run.undo("the change of tags", _restore, run, kind, resource, before)
         params = {"resourcetype": kind, "resourceids": [resource], "tags": wanted["delete"]}
         try:
             run.job("delete tags", "deleteTags", params)
         except GceError:
             # CloudStack fails to delete what is gone, which it is after an answer that was lost.
-            if run.step("look again", lambda: _pairs(_present(run, kind, resource), doomed)):
+            if run.step("look again", lambda: _pairs(present(run, kind, resource), doomed)):
                 raise
     create(run, "create tags", kind, resource, wanted["create"])
 
@@ -79,12 +79,12 @@ def create(run: Run, step: str, kind: str, resource: str, wanted: Tags) -> None:
         run.job(step, "createTags", params, find=lambda: _there(run, kind, resource, wanted))
 
 
-def _plan(present: Iterable[Mapping[str, Any]], labels: dict[str, str], seen: str) -> Changes:
-    present = list(present)
-    if not matches(seen, tags.labels(present)):
+def _plan(found: Iterable[Mapping[str, Any]], labels: dict[str, str], seen: str) -> Changes:
+    found = list(found)
+    if not matches(seen, tags.labels(found)):
         message = "Labels fingerprint either invalid or resource labels have changed"
         raise GceError("conditionNotMet", message, location="labelFingerprint")
-    return tags.plan_labels(present, labels)
+    return tags.plan_labels(found, labels)
 
 
 # What follows runs inside of steps.
@@ -98,22 +98,23 @@ def obey(run: Run, command: str, params: dict[str, Any]) -> None:
         sender.wait(sent)
 
 
-def _present(run: Run, kind: str, resource: str) -> list[dict[str, Any]]:
+def present(run: Run, kind: str, resource: str) -> list[dict[str, Any]]:
+    """The tags that a resource has."""
     rows: list[dict[str, Any]] = run.cloud.list("listTags", resourcetype=kind, resourceid=resource)
     return rows
 
 
-def _pairs(present: Iterable[Mapping[str, Any]], keys: set[str]) -> Tags:
-    return [{"key": tag["key"], "value": tag["value"]} for tag in present if tag.get("key") in keys]
+def _pairs(found: Iterable[Mapping[str, Any]], keys: set[str]) -> Tags:
+    return [{"key": tag["key"], "value": tag["value"]} for tag in found if tag.get("key") in keys]
 
 
 def _there(run: Run, kind: str, resource: str, wanted: Tags) -> dict[str, Any] | None:
-    present = {(tag.get("key"), tag.get("value")) for tag in _present(run, kind, resource)}
-    return {"id": resource} if all((tag["key"], tag["value"]) in present for tag in wanted) else None
+    there = {(tag.get("key"), tag.get("value")) for tag in present(run, kind, resource)}
+    return {"id": resource} if all((tag["key"], tag["value"]) in there for tag in wanted) else None
 
 
 def _restore(run: Run, kind: str, resource: str, before: Tags) -> None:
-    present = {tag.get("key") for tag in _present(run, kind, resource)}
-    lost = [tag for tag in before if tag["key"] not in present]
+    there = {tag.get("key") for tag in present(run, kind, resource)}
+    lost = [tag for tag in before if tag["key"] not in there]
     if lost:
         obey(run, "createTags", {"resourcetype": kind, "resourceids": [resource], "tags": lost})

@@ -2,43 +2,83 @@
 
 Which project and family a template belongs to is decided in translate/images.py. The public projects that clients
 know always answer, possibly with nothing: gcloud repeats a refused part of a batch for 23 seconds. Visible
-differences: an image that is ready in some zones only says so nowhere; ``archiveSizeBytes`` is what CloudStack calls
-the physical size. Upstream calls: none once the catalogue is cached.
+differences: an image that is ready in some zones only says so nowhere, and one that is made of a disk is ready in that
+disk's zone; a disk whose instance runs is made an image of by way of a snapshot only; an image that instances were made
+of stays as long as they do; ``archiveSizeBytes`` is what CloudStack calls the physical size. Upstream calls: none once
+the catalogue is cached, one for images of one's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from gstack.errors import not_found
+from gstack.errors import GceError, already_exists, invalid, not_found, not_ready
+from gstack.operations import engine, labels
 from gstack.protocol.call import Call
-from gstack.protocol.fingerprints import fingerprint
+from gstack.protocol.fingerprints import fingerprint, matches
 from gstack.protocol.ids import numeric_id
+from gstack.protocol.links import parse
 from gstack.protocol.listing import listing
 from gstack.protocol.methods import method
+from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import images, tags
+from gstack.store import overlay
+from gstack.translate import images, places, snapshots, tags, volumes
+from gstack.translate.deployments import NAME_RULE
 from gstack.translate.images import Image
+from gstack.translate.names import is_label
 from gstack.translate.times import NO_DATE, rfc3339
 
-GIB = 2**30
+Row = Mapping[str, Any]
+
+KIND = "images"
+READS = ("listTemplates",)
+TAGS = ("createTags", "deleteTags", "listTags")
 ARCHITECTURES = {"x86_64": "X86_64", "aarch64": "ARM64"}
+FORMATS = {".qcow2": "QCOW2", ".vhd": "VHD", ".ova": "OVA", ".vmdk": "VMDK", ".raw": "RAW", ".img": "RAW"}
+PACKED = (".gz", ".bz2", ".zip", ".xz")
+SOURCES = ("sourceDisk", "sourceSnapshot", "rawDisk")
+
+_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
+_LICENSES = "There are no licences to be paid for."
+_HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
+BODY = Policy(
+    honoured=("name", "description", "family", "labels", "sourceDisk", "sourceSnapshot", "rawDisk.source"),
+    # A fingerprint is the proof that a client read something first, which for an insert there is not.
+    remembered=("labelFingerprint",),
+    only={
+        "architecture": ("X86_64", "ARCHITECTURE_UNSPECIFIED"),
+        "rawDisk.containerType": ("TAR",),
+        "sourceType": ("RAW",),
+    },
+    refused={
+        "archiveSizeBytes": "CloudStack finds out by itself how large an image is.",
+        "diskSizeGb": "An image is as large as what it is made of.",
+        "guestOsFeatures": _HARDWARE,
+        "imageEncryptionKey": _ENCRYPTION,
+        "licenseCodes": _LICENSES,
+        "licenses": _LICENSES,
+        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "rawDisk.sha1Checksum": "CloudStack checks no SHA-1.",
+        "shieldedInstanceInitialState": _HARDWARE,
+        "sourceDiskEncryptionKey": _ENCRYPTION,
+        "sourceImage": "CloudStack copies no templates. Use the image itself, or make one of a disk.",
+        "sourceImageEncryptionKey": _ENCRYPTION,
+        "sourceSnapshotEncryptionKey": _ENCRYPTION,
+        "storageLocations": "CloudStack keeps a template in the zone of what it is made of.",
+    },
+)
+PATCH = Policy(honoured=("name", "description", "family", "labels", "labelFingerprint"))
+DEPRECATION = Policy(honoured=("state",), remembered=("replacement", "deprecated", "obsolete", "deleted"))
+LABELS = Policy(honoured=("labels", "labelFingerprint"))
 
 
 @method("compute.images.get", needs=("listTemplates",), public=True)
 def get(call: Call) -> dict[str, Any]:
     """One image, by name or number."""
-    wanted = call.params["image"]
-
-    def look(known: images.Images) -> Image | None:
-        return known.get(call.project, wanted) or next(
-            (image for image in known.listed(call.project) if str(numeric_id(image.id)) == wanted), None
-        )
-
-    found = images.find(call.caller, look)
-    if found is None:
-        raise not_found(f"projects/{call.project}/global/images/{wanted}")
-    return view(call, found)
+    return view(call, _found(call, call.params["image"]))
 
 
 @method("compute.images.getFromFamily", needs=("listTemplates",), public=True)
@@ -54,33 +94,228 @@ def get_from_family(call: Call) -> dict[str, Any]:
 @method("compute.images.list", needs=("listTemplates",), public=True)
 def list_(call: Call) -> dict[str, Any]:
     """The images of one project."""
-    rows = images.of_caller(call.caller).listed(call.project)
+    rows = images.of_caller(call.caller, own=call.project == call.caller.project.id).listed(call.project)
+    kept: dict[str, dict[str, Any]] = {}
     return listing(
         call,
         rows,
-        lambda image: view(call, image),
+        lambda image: view(call, image, kept.get(image.id, {})),
         name=lambda image: image.name,
         created=lambda image: image.row.get("created"),
+        prepare=lambda shown: kept.update(overlay.read_many(KIND, [image.id for image in shown])),
     )
 
 
-def view(call: Call, image: Image) -> dict[str, Any]:
-    """An image."""
+@method("compute.images.insert", needs=(*READS, "createTemplate", "listOsTypes", *TAGS), body=BODY)
+def insert(call: Call) -> dict[str, Any]:
+    """Make an image of a disk, a snapshot or a URL."""
+    name = call.body.get("name")
+    if not name:
+        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
+    if not is_label(name):
+        raise invalid("resource.name", name, NAME_RULE)
+    family = call.body.get("family") or ""
+    _check_family(family)
+    given = [member for member in SOURCES if call.body.get(member)]
+    if len(given) != 1:
+        why = "Exactly one of sourceDisk, sourceSnapshot and rawDisk must be given."
+        raise invalid("resource", ", ".join(given), why)
+    params, size, kept = {"sourceDisk": _of_disk, "sourceSnapshot": _of_snapshot, "rawDisk": _of_url}[given[0]](call)
+    path = _path(call, name)
+    if images.of_caller(call.caller, own=True).get(call.project, name) is not None:
+        raise already_exists(path)
+    own = {images.FAMILY: family, images.SIZE: str(size) if size else ""}
+    description = call.body.get("description") or name
+    plan = {
+        "create": {"name": name, "displaytext": description, **params},
+        "tags": tags.new_tags(call.body.get("labels") or {}, own={mark: said for mark, said in own.items() if said}),
+        "overlay": kept,
+    }
+    how = "register" if given == ["rawDisk"] else "insert"
+    return engine.start(call, f"op.images.{how}", type="insert", target=path, plan=plan, claim=path)
+
+
+@method("compute.images.delete", needs=(*READS, "deleteTemplate"))
+def delete(call: Call) -> dict[str, Any]:
+    """Delete an image that no instance was made of."""
+    image = _found(call, call.params["image"])
+    return _start(call, "delete", "delete", image)
+
+
+@method("compute.images.patch", needs=(*READS, "updateTemplate", *TAGS), body=PATCH)
+def patch(call: Call) -> dict[str, Any]:
+    """Change description, family or labels."""
+    image, body = _found(call, call.params["image"]), call.body
+    if body.get("name", image.name) != image.name:
+        raise invalid("resource.name", body["name"], "It cannot be changed.")
+    own: dict[str, str | None] = {}
+    if "family" in body:
+        _check_family(body["family"])
+        own[images.FAMILY] = body["family"] or None
+    if "labels" in body:
+        if not matches(body.get("labelFingerprint", ""), tags.labels(image.row.get("tags", ()))):
+            message = "Labels fingerprint either invalid or resource labels have changed"
+            raise GceError("conditionNotMet", message, location="labelFingerprint")
+        tags.check_labels(body["labels"])
+    describe = (body["description"] or image.row["name"]) if "description" in body else None
+    more = {"own": own, "labels": body.get("labels"), "describe": describe, "kept": {}}
+    return _start(call, "change", "patch", image, **more)
+
+
+@method("compute.images.deprecate", needs=(*READS, *TAGS), body=DEPRECATION)
+def deprecate(call: Call) -> dict[str, Any]:
+    """Say that an image should not be used any more, or that it may be again."""
+    image, body = _found(call, call.params["image"]), call.body
+    state = body.get("state", "ACTIVE")
+    if body.get("replacement"):
+        parse(body["replacement"], collection="images", project=call.project, field="replacement")
+    own = {images.DEPRECATED: None if state == "ACTIVE" else state}
+    kept = {"deprecated": DEPRECATION.remember(body) if state != "ACTIVE" else None}
+    return _start(call, "change", "deprecate", image, own=own, labels=None, describe=None, kept=kept)
+
+
+@method("compute.images.setLabels", needs=(*READS, *TAGS), body=LABELS)
+def set_labels(call: Call) -> dict[str, Any]:
+    """Put labels in the place of those that a client has seen."""
+    image = _found(call, call.params["resource"])
+    return labels.start(call, "Template", image.row, _path(call, image.name))
+
+
+def _start(call: Call, workflow: str, type: str, image: Image, **more: Any) -> dict[str, Any]:
+    path, number = _path(call, image.name), numeric_id(image.id)
+    plan = {"template": image.id, **more}
+    return engine.start(call, f"op.images.{workflow}", type=type, target=path, target_id=number, plan=plan)
+
+
+def _found(call: Call, wanted: str) -> Image:
+    """The image of the URL, by name or number, or GCE's 404."""
+
+    def look(known: images.Images) -> Image | None:
+        return known.get(call.project, wanted) or next(
+            (image for image in known.listed(call.project) if str(numeric_id(image.id)) == wanted), None
+        )
+
+    found = images.find(call.caller, look)
+    if found is None:
+        raise not_found(_path(call, wanted))
+    return found
+
+
+def _path(call: Call, name: str) -> str:
+    return f"projects/{call.project}/global/images/{name}"
+
+
+def _check_family(family: str) -> None:
+    if family and not is_label(family):
+        raise invalid("resource.family", family, NAME_RULE)
+
+
+Source = tuple[dict[str, Any], int | None, dict[str, Any]]
+
+
+def _of_disk(call: Call) -> Source:
+    """Parameters of createTemplate, the size in GiB, and what is remembered, for an image of a disk."""
+    given, where = call.body["sourceDisk"], "resource.sourceDisk"
+    place, name, row = volumes.referenced(call.caller, given, where, call.params["project"])
+    zone = f"projects/{call.project}/zones/{place.name}"
+    path = f"{zone}/disks/{name}"
+    if "virtualmachineid" in row and row.get("vmstate") != "Stopped":
+        if call.params.get("forceCreate"):
+            message = (
+                f"'{path}' is used by an instance that runs: CloudStack makes images of disks of stopped instances "
+                "only. Make a snapshot of the disk, and an image of that."
+            )
+            raise GceError("unsupported", message, location="forceCreate")
+        message = f"The disk resource '{path}' is already being used by '{zone}/instances/{volumes.machine_name(row)}'"
+        raise GceError("resourceInUseByAnotherResource", message, location=where)
+    if row["state"] == "Allocated":
+        message = f"The disk '{path}' has never been attached to an instance: CloudStack has given it no storage yet."
+        raise GceError("failedPrecondition", message, location=where)
+    if row["state"] != "Ready":
+        raise not_ready(path)
+    kept = {"sourceDisk": path, "sourceDiskId": str(numeric_id(row["id"]))}
+    return {"volumeid": row["id"], **_traits(call, row.get("templateid"))}, volumes.size_gb(row), kept
+
+
+def _of_snapshot(call: Call) -> Source:
+    """As :func:`_of_disk`, for an image of a snapshot."""
+    given, where = call.body["sourceSnapshot"], "resource.sourceSnapshot"
+    name, row = snapshots.referenced(call.caller, given, where, call.params["project"])
+    path = f"projects/{call.project}/global/snapshots/{name}"
+    if row["state"] != snapshots.READY:
+        raise not_ready(path)
+    traits = _traits(call, None)
+    if row.get("ostypeid"):
+        traits["ostypeid"] = row["ostypeid"]
+    kept = {"sourceSnapshot": path, "sourceSnapshotId": str(numeric_id(row["id"]))}
+    return {"snapshotid": row["id"], **traits}, snapshots.size_gb(row), kept
+
+
+def _of_url(call: Call) -> Source:
+    """Parameters of registerTemplate for what CloudStack downloads. GceError ``notImplemented`` where it may not."""
+    source, where = call.body["rawDisk"].get("source"), "resource.rawDisk.source"
+    if not source:
+        raise GceError("required", f"Required field '{where}' not specified", location=where)
+    caller = call.caller
+    if "registerTemplate" not in caller.catalogue.apis(caller.cloud):
+        message = "An image of a URL needs CloudStack's command registerTemplate, which CloudStack does not offer here."
+        raise GceError("notImplemented", message, location=where)
+    parts = urlsplit(source)
+    path = parts.path.lower()
+    for ending in PACKED:
+        path = path.removesuffix(ending)
+    form = next((form for ending, form in FORMATS.items() if path.endswith(ending)), None)
+    if parts.scheme not in ("http", "https") or not parts.hostname or form is None:
+        why = f"CloudStack downloads images from http and https, in files that end in {', '.join(FORMATS)}."
+        raise invalid(where, source, why)
+    zones = list(places.of_caller(caller))
+    hypervisors = caller.cloud.list("listHypervisors", zoneid=zones[0].id) if zones else []
+    params = {
+        "url": source,
+        "format": form,
+        "hypervisor": hypervisors[0]["name"] if hypervisors else "KVM",
+        "zoneids": [place.id for place in zones],
+        "ostypeid": images.os_type(caller, None),
+    }
+    return params, None, {"source": source}
+
+
+def _traits(call: Call, templateid: str | None) -> dict[str, Any]:
+    """What an image takes over from the template that its disk was made of."""
+    known = images.of_caller(call.caller).of_template(templateid) if templateid else None
+    traits: dict[str, Any] = {"ostypeid": images.os_type(call.caller, known.row if known else None)}
+    for member in ("passwordenabled", "sshkeyenabled"):
+        if known is not None and known.row.get(member):
+            traits[member] = True
+    return traits
+
+
+def view(call: Call, image: Image, kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """An image; ``kept`` is what is remembered of it, read where it is not given."""
     row = image.row
-    labels = tags.labels(row.get("tags", ()))
-    size = int(row.get("size") or 0)
+    kept = overlay.read(KIND, image.id) if kept is None else kept
+    shown = tags.labels(row.get("tags", ()))
+    said = row.get("displaytext")
+    made_of = {member: call.links.absolute(kept[member]) for member in SOURCES if member in kept}
     return render(
         "image",
         id=str(numeric_id(image.id)),
         creation_timestamp=rfc3339(row.get("created")) or NO_DATE,
         name=image.name,
-        description=row.get("displaytext"),
+        # CloudStack repeats the name where nothing was said.
+        description=said if said != row.get("name") else None,
         status="READY" if image.zoneids else "PENDING",
-        archive_size_bytes=str(row.get("physicalsize") or size),
-        disk_size_gb=str(-(-size // GIB) or 1),
+        archive_size_bytes=str(row.get("physicalsize") or row.get("size") or 0),
+        disk_size_gb=str(images.size_gb(image)),
+        source=kept.get("source", ""),
+        source_disk=made_of.get("sourceDisk"),
+        source_disk_id=kept.get("sourceDiskId"),
+        source_snapshot=made_of.get("sourceSnapshot"),
+        source_snapshot_id=kept.get("sourceSnapshotId"),
         family=image.family,
-        labels=labels or None,
-        label_fingerprint=fingerprint(labels),
+        deprecated={"state": image.state, **(kept.get("deprecated") or {})} if image.state else None,
+        labels=shown or None,
+        label_fingerprint=fingerprint(shown),
         architecture=ARCHITECTURES.get(row.get("arch", "")),
         self_link=call.links.absolute(f"projects/{image.project}/global/images/{image.name}"),
     )

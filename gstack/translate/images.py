@@ -26,8 +26,13 @@ from gstack.translate.tags import own_values
 
 Row = Mapping[str, Any]
 
+# gstack's marks on templates. CloudStack does not know the size of a template that was made of a snapshot.
+FAMILY, DEPRECATED, SIZE = "family", "deprecated", "size-gb"
+GIB = 2**30
+
 _INTERNAL_TYPES = {"SYSTEM", "ROUTING"}  # templates of CloudStack's own machines
 _UNFIT_FOR_FAMILY_TYPES = {"VNF"}
+_ANY_OS = ("Other (64-bit)", "Other Linux (64-bit)", "Other PV (64-bit)")
 _OUT_OF_FAMILY = {"DEPRECATED", "OBSOLETE", "DELETED"}
 
 
@@ -37,7 +42,8 @@ class Image:
     answers to.
 
     ``row`` is one of the template's rows (it has one for each zone); ``zoneids`` are CloudStack's ids of
-    the zones it is ready in. ``rank`` orders the candidates of a family: the greatest is taken.
+    the zones it is ready in. ``rank`` orders the candidates of a family: the greatest is taken. ``state`` is
+    that of its deprecation, or None; a family resolves to no image that has one.
     """
 
     name: str
@@ -46,6 +52,7 @@ class Image:
     zoneids: frozenset[str]
     families: tuple[str, ...] = ()
     rank: tuple[Any, ...] = ()
+    state: str | None = None
 
     @property
     def id(self) -> str:
@@ -86,7 +93,10 @@ class Images:
         fit = [
             image
             for image in self.listed(project)
-            if family in image.families and image.zoneids and (zoneid is None or zoneid in image.zoneids)
+            if family in image.families
+            and image.state is None
+            and image.zoneids
+            and (zoneid is None or zoneid in image.zoneids)
         ]
         return max(fit, key=lambda image: image.rank, default=None)
 
@@ -120,6 +130,7 @@ class _Placed:
     project: str
     families: tuple[str, ...] = ()
     by_name: bool = False
+    state: str | None = None
 
 
 @dataclass(frozen=True)
@@ -148,12 +159,14 @@ def public_projects(settings: Settings) -> frozenset[str]:
     return PUBLIC_PROJECTS | {place.partition("/")[0] for place in settings["IMAGE_PROJECTS"].values()}
 
 
-def of_caller(caller: Caller, *, refresh: bool = False) -> Images:
-    """The images the caller may use: public ones, and those of its own project."""
+def of_caller(caller: Caller, *, refresh: bool = False, own: bool = False) -> Images:
+    """The images the caller may use: public ones, and those of its own project. ``refresh`` asks CloudStack again for
+    all of them, ``own`` for those that are the caller's to change."""
 
     def templates(templatefilter: str) -> tuple[Row, ...]:
+        again = refresh or (own and templatefilter == "self")
         try:
-            return caller.catalogue.templates(caller.cloud, templatefilter, refresh=refresh)
+            return caller.catalogue.templates(caller.cloud, templatefilter, refresh=again)
         except CloudStackError as error:
             if templatefilter == "community" and error.code == 431:  # CloudStack before 4.18
                 return ()
@@ -171,8 +184,29 @@ def of_caller(caller: Caller, *, refresh: bool = False) -> Images:
 
 
 def find(caller: Caller, look: Callable[[Images], Image | None]) -> Image | None:
-    """``look`` at the caller's images; when it finds nothing, ask CloudStack again and look once more."""
-    return look(of_caller(caller)) or look(of_caller(caller, refresh=True))
+    """``look`` at the caller's images; when it finds nothing, or one that the caller may have changed meanwhile
+    through another process, ask CloudStack again and look once more."""
+    found = look(of_caller(caller))
+    if found is None:
+        return look(of_caller(caller, refresh=True))
+    return look(of_caller(caller, own=True)) if found.project == caller.project.id else found
+
+
+def size_gb(image: Image) -> int:
+    """The size of the disk in an image in GiB, rounded up, at least 1."""
+    known = -(-int(image.row.get("size") or 0) // GIB)
+    marked = own_values(image.row.get("tags", ())).get(SIZE, "")
+    return max(1, known, int(marked) if marked.isdecimal() else 0)
+
+
+def os_type(caller: Caller, template: Row | None) -> str:
+    """CloudStack's id of the OS type that an image made of a disk has: that of ``template``, which the disk was made
+    of, else one that says nothing. CloudStack asks for it, GCE has no word for it."""
+    if template is not None and template.get("ostypeid"):
+        return str(template["ostypeid"])
+    known = caller.catalogue.os_types(caller.cloud)
+    named = {str(row.get("description")): str(row["id"]) for row in reversed(known)}
+    return next((named[name] for name in _ANY_OS if name in named), str(known[0]["id"]) if known else "")
 
 
 def sort_templates(
@@ -233,6 +267,7 @@ def _named(placed: Iterable[_Placed]) -> Iterable[Image]:
                 zoneids=template.zoneids,
                 families=member.families,
                 rank=(member.by_name, template.created, template.id),
+                state=member.state,
             )
 
 
@@ -273,10 +308,8 @@ def _featured(template: _Template, overrides: Mapping[str, str]) -> _Placed | No
 
 def _own(template: _Template, project: str) -> _Placed:
     values = own_values(template.row.get("tags", ()))
-    family = values.get("family", "")
-    state = re.search(r"[A-Z]+", values.get("deprecated", ""))
-    out = state is not None and state[0] in _OUT_OF_FAMILY
-    return _Placed(template, project, (family,) if family and not out else ())
+    family, state = values.get(FAMILY, ""), values.get(DEPRECATED, "")
+    return _Placed(template, project, (family,) if family else (), state=state if state in _OUT_OF_FAMILY else None)
 
 
 @lru_cache(maxsize=4096)

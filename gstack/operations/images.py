@@ -1,0 +1,129 @@
+"""Workflows of images: make one of a disk, a snapshot or a URL, change it, delete it.
+
+Apart from the handlers, which have checked everything that can be checked at once. The surprising thing: CloudStack
+lists a template only when it is finished, so whoever looks for one whose answer was lost first waits for the jobs that
+may be making it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gstack.errors import GceError
+from gstack.operations import labels
+from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.protocol.ids import numeric_id
+from gstack.store import overlay
+from gstack.translate import tags
+
+Row = dict[str, Any]
+
+KIND = "images"
+MAKING = "CreateTemplateCmd"
+DOWNLOAD_SECONDS = 4 * 3600.0
+
+
+@workflow("op.images.insert")
+def insert(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``create``, parameters of createTemplate; ``tags``; ``overlay``."""
+    name = plan["create"]["name"]
+    run.undo(f"the image {name}", _discard, run, name)
+    made = run.job("template", "createTemplate", plan["create"], find=lambda: _made(run, name))
+    _finish(run, plan, str(made["id"]))
+
+
+@workflow("op.images.register")
+def register(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``create``, parameters of registerTemplate; ``tags``; ``overlay``. CloudStack answers before it has
+    downloaded anything."""
+    name = plan["create"]["name"]
+    run.undo(f"the image {name}", _discard, run, name)
+    run.job("template", "registerTemplate", plan["create"], find=lambda: _made(run, name))
+    found = run.poll("download", _downloaded, run, name, every=2.0, within=DOWNLOAD_SECONDS)
+    if found is None:
+        raise GceError("backendError", f"CloudStack has not downloaded the image '{name}' in time.")
+    if not found["ready"]:
+        raise GceError("invalid", f"CloudStack could not download the image '{name}': {found['said']}")
+    _finish(run, plan, found["id"])
+
+
+@workflow("op.images.change")
+def change(run: Run, plan: dict[str, Any]) -> None:
+    """Patch and deprecate. ``plan``: ``template``, its id; ``own``, gstack's marks to set, or to take away where None;
+    ``labels``, or None to leave them; ``describe``, a new displaytext, or None; ``kept``, members to remember, or to
+    forget where None."""
+    template = plan["template"]
+    if plan["describe"] is not None:
+        run.job("describe", "updateTemplate", {"id": template, "displaytext": plan["describe"]})
+
+    def changes() -> dict[str, labels.Tags]:
+        there = labels.present(run, "Template", template)
+        wanted = [tags.plan_own(there, plan["own"])]
+        if plan["labels"] is not None:
+            wanted.append(tags.plan_labels(there, plan["labels"]))
+        found = tags.join(*wanted)
+        return {"delete": found.delete, "create": found.create}
+
+    labels.change(run, "Template", template, changes)
+    if plan["kept"]:
+        run.step("remember", _remember, run, template, plan["kept"])
+
+
+@workflow("op.images.delete")
+def delete(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``template``, its id."""
+    try:
+        run.job("delete", "deleteTemplate", {"id": plan["template"]})
+    except GceError as error:
+        # What is gone already fails in the job, so an answer that was lost comes out here.
+        if error.kind != "notFound":
+            raise
+    run.step("forget", overlay.drop, KIND, plan["template"])
+
+
+def _finish(run: Run, plan: dict[str, Any], template: str) -> None:
+    run.target_id(numeric_id(template))
+    run.progress(80)
+    labels.create(run, "tags", "Template", template, plan["tags"])
+    if plan["overlay"]:
+        run.step("remember", overlay.write, KIND, template, run.project.id, plan["overlay"])
+
+
+# What follows runs inside of steps.
+
+
+def _made(run: Run, name: str) -> Row | None:
+    """The template of that name. When the request was checked there was none, and the name is claimed since."""
+    while True:
+        jobs = run.cloud.list("listAsyncJobs")
+        row = _listed(run, name)
+        if row is not None or not any(job["jobstatus"] == 0 and job["cmd"].endswith(MAKING) for job in jobs):
+            return row
+        run.runtime.pause(run.runtime.patience.job_poll)
+
+
+def _listed(run: Run, name: str) -> Row | None:
+    rows = run.cloud.list("listTemplates", templatefilter="self", name=name)
+    return next((dict(row) for row in rows if row["name"] == name), None)
+
+
+def _discard(run: Run, name: str) -> None:
+    row = _made(run, name)
+    if row is not None:
+        labels.obey(run, "deleteTemplate", {"id": row["id"]})
+        overlay.drop(KIND, row["id"])
+
+
+def _downloaded(run: Run, name: str) -> dict[str, Any] | None:
+    """How a download ended; None while it goes on. ``status`` is CloudStack's sentence about it."""
+    row = _listed(run, name)
+    said = str((row or {}).get("status", ""))
+    if row is None or not (row.get("isready") or "error" in said.lower() or "fail" in said.lower()):
+        return None
+    return {"id": row["id"], "ready": bool(row.get("isready")), "said": said}
+
+
+def _remember(run: Run, template: str, kept: dict[str, Any]) -> None:
+    known = {**overlay.read(KIND, template), **kept}
+    overlay.write(KIND, template, run.project.id, {name: value for name, value in known.items() if value is not None})
