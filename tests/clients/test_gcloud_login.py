@@ -151,10 +151,12 @@ def test_the_project_can_be_set_after_signing_in(gcloud: Gcloud, key_file: str) 
     root = gcloud.demo.environment["GSTACK_URL"]
     gcloud.good("auth", "activate-service-account", f"--key-file={key_file}")
     gcloud.more["CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER"] = f"{root}/"
-    gcloud.more["CLOUDSDK_CORE_PROJECT"] = ""  # else that of the demo's environment wins
     ran = gcloud("config", "set", "project", "web-shop")
-    assert ran.status == 0 and "does not" not in ran.err, ran.err
-    assert gcloud.good("config", "get", "project").strip() == "web-shop"
+    assert ran.status == 0 and "not found" not in ran.err, ran.err
+    kept = gcloud.folder / "gcloud" / "configurations" / "config_default"
+    assert "project = web-shop" in kept.read_text()
+    nowhere = gcloud("config", "set", "project", "other")
+    assert "[other] not found" in nowhere.err, nowhere.err
 
 
 @pytest.fixture
