@@ -110,6 +110,43 @@ def coverage(as_json: bool) -> None:
         click.echo(f"{sum(row[1] == state for row in rows):5} {state}")
 
 
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only show what differs; the exit status is 1 if anything does.")
+@click.pass_context
+def reconcile(context: click.Context, dry_run: bool) -> None:
+    """Mend firewall rules that other tools changed in CloudStack; list operations that wait for an operator."""
+    from flask import Flask
+
+    from gstack.errors import GceError
+    from gstack.operations import engine
+    from gstack.operations import reconcile as room
+    from gstack.operations.services import services
+    from gstack.store.db import open_store
+    from gstack.store.migrate import upgrade_database
+
+    settings = settings_of(context)
+    app = Flask("gstack")
+    open_store(app, settings)
+    upgrade_database(app)
+    trouble = False
+    with app.app_context():
+        for operation in engine.blocked():
+            what = f"{operation.type} {operation.target_link}"
+            click.echo(f"operation {operation.name} ({what}) waits: {operation.blocked}")
+        for scope in room.scopes(services(app, settings)):
+            try:
+                found = room.drift(scope.cloud)
+                sentences = room.mend(scope.cloud) if found and not dry_run else []
+            except GceError as error:
+                found, sentences, trouble = [], [error.message], True
+            trouble = trouble or (dry_run and bool(found))
+            state = "in line" if not found else f"{len(found)} to change" if dry_run else f"{len(found)} changed"
+            click.echo(f"{scope.name}: {state}")
+            for line in [*map(room.said, found), *sentences]:
+                click.echo(f"  {line}")
+    sys.exit(1 if trouble else 0)
+
+
 def _add_credentials() -> None:
     from gstack.auth.commands import credentials, keys
 

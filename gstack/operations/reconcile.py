@@ -1,0 +1,80 @@
+"""What an operator sees and mends by hand: firewall rules that are not what the firewalls say, operations that wait.
+
+Apart from the workflows, which bring the same rules in line after every change; this is for what other tools changed
+since. The surprising thing: it needs no gateway running, only the store and CloudStack, and may run beside one, because
+the enforcers look before they act and look again afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from gstack.cloudstack.client import Cloud
+from gstack.errors import GceError
+from gstack.firewall import isolated, security_groups
+from gstack.firewall.plan import wanted
+from gstack.firewall.writer import Command, Writer, differences
+from gstack.operations.runtime import Services
+from gstack.store.credentials import Credential
+from gstack.store.db import own_session
+from gstack.translate.caller import Project
+
+
+@dataclass(frozen=True)
+class Scope:
+    """An account, or a CloudStack project of one, with a way to CloudStack. ``name`` is for people."""
+
+    name: str
+    cloud: Cloud
+
+
+def scopes(services: Services) -> Iterator[Scope]:
+    """Every account that has a live credential, and the projects that it reaches; each once. In an application
+    context. Accounts whose credentials CloudStack refuses are left out."""
+    with own_session() as session:
+        query = select(Credential).where(Credential.revoked_at.is_(None)).order_by(Credential.verified_at.desc())
+        rows = list(session.scalars(query))
+    seen: set[str] = set()
+    for row in rows:
+        account = Project("", row.account, None, row.account, "")
+        cloud = services.cloud_for(row.id, account) if row.account_id not in seen else None
+        if cloud is None:
+            continue
+        try:
+            projects = cloud.list("listProjects")
+        except GceError:
+            continue  # another credential of the account may do
+        seen.add(row.account_id)
+        yield Scope(f"account {row.domain_path}/{row.account}", cloud)
+        for project in projects:
+            if project["id"] not in seen:
+                seen.add(project["id"])
+                yield Scope(f"project {project['name']}", cloud.within(project["id"]))
+
+
+def drift(cloud: Cloud) -> list[Command]:
+    """The commands that would bring the rules in line; none where they are. Reads only."""
+    state = security_groups.read(cloud)
+    authorize, revoke = differences(state.groups, wanted(state)[0])
+    world = isolated.read(cloud, state.groups)
+    gone, made = world.changes() if world is not None else ([], [])
+    return [*authorize, *revoke, *gone, *made]
+
+
+def mend(cloud: Cloud) -> list[str]:
+    """Bring the rules in line; in sentences what CloudStack cannot express. Raises what it refused."""
+    return security_groups.bring(Writer(cloud, time.sleep))
+
+
+def said(command: Command) -> str:
+    """A command in one line."""
+    name, params = command
+    return " ".join([name, *(f"{key}={_text(value)}" for key, value in params.items() if value is not None)])
+
+
+def _text(value: object) -> str:
+    return ",".join(map(_text, value)) if isinstance(value, list) else str(value)

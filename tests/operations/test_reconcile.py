@@ -1,0 +1,79 @@
+"""gstack reconcile: drift is shown, mended, and then gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gstack import cli
+from gstack.store.db import db
+from gstack.store.operations import Operation
+from tests.conftest import Gateway
+
+TCP_22 = [{"IPProtocol": "tcp", "ports": ["22"]}]
+DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
+
+
+@pytest.fixture
+def run(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs the command with the gateway's settings: its exit status and output."""
+    monkeypatch.setattr(cli, "load", lambda path: gateway.settings)
+
+    def reconcile(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(cli.main, ["reconcile", *arguments])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        return result.exit_code, result.output
+
+    return reconcile
+
+
+def make(gateway: Gateway, zone: str) -> None:
+    """An instance with ssh open, made through the gateway."""
+    body = {
+        "name": "web",
+        "machineType": "tiny",
+        "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": DEBIAN}}],
+        "networkInterfaces": [{"accessConfigs": [{"name": "nat"}]}],
+    }
+    gateway.run("POST", "global/firewalls", {"name": "ssh", "allowed": TCP_22})
+    gateway.run("POST", f"zones/{zone}/instances", body)
+
+
+def test_a_rule_that_another_tool_took_away_comes_back(gateway: Gateway, run: Any) -> None:
+    make(gateway, "ch-gva-2")
+    groups = [row for row in gateway.cloudstack("listSecurityGroups") if row["name"].startswith("gstack:network:")]
+    gateway.cloudstack("revokeSecurityGroupIngress", id=groups[0]["ingressrule"][0]["ruleid"])
+    gateway.simulator.settle()
+    status, output = run("--dry-run")
+    assert status == 1
+    assert "authorizeSecurityGroupIngress" in output
+    assert run()[0] == 0
+    assert run("--dry-run")[0] == 0
+
+
+def test_a_rule_that_another_tool_put_on_our_address_goes(gateway: Gateway, run: Any) -> None:
+    make(gateway, "de-fra-1")
+    (row,) = gateway.cloudstack("listPublicIpAddresses", isstaticnat="true")
+    gateway.cloudstack("createFirewallRule", ipaddressid=row["id"], protocol="udp", startport=53, endport=53)
+    gateway.simulator.settle()
+    status, output = run("--dry-run")
+    assert (status, "deleteFirewallRule" in output) == (1, True)
+    status, output = run()
+    assert (status, "1 changed" in output) == (0, True)
+    assert [rule["protocol"] for rule in gateway.cloudstack("listFirewallRules")] == ["tcp"]
+
+
+def test_operations_that_wait_for_an_operator_are_listed(gateway: Gateway, run: Any) -> None:
+    gateway.run("POST", "global/firewalls", {"name": "ssh", "allowed": TCP_22})
+    with gateway.app.app_context():
+        row = db.session.query(Operation).one()
+        name, row.status, row.blocked = row.name, "RUNNING", "No credential works."
+        db.session.commit()
+    _, output = run()
+    assert f"operation {name}" in output
+    assert "No credential works." in output
+    with gateway.app.app_context():
+        db.session.query(Operation).one().status = "DONE"
+        db.session.commit()
