@@ -123,13 +123,20 @@ def set_service_account(run: Run, plan: Row) -> None:
     machine = plan["machine"]
     run.step("look", lambda: must_be_stopped(_row(run, machine), _name(run), "The service account"))
     before = run.step("accounts before", lambda: using(run, lambda writer: _accounts(writer, machine)))
-    if before is None:
-        run.warn("NOT_CRITICAL_ERROR", NO_OWN_GROUP)
-    else:
-        run.undo("the rules of instances", converge_quietly, run)
+    wanted = [str(account.get("email", "")) for account in plan["accounts"]]
+    run.undo("the rules of instances", converge_quietly, run)
+    if before is not None:
         run.undo("the service account", _mark, run, machine, before)
-        run.step("accounts", _mark, run, machine, [str(account.get("email", "")) for account in plan["accounts"]])
-        _converge(run)
+        run.step("accounts", _mark, run, machine, wanted)
+    elif run.step("groups", lambda: bool(_row(run, machine).get("securitygroup"))):
+        run.warn("NOT_CRITICAL_ERROR", NO_OWN_GROUP)
+    else:  # an isolated network, where the machine itself has the mark
+        mark = {machines.ACCOUNTS: " ".join(sorted(wanted)) or None}
+        marked = run.step("mark before", lambda: tags.own_values(_row(run, machine).get("tags") or ()))
+        back = {machines.ACCOUNTS: marked.get(machines.ACCOUNTS)}
+        run.undo("the service account", lambda: _apply(run, machine, _marks(run, "UserVm", machine, back)()))
+        labels.change(run, "UserVm", machine, _marks(run, "UserVm", machine, mark))
+    _converge(run)
     run.step("remember", _amend, run, machine, {"serviceAccounts": plan["accounts"]})
 
 
@@ -277,11 +284,14 @@ def _amend(run: Run, machine: str, members: Row) -> None:
 
 def _put_back_tags(run: Run, machine: str, before: list[str]) -> None:
     changes = tags.plan_network_tags(_row(run, machine).get("tags") or (), before)
-    params = {"resourcetype": "UserVm", "resourceids": [machine]}
-    if changes.delete:
-        labels.obey(run, "deleteTags", {**params, "tags": changes.delete})
-    if changes.create:
-        labels.obey(run, "createTags", {**params, "tags": changes.create})
+    _apply(run, machine, {"delete": changes.delete, "create": changes.create})
+
+
+def _apply(run: Run, machine: str, changes: Row) -> None:
+    """Change a machine's tags, to take something back."""
+    for command, found in (("deleteTags", changes["delete"]), ("createTags", changes["create"])):
+        if found:
+            labels.obey(run, command, {"resourcetype": "UserVm", "resourceids": [machine], "tags": found})
 
 
 def _user_data(run: Run, machine: str, seen: str | None) -> Row:

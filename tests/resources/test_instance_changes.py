@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from gstack.errors import GceError
+from gstack.operations import instance_changes
+
 INSTANCES = "zones/{zone}/instances"
 WEB = f"{INSTANCES}/web"
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
@@ -304,3 +307,29 @@ def test_what_is_not_there_cannot_be_changed(gateway: Any, verb: str) -> None:
 def test_a_machine_that_failed_is_not_ready_for_changes(gateway: Any) -> None:
     gateway.deploy("web", serviceofferingid=gateway.offering_id("Titan-does-not-fit"))
     assert gateway.refuse("POST", f"{WEB}/setDeletionProtection").endswith("is not ready")
+
+
+def test_in_an_isolated_network_the_machine_itself_holds_its_service_account(gateway: Any) -> None:
+    gateway.zone = "de-fra-1"
+    make(gateway)
+    gateway.run("POST", f"{WEB}/setTags", worn(gateway, "http"))
+    gateway.run("POST", f"{WEB}/stop")
+    gateway.run("POST", f"{WEB}/setServiceAccount", {"email": "robot@tenant.example.org"})
+    assert tag_keys(gateway) == {"gstack-tag:http", "gstack:accounts"}
+    gateway.run("POST", f"{WEB}/setName", {"name": "db", "currentName": "web"})
+    gateway.run("POST", f"{INSTANCES}/db/setServiceAccount", {})
+    assert (gateway.names(INSTANCES), tag_keys(gateway)) == (["db"], {"gstack-tag:http"})
+
+
+def test_an_account_whose_rules_cannot_follow_is_taken_back(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway.zone = "de-fra-1"
+    make(gateway)
+    gateway.run("POST", f"{WEB}/stop")
+
+    def refuse(_: Any) -> list[str]:
+        raise GceError("backendError", "no luck")
+
+    monkeypatch.setattr(instance_changes, "converge", refuse)
+    error = gateway.fail("POST", f"{WEB}/setServiceAccount", {"email": "robot@tenant.example.org"})
+    assert "Undone: the service account" in error["message"]
+    assert (tag_keys(gateway), "serviceAccounts" in gateway.get(WEB)) == (set(), False)
