@@ -51,10 +51,11 @@ def register(run: Run, plan: dict[str, Any]) -> None:
 @workflow("op.images.change")
 def change(run: Run, plan: dict[str, Any]) -> None:
     """Patch and deprecate. ``plan``: ``template``, its id; ``own``, gstack's marks to set, or to take away where None;
-    ``labels``, or None to leave them; ``describe``, a new displaytext, or None; ``kept``, members to remember, or to
-    forget where None."""
+    ``labels``, or None to leave them; ``describe``, a new displaytext, or None, and ``described``, the one before;
+    ``kept``, members to remember, or to forget where None."""
     template = plan["template"]
     if plan["describe"] is not None:
+        run.undo_job("the description", "updateTemplate", {"id": template, "displaytext": plan["described"]})
         run.job("describe", "updateTemplate", {"id": template, "displaytext": plan["describe"]})
 
     def changes() -> dict[str, labels.Tags]:

@@ -159,6 +159,7 @@ def patch(call: Call) -> dict[str, Any]:
         tags.check_labels(body["labels"])
     describe = (body["description"] or image.row["name"]) if "description" in body else None
     more = {"own": own, "labels": body.get("labels"), "describe": describe, "kept": {}}
+    more["described"] = image.row.get("displaytext") or image.row["name"]
     return _start(call, "change", "patch", image, **more)
 
 

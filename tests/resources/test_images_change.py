@@ -182,6 +182,13 @@ def test_a_patch_renames_nothing_and_labels_need_a_fingerprint(web: Any) -> None
     web.refuse("PATCH", f"{IMAGES}/golden", {"labels": {"a": "b"}}, status=412)
 
 
+def test_a_patch_that_fails_half_way_is_taken_back(web: Any) -> None:
+    image = made(web, description="of mine", family="mine")
+    web.simulator.faults.add("fail-job", "createTags", text="no luck")
+    web.fail("PATCH", f"{IMAGES}/golden", {"family": "other", "description": "of ours"})
+    assert web.get(f"{IMAGES}/golden") == image
+
+
 def test_a_deprecated_image_is_found_by_name_and_not_by_family(web: Any) -> None:
     made(web, family="mine")
     body = {"state": "DEPRECATED", "replacement": "projects/tenant/global/images/newer"}
