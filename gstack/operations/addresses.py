@@ -15,6 +15,7 @@ from gstack.errors import GceError
 from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Writer
 from gstack.operations import networks as making
+from gstack.operations.firewalls import converge_quietly
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -23,7 +24,7 @@ from gstack.translate import addresses, networks, tags
 
 Row = dict[str, Any]
 
-RESOURCE = "PublicIpAddress"
+RESOURCE, INSTANCES = "PublicIpAddress", "instances"
 MOST_TRIES = 8
 TAKEN = 533  # CloudStack's answer where an address is somebody's by now
 
@@ -55,6 +56,26 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
 def set_labels(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``id``, and the tags to ``create`` and to ``delete``."""
     run.step("labels", lambda: using(run, lambda writer: _retag(writer, plan["id"], plan["create"], plan["delete"])))
+
+
+@workflow("op.instances.addAccessConfig")
+def add_access_config(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``machine``; ``access`` as :func:`attach` takes it; ``name`` of the access config."""
+    run.undo("the rules of the address", converge_quietly, run)
+    attach(run, plan["machine"], plan["access"])
+    making.converge(run)
+    run.step("remember", _name_config, run, plan["machine"], [plan["name"]])
+
+
+@workflow("op.instances.deleteAccessConfig")
+def delete_access_config(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``machine``."""
+    held = run.step("look", lambda: of_machine(run.cloud, plan["machine"]))
+    if not held:
+        raise GceError("unsupported", f"The external address of '{run.target}' was given to it by another tool.")
+    detach(run, held)
+    making.converge(run)
+    run.step("remember", _name_config, run, plan["machine"], [])
 
 
 def acquire(run: Run, network: str, zoneid: str) -> Row:
@@ -210,6 +231,13 @@ def _check_unused(run: Run, address: str) -> None:
     if row is not None and addresses.used(row):
         user = str(row.get("virtualmachinename") or "rules in CloudStack")
         raise making.in_use(run.target, f"'{user}'")
+
+
+def _name_config(run: Run, machine: str, names: list[str]) -> None:
+    """Remember what the access config is called; nothing is kept of machines that other tools made."""
+    kept = overlay.read(INSTANCES, machine)
+    if kept:
+        overlay.write(INSTANCES, machine, run.project.id, {**kept, "accessConfigs": names})
 
 
 def _tied(run: Run, address: str, machine: str) -> Row | None:

@@ -141,7 +141,7 @@ def delete(call: Call) -> dict[str, Any]:
 def of_network(call: Call) -> dict[str, Any]:
     """The firewalls of a network, and what its isolated subnetworks let through whatever they say."""
     network = _network_of(call, call.params["network"])
-    return {"firewalls": _effective(call, network, network.subnetworks, lambda firewall: True)}
+    return _effective(call, network, network.subnetworks, lambda firewall: True)
 
 
 @method("compute.instances.getEffectiveFirewalls", needs=(*NEEDS, "listVirtualMachines", "listNetworks"))
@@ -165,12 +165,12 @@ def of_instance(call: Call) -> dict[str, Any]:
         groups = [Group(group) for group in call.caller.cloud.list("listSecurityGroups")]
         found_members = members(groups, [row], network.name)
         mine = found_members[0][0] if found_members else mine
-    return {"firewalls": _effective(call, network, [piece], lambda firewall: rule(firewall.members).targets(mine))}
+    return _effective(call, network, [piece], lambda firewall: rule(firewall.members).targets(mine))
 
 
 def _effective(
     call: Call, network: Network, pieces: Iterable[Subnetwork], speaks: Callable[[Firewall], bool]
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """The enabled firewalls of ``network`` that ``speaks`` says yes to, first those that come first, and before them
     what CloudStack lets through inside of isolated ``pieces``."""
     found = [
@@ -180,7 +180,8 @@ def _effective(
     ]
     found.sort(key=lambda one: (one.members["priority"], not one.members.get("denied"), one.name))
     inside = [_inside(call, piece) for piece in pieces if piece.kind in (networks.ISOLATED, networks.TIER)]
-    return [*inside, *(view(call, firewall) for firewall in found)]
+    shown = [*inside, *(view(call, firewall) for firewall in found)]
+    return {"firewalls": shown} if shown else {}
 
 
 def _inside(call: Call, piece: Subnetwork) -> dict[str, Any]:

@@ -24,15 +24,10 @@ PORTS = range(1, 5)
 PERMISSIONS = {"compute.instances.create": "compute.instances.insert"}
 NO_POLICY_ETAG = "ACAB"  # what GCE answers of a resource that no policy was ever set on
 
-_ADDRESS = (
-    "Whether an instance has an external address is decided when it is made; in a zone with one shared network its own "
-    "address is public, and it can have no other."
-)
+_ADDRESS = "All of an access config but its address is fixed: delete it and add another."
 _HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
 _HOST = "CloudStack looks after its hosts by itself and tells users nothing of it."
 REASONS = {
-    "addAccessConfig": _ADDRESS,
-    "deleteAccessConfig": _ADDRESS,
     "updateAccessConfig": _ADDRESS,
     "getScreenshot": "CloudStack shows a machine's display in its own console only.",
     "getShieldedInstanceIdentity": "CloudStack's machines have no virtual TPM that gstack could ask.",

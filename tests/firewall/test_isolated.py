@@ -266,6 +266,7 @@ def test_that_nothing_is_filtered_inside_is_said_and_shown(fra: Fra) -> None:
 
 
 def test_effective_firewalls_of_a_zone_with_groups_are_those_that_speak_of_the_instance(gateway: Gateway) -> None:
+    assert gateway.get("global/networks/default/getEffectiveFirewalls") == {}
     gateway.run("POST", "global/firewalls", {"name": "ssh", "allowed": TCP_22, "targetTags": ["web"]})
     gateway.run("POST", "global/firewalls", {"name": "icmp", "allowed": [{"IPProtocol": "icmp"}]})
     gateway.deploy("theirs")

@@ -261,3 +261,43 @@ def test_the_source_nat_of_a_subnetwork_is_a_cloud_nat(fra: Gateway) -> None:
     (row,) = fra.cloudstack("listPublicIpAddresses")
     status = fra.get(f"regions/de-fra/routers/{router['name']}/getRouterStatus")["result"]
     assert status["natStatus"][0]["autoAllocatedNatIps"] == [row["ipaddress"]]
+
+
+def test_an_access_config_comes_and_goes(fra: Gateway) -> None:
+    make_network(fra)
+    allowed = [{"IPProtocol": "icmp"}]
+    fra.run("POST", "global/firewalls", {"name": "ping", "network": "global/networks/net", "allowed": allowed})
+    fra.run("POST", INSTANCES, instance(subnetwork=f"{PIECES}/net-fra"))
+    config = {"name": "mine", "type": "ONE_TO_ONE_NAT"}
+    fra.run("POST", f"{INSTANCES}/web/addAccessConfig", config, networkInterface="nic0")
+    (nic,) = fra.get(f"{INSTANCES}/web")["networkInterfaces"]
+    assert nic["accessConfigs"][0]["name"] == "mine"
+    assert "natIP" in nic["accessConfigs"][0]
+    assert [rule["protocol"] for rule in fra.cloudstack("listFirewallRules")] == ["icmp"]
+    assert "At most one" in fra.refuse("POST", f"{INSTANCES}/web/addAccessConfig", config, networkInterface="nic0")
+    path, query = f"{INSTANCES}/web/deleteAccessConfig", {"networkInterface": "nic0", "accessConfig": "mine"}
+    fra.run("POST", path, **query)
+    (nic,) = fra.get(f"{INSTANCES}/web")["networkInterfaces"]
+    assert "accessConfigs" not in nic
+    assert fra.cloudstack("listFirewallRules") == []
+    assert fra.cloudstack("listPublicIpAddresses", issourcenat="false") == []
+    assert "no such access config" in fra.refuse("POST", path, **query)
+
+
+def test_a_reserved_address_is_given_to_a_running_instance(fra: Gateway) -> None:
+    make_network(fra)
+    fra.run("POST", ADDRESSES, {"name": "front"})
+    address = fra.get(f"{ADDRESSES}/front")
+    fra.run("POST", INSTANCES, instance(subnetwork=f"{PIECES}/net-fra"))
+    config = {"natIP": address["address"]}
+    fra.run("POST", f"{INSTANCES}/web/addAccessConfig", config, networkInterface="nic0")
+    assert fra.get(f"{ADDRESSES}/front")["status"] == "IN_USE"
+    query = {"networkInterface": "nic0", "accessConfig": "External NAT"}
+    fra.run("POST", f"{INSTANCES}/web/deleteAccessConfig", **query)
+    assert fra.get(f"{ADDRESSES}/front") == address
+
+
+def test_access_configs_of_zones_with_groups_cannot_change(gateway: Gateway) -> None:
+    gateway.deploy("theirs")
+    path = "zones/{zone}/instances/theirs/addAccessConfig"
+    assert "isolated networks" in gateway.refuse("POST", path, {}, networkInterface="nic0")
