@@ -42,6 +42,7 @@ class FakeCall:
     body: dict[str, Any] = field(default_factory=dict)
     method_id: str = "compute.instances.insert"
     user: str = "ada@example.com"
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
         self.params = {"project": "p", **self.params}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -295,3 +296,9 @@ def test_workflow_tables_hold_json_only(stage: Any) -> None:
     with stage.app.app_context():
         kinds = db.session.execute(text("SELECT DISTINCT serialization FROM workflow_status")).scalars().all()
     assert kinds == ["portable_json"]
+
+
+def test_a_part_of_a_batch_waits_no_longer_than_its_batch(stage: Any, gates: Any) -> None:
+    stage.set(OPERATION_HOLD_SECONDS=600.0)
+    answer = stage.start("op.test.gate", {"gate": "a"}, call=stage.call(deadline=time.monotonic()))
+    assert answer["status"] != "DONE"
