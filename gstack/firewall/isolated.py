@@ -112,8 +112,12 @@ class World:
 
 
 def read(cloud: Cloud, groups: Sequence[Group]) -> World | None:
-    """What is there; None where gstack has nothing to guard. One call then, five otherwise."""
-    made = [row for row in cloud.list("listNetworks", type="Isolated") if _ours(row)]
+    """What is there; None where gstack has nothing to guard. One call where there is no isolated
+    network, two where none is guarded, five otherwise."""
+    there = cloud.list("listNetworks", type="Isolated")
+    if not there:
+        return None
+    made = [row for row in there if _ours(row)]
     tied = [row for row in cloud.list("listPublicIpAddresses", isstaticnat=True) if network_of(row)]
     if not made and not tied:
         return None

@@ -30,6 +30,7 @@ SERVICES = ["Dhcp", "Dns", "Firewall", "SourceNat", "StaticNat", "UserData"]
 # Those of other network virtualisers need a provider that few zones have.
 PREFERRED = "DefaultIsolatedNetworkOfferingWithSourceNatService"
 SWEEP = "op.subnetworks.sweep"
+TURN_SECONDS = 30.0
 SWEEP_SECONDS, SWEEP_AGAIN_SECONDS, MOST_SWEEPS = 300.0, 1800.0, 336
 
 # A cache of nothing: instances made side by side in an auto network must not each make its piece. Other hosts have
@@ -78,8 +79,13 @@ def make(run: Run, plan: dict[str, Any]) -> str:
     """
 
     def body() -> str:
-        with _MAKING:
+        # Not for ever: who holds it may be waiting for an operator.
+        turn = _MAKING.acquire(timeout=TURN_SECONDS)
+        try:
             found = using(run, lambda writer: _made(writer, plan))
+        finally:
+            if turn:
+                _MAKING.release()
         run.catalogue.forget(run.cloud, "networks")
         return found
 

@@ -164,11 +164,7 @@ def test_machines_are_not_listed_while_no_firewall_depends_on_them(world: World)
     world.insert("ssh", allowed=_tcp("22"))
     with trace() as calls:
         world.converge()
-    assert [call.command for call in calls] == [
-        "listSecurityGroups",
-        "listNetworks",
-        "listPublicIpAddresses",
-    ]
+    assert [call.command for call in calls] == ["listSecurityGroups", "listNetworks"]
 
 
 def test_a_target_tag_opens_the_own_groups_of_those_who_carry_it(world: World) -> None:
