@@ -21,6 +21,7 @@ from gstack.protocol.discovery import document
 from gstack.protocol.pathforms import VERB_ALIASES, PathForms
 from gstack.resources import load_handlers
 from gstack.settings import Settings
+from gstack.store import overlay
 from gstack.store.db import open_store
 from gstack.store.sealing import Sealer
 from gstack.store.snapshots import PageSnapshots
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> Flask:
     endpoint = Endpoint(settings)
     catalogue = Catalogue(settings)
     guard = Gatekeeper(settings, endpoint, catalogue, sealer)
+    overlay.init_app(app, sealer)
     engine.init_app(app, settings, sealer)
     paging.init_app(app, sealer.derive("page tokens"), PageSnapshots())
 

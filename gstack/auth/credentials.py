@@ -26,6 +26,7 @@ from gstack.auth.projects import Projects
 from gstack.cloudstack.client import Endpoint
 from gstack.errors import GceError, invalid
 from gstack.settings import Settings
+from gstack.store import overlay
 from gstack.store.credentials import SERVICE_ACCOUNT, Credential, ServiceAccountKey, SigningKey
 from gstack.store.db import own_session
 from gstack.store.sealing import Sealer
@@ -179,7 +180,7 @@ def rotate(keyring: Keyring, reference: str, *, url: str) -> Made:
 
 
 def reseal(keyring: Keyring, sealer: Sealer) -> int:
-    """Seal everything in the credential tables under the first key of the key file; returns how many rows."""
+    """Seal everything that is sealed in the store under the first key of the key file; returns how many rows."""
     with own_session() as session:
         rows = session.scalars(select(Credential)).all()
         for row in rows:
@@ -188,8 +189,9 @@ def reseal(keyring: Keyring, sealer: Sealer) -> int:
         signing = session.scalars(select(SigningKey)).all()
         for key in signing:
             key.sealed_key = sealer.rotate(key.sealed_key)
+        remembered = overlay.reseal(session, sealer)
         session.commit()
-    return len(rows) + len(signing)
+    return len(rows) + len(signing) + remembered
 
 
 def _project(keyring: Keyring, row: Credential, wanted: str | None) -> str:

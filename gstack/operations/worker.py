@@ -31,6 +31,7 @@ from gstack.operations.runtime import Patience, Runtime, Services
 from gstack.operations.services import services as real_services
 from gstack.operations.workflow import load_workflows
 from gstack.settings import Settings, SettingsError, load
+from gstack.store import overlay
 from gstack.store.db import db, open_store
 from gstack.store.migrate import upgrade_database
 
@@ -41,9 +42,7 @@ SWEEP_SECONDS = 30.0
 BEAT_SECONDS = 5.0
 PURGE_SECONDS = 3600.0
 PARENT_POLL_SECONDS = 0.5
-IMPATIENT = Patience(
-    job_poll=0.01, job_poll_most=0.05, unavailable=2.0, retry=0.02, retry_most=0.05, blocked=0.05
-)
+IMPATIENT = Patience(job_poll=0.01, job_poll_most=0.05, unavailable=2.0, retry=0.02, retry_most=0.05, blocked=0.05)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -63,9 +62,7 @@ class Worker:
         patience: Patience | None = None,
         poll_seconds: float = durable.POLL_SECONDS,
     ) -> None:
-        self.runtime = Runtime(
-            app, settings, services, patience or Patience(job_poll=settings["JOB_POLL_SECONDS"])
-        )
+        self.runtime = Runtime(app, settings, services, patience or Patience(job_poll=settings["JOB_POLL_SECONDS"]))
         self._poll_seconds = poll_seconds
         self._chores: list[threading.Thread] = []
 
@@ -178,7 +175,9 @@ def _started(settings: Settings, services: Services | None) -> Worker:
     app = Flask("gstack.operations", static_folder=None)
     open_store(app, settings)
     upgrade_database(app)
-    worker = Worker(app, settings, services or real_services(app, settings))
+    chosen = services or real_services(app, settings)
+    overlay.init_app(app, chosen.sealer)
+    worker = Worker(app, settings, chosen)
     worker.start()
     worker.start_chores()
     return worker

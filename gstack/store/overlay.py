@@ -1,22 +1,36 @@
 """What GCE has and CloudStack cannot hold, kept beside a CloudStack object and keyed by its id.
 
-Apart because every room that shows or makes objects needs it. The surprising thing: nothing here commits. A
-write belongs to the transaction of the operation's step, or of the request, that makes it true.
+Apart because every room that shows or makes objects needs it. Two surprising things: nothing here commits, since a
+write belongs to the transaction of the operation's step, or of the request, that makes it true; and metadata is sealed,
+since start-up scripts hold passwords.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
+import orjson
+from flask import Flask, current_app
 from sqlalchemy import JSON, String, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gstack.store.db import Model, db
+from gstack.store.sealing import Sealer
 
+EXTENSION = "gstack.overlay"
+SEALED = frozenset({"metadata"})
 CHUNK = 500  # ids in one query; SQLite of old took no more than 999 parameters
+
+
+class Sealing(Protocol):
+    """What seals secrets at rest: :class:`gstack.store.sealing.Sealer`."""
+
+    def seal(self, value: bytes) -> str: ...
+
+    def open(self, sealed: str) -> bytes: ...
 
 
 class Overlay(Model):
@@ -32,6 +46,11 @@ class Overlay(Model):
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+def init_app(app: Flask, sealer: Sealing) -> None:
+    """Give ``app`` what seals metadata."""
+    app.extensions[EXTENSION] = sealer
+
+
 def read(kind: str, cloudstack_id: str) -> dict[str, Any]:
     """What is remembered of one object; empty if nothing is."""
     return read_many(kind, [cloudstack_id]).get(cloudstack_id, {})
@@ -45,14 +64,14 @@ def read_many(kind: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         query = select(Overlay.cloudstack_id, Overlay.data).where(
             Overlay.kind == kind, Overlay.cloudstack_id.in_(chunk)
         )
-        found.update((row.cloudstack_id, row.data) for row in db.session.execute(query))
+        found.update((row.cloudstack_id, _opened(row.data)) for row in db.session.execute(query))
     return found
 
 
 def write(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> None:
     """Remember exactly ``data`` of one object, in place of whatever was remembered."""
     insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    values = {"kind": kind, "cloudstack_id": cloudstack_id, "project": project, "data": data}
+    values = {"kind": kind, "cloudstack_id": cloudstack_id, "project": project, "data": _closed(data)}
     statement = insert(Overlay).values(values)
     db.session.execute(
         statement.on_conflict_do_update(
@@ -64,6 +83,34 @@ def write(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> 
 
 def drop(kind: str, cloudstack_id: str) -> None:
     """Forget one object; nothing happens if nothing was remembered."""
-    db.session.execute(
-        delete(Overlay).where(Overlay.kind == kind, Overlay.cloudstack_id == cloudstack_id)
-    )
+    db.session.execute(delete(Overlay).where(Overlay.kind == kind, Overlay.cloudstack_id == cloudstack_id))
+
+
+def reseal(session: Session, sealer: Sealer) -> int:
+    """Seal again under the first key what is sealed; returns how many rows. ``session`` is committed by the caller."""
+    count = 0
+    for row in session.scalars(select(Overlay)):
+        sealed = {name: row.data[name] for name in SEALED if isinstance(row.data.get(name), str)}
+        if sealed:
+            row.data = row.data | {name: sealer.rotate(text) for name, text in sealed.items()}
+            count += 1
+    return count
+
+
+def _closed(data: dict[str, Any]) -> dict[str, Any]:
+    sealed = {name: _sealer().seal(orjson.dumps(data[name])) for name in SEALED if data.get(name)}
+    return data | sealed
+
+
+def _opened(data: dict[str, Any]) -> dict[str, Any]:
+    if SEALED.isdisjoint(data):
+        return data
+    return {
+        name: orjson.loads(_sealer().open(value)) if name in SEALED and isinstance(value, str) else value
+        for name, value in data.items()
+    }
+
+
+def _sealer() -> Sealing:
+    found: Sealing = current_app.extensions[EXTENSION]
+    return found

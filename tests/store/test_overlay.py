@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from cryptography.fernet import Fernet
+from flask import Flask, current_app
 from sqlalchemy import select
 
 from gstack.settings import Settings
 from gstack.store import overlay
 from gstack.store.db import db, open_store
 from gstack.store.migrate import load_models
+from gstack.store.sealing import Sealer
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +22,7 @@ def context(tmp_path: Path) -> Iterator[None]:
     app = Flask("test")
     open_store(app, Settings({"PATH": str(tmp_path)}))
     load_models()
+    overlay.init_app(app, Sealer(keys=[Fernet.generate_key().decode()]))
     with app.app_context():
         db.create_all()
         yield
@@ -67,3 +70,23 @@ def test_a_write_that_is_rolled_back_is_forgotten() -> None:
     overlay.write("instances", "vm-1", "p", {"a": 1})
     db.session.rollback()
     assert overlay.read("instances", "vm-1") == {}
+
+
+def test_metadata_is_sealed_and_read_back_as_it_was() -> None:
+    items = [{"key": "startup-script", "value": "PASSWORD=hunter2"}]
+    overlay.write("instances", "a", "p", {"metadata": items, "description": "seen"})
+    stored = db.session.scalars(select(overlay.Overlay.data)).one()
+    assert "hunter2" not in str(stored)
+    assert stored["description"] == "seen"
+    assert overlay.read("instances", "a") == {"metadata": items, "description": "seen"}
+
+
+def test_resealing_takes_sealed_metadata_to_the_new_key() -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    overlay.init_app(current_app, Sealer(keys=[old]))
+    overlay.write("instances", "a", "p", {"metadata": [1]})
+    overlay.write("instances", "b", "p", {"description": "x"})
+    assert overlay.reseal(db.session(), Sealer(keys=[new, old])) == 1
+    db.session.flush()
+    overlay.init_app(current_app, Sealer(keys=[new]))
+    assert overlay.read("instances", "a") == {"metadata": [1]}
