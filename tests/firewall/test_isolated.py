@@ -93,7 +93,7 @@ def overlapping(found: set[NatRule]) -> bool:
     )
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(firewall(INGRESS), max_size=4))
 def test_a_public_address_lets_in_what_gce_would_and_says_what_it_cannot(firewalls: list[dict[str, Any]]) -> None:
     found, lost = incoming("ip", reach([rule(one) for one in firewalls], INGRESS, ME).region)
@@ -107,7 +107,7 @@ def test_a_public_address_lets_in_what_gce_would_and_says_what_it_cannot(firewal
             assert says(found, number, port, peer) is allowed
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(firewall(EGRESS), max_size=4))
 def test_a_network_lets_out_what_gce_would_and_never_more(firewalls: list[dict[str, Any]]) -> None:
     region = reach([rule(one) for one in firewalls], EGRESS, None).region
