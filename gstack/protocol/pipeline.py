@@ -141,14 +141,24 @@ def handle(exchange: Exchange) -> None:
     assert exchange.call is not None  # a step before made it
     if exchange.result is not None:
         return
-    handler = HANDLERS[exchange.method.id]
     try:
-        exchange.result = handler(exchange.call)
+        exchange.result = _handled(exchange.call)
+    except GceError:
+        remember(exchange)  # its twin may have come in between, and have made what this one finds in its way
+        if exchange.result is None:
+            raise
+
+
+def _handled(call: Call) -> Any:
+    """What the handler answers, who is asked again where a number stands for a name."""
+    handler = HANDLERS[call.method.id]
+    try:
+        return handler(call)
     except GceError as error:
-        named = numbers.by_name(exchange.call) if error.kind == "notFound" else None
+        named = numbers.by_name(call) if error.kind == "notFound" else None
         if named is None:
             raise
-        exchange.result = handler(named)
+        return handler(named)
 
 
 STEPS: tuple[Callable[[Exchange], None], ...] = (

@@ -45,9 +45,6 @@ NAME = "External NAT"
 )
 def add(call: Call) -> dict[str, Any]:
     """Give an instance an external address."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     place, row, piece = _found(call)
     nic = row["nic"][0]
     if nic.get("publicip"):
@@ -60,9 +57,6 @@ def add(call: Call) -> dict[str, Any]:
 @method("compute.instances.deleteAccessConfig", needs=(*READS, "disableStaticNat", "disassociateIpAddress"))
 def delete(call: Call) -> dict[str, Any]:
     """Take an instance's external address away; an ephemeral one is released."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     place, row, _ = _found(call)
     if not row["nic"][0].get("publicip"):
         raise invalid("accessConfig", call.params["accessConfig"], "The instance has no such access config.")

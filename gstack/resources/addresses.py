@@ -104,9 +104,6 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 @method("compute.addresses.insert", needs=(*NEEDS, "associateIpAddress", "createTags", "listNetworks"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Reserve an external address."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     name, region = call.body.get("name"), call.params["region"]
     if not name:
         raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
@@ -142,9 +139,6 @@ def insert(call: Call) -> dict[str, Any]:
 @method("compute.addresses.delete", needs=(*NEEDS, "disassociateIpAddress"))
 def delete(call: Call) -> dict[str, Any]:
     """Release an address that nothing uses."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     name, row = _found(call)
     path = _path(call, name)
     if addresses.used(row):
@@ -155,9 +149,6 @@ def delete(call: Call) -> dict[str, Any]:
 @method("compute.addresses.setLabels", needs=(*NEEDS, "createTags", "deleteTags"), body=LABELS)
 def set_labels(call: Call) -> dict[str, Any]:
     """Put the body's labels in the place of an address's."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     # Google's path calls it differently here than in the other methods.
     name, row = _found(call, call.params["resource"])
     own = row.get("tags") or ()

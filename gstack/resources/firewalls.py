@@ -90,9 +90,6 @@ def list_(call: Call) -> dict[str, Any]:
 @method("compute.firewalls.insert", needs=(*WRITES, "createSecurityGroup", "deleteSecurityGroup"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make a firewall."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     content = _checked(call, call.body)
     path = _path(call, content["name"])
     groups = _groups(call)
@@ -119,9 +116,6 @@ def update(call: Call) -> dict[str, Any]:
 @method("compute.firewalls.delete", needs=(*WRITES, "deleteSecurityGroup"))
 def delete(call: Call) -> dict[str, Any]:
     """Delete a firewall and its security group."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     firewall = _found(call)
     path = _path(call, firewall.name)
     part = None if firewall.part is None else [list(vars(rule).values()) for rule in sorted(firewall.part)]
@@ -228,9 +222,6 @@ def view(call: Call, firewall: Firewall) -> dict[str, Any]:
 
 
 def _change(call: Call, kind: str) -> dict[str, Any]:
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     firewall = _found(call)
     if firewall.part is not None:
         raise GceError(

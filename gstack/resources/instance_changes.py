@@ -75,9 +75,6 @@ class _Target:
 )
 def set_labels(call: Call) -> dict[str, Any]:
     """Replace the labels."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     found = _found(call)
     return labels.start(call, "UserVm", found.row, found.path)
 
@@ -254,9 +251,6 @@ def _change(
     claim: Callable[[_Target], list[str]] = lambda _: [],
 ) -> dict[str, Any]:
     """Start the workflow of the method's name. ``plan`` checks the request and gives the workflow's input."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     found = _found(call)
     content = {"machine": found.row["id"], **plan(found)}
     return engine.start(

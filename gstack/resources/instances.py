@@ -189,9 +189,6 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 @method("compute.instances.insert", needs=WRITES, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Deploy a machine with its disks, tags and security groups."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     for member in ("sourceInstanceTemplate", "sourceMachineImage"):
         if call.params.get(member):
             raise GceError("unsupported", f"The parameter '{member}' is not supported yet.", location=member)
@@ -219,9 +216,6 @@ def insert(call: Call) -> dict[str, Any]:
 @method("compute.instances.delete", needs=(*READS, "destroyVirtualMachine", "updateVirtualMachine"))
 def delete(call: Call) -> dict[str, Any]:
     """Destroy a machine, and those of its disks that go with it."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     place, name, row = _found(call)
     path = _path(call, place, name)
     if row.get("deleteprotection"):
@@ -249,9 +243,6 @@ def reset(call: Call) -> dict[str, Any]:
 
 
 def _switch(call: Call, verb: str) -> dict[str, Any]:
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     place, name, row = _found(call)
     path = _path(call, place, name)
     state = row["state"]

@@ -79,9 +79,6 @@ def list_(call: Call) -> dict[str, Any]:
 @method("compute.networks.insert", needs=(*NEEDS, "createNetwork"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make a network, which has no subnetwork so far: with ``autoCreateSubnetworks`` each comes with its first use."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     body = call.body
     name = body.get("name")
     if not name:
@@ -112,9 +109,6 @@ def insert(call: Call) -> dict[str, Any]:
 @method("compute.networks.delete", needs=(*NEEDS, "deleteNetwork", "listSecurityGroups"))
 def delete(call: Call) -> dict[str, Any]:
     """Delete a network without subnetworks, firewalls and instances; the subnetworks of an auto one go with it."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     network = _found(call)
     path = _path(call, network.name)
     if not network.owned:

@@ -37,9 +37,6 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.projects.setCommonInstanceMetadata", body=_BODY)
 def set_common_instance_metadata(call: Call) -> dict[str, Any]:
     """Replace the metadata that all instances share."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     items, seen = call.body.get("items") or [], call.body.get("fingerprint") or None
     check_fingerprint(seen, project_metadata.read(call.caller.project), "metadata")
     userdata.compose(items, where="resource.items")

@@ -118,9 +118,6 @@ def list_usable(call: Call) -> dict[str, Any]:
 @method("compute.subnetworks.insert", needs=MAKING, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make an isolated network."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     region = call.params["region"]
     name = _required(call, "name")
     if not is_label(name):
@@ -148,9 +145,6 @@ def insert(call: Call) -> dict[str, Any]:
 @method("compute.subnetworks.delete", needs=(*NEEDS, "deleteNetwork", "listVirtualMachines"))
 def delete(call: Call) -> dict[str, Any]:
     """Delete an isolated network in which there is no instance and no reserved address."""
-    repeated = engine.repeated(call)
-    if repeated is not None:
-        return repeated
     piece = _found(call)
     path = f"projects/{call.project}/{piece.path}"
     if not piece.owned:
