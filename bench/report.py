@@ -24,8 +24,8 @@ def page(results: dict[str, Any]) -> str:
     lines = [
         "# Performance",
         "",
-        f"Made by `make bench` with gstack {results['version']}, Python {results['python']}, on {results['cores']} cores",
-        "that client, gateway and embedded CloudStack shared. One run; medians. The embedded CloudStack answers in a",
+        f"Made by `make bench` with gstack {results['version']}, Python {results['python']}, {results['cores']} cores",
+        "that client, gateway and embedded CloudStack shared. One run; medians. The embedded one answers in a",
         "millisecond or two where a real one takes tens, so ratios against a real one are far smaller.",
         "",
         "![The gateway against direct calls](performance.svg)",

@@ -62,8 +62,7 @@ def ensure_certificates(folder: Path, names: list[str]) -> bool:
     certificate = _server(server_key, names, authority, signer)
     write_private(folder / "server.key", _private_bytes(server_key))
     (folder / "server.pem").write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + authority.public_bytes(serialization.Encoding.PEM)
+        certificate.public_bytes(serialization.Encoding.PEM) + authority.public_bytes(serialization.Encoding.PEM)
     )
     return True
 

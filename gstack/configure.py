@@ -41,9 +41,7 @@ def install(config: Path, answers: Mapping[str, Any], names: tuple[str, ...] = (
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_config(config, values)
     ensure_keys(settings)
-    certificates.ensure_certificates(
-        settings.folder, certificates.server_names(settings["GSTACK_BIND_ADDRESS"], names)
-    )
+    certificates.ensure_certificates(settings.folder, certificates.server_names(settings["GSTACK_BIND_ADDRESS"], names))
     app = create_app(settings)
     upgrade_database(app)
     with app.app_context():

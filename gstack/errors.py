@@ -33,9 +33,7 @@ KINDS: dict[str, Kind] = {
     "unsupported": Kind(400, "INVALID_ARGUMENT", "UNSUPPORTED_OPERATION"),
     "failedPrecondition": Kind(400, "FAILED_PRECONDITION", "FAILED_PRECONDITION"),
     "resourceNotReady": Kind(400, "FAILED_PRECONDITION", "RESOURCE_NOT_READY"),
-    "resourceInUseByAnotherResource": Kind(
-        400, "FAILED_PRECONDITION", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"
-    ),
+    "resourceInUseByAnotherResource": Kind(400, "FAILED_PRECONDITION", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"),
     "authError": Kind(401, "UNAUTHENTICATED", "UNAUTHENTICATED"),
     "forbidden": Kind(403, "PERMISSION_DENIED", "PERMISSIONS_ERROR"),
     "quotaExceeded": Kind(403, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED"),
@@ -128,9 +126,7 @@ def not_ready(path: str) -> GceError:
 
 def invalid(location: str, value: object, why: str) -> GceError:
     """A field's value that cannot be accepted, in GCE's words: the field, the value and the reason."""
-    return GceError(
-        "invalid", f"Invalid value for field '{location}': '{value}'. {why}", location=location
-    )
+    return GceError("invalid", f"Invalid value for field '{location}': '{value}'. {why}", location=location)
 
 
 def error_body(error: GceError) -> dict[str, Any]:

@@ -158,6 +158,4 @@ def _refuse_taken_port(address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise SettingsError(
-                f"GSTACK_PORT {port} on {address} cannot be listened on: {error.strerror}."
-            ) from error
+            raise SettingsError(f"GSTACK_PORT {port} on {address} cannot be listened on: {error.strerror}.") from error

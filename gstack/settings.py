@@ -159,9 +159,7 @@ def read_file(path: Path) -> dict[str, Any]:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error.strerror}. Make it with gstack-configure."
-        ) from error
+        raise SettingsError(f"{path} cannot be read: {error.strerror}. Make it with gstack-configure.") from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise SettingsError(f"{path} may be written by others. Run: chmod go-w {path}")
     try:
@@ -184,9 +182,7 @@ def _constant(node: ast.stmt, path: Path) -> tuple[str, Any]:
     try:
         return target.id, ast.literal_eval(node.value)
     except ValueError as error:
-        raise SettingsError(
-            f"{path}, line {node.lineno}: {target.id} must be a plain value, not code."
-        ) from error
+        raise SettingsError(f"{path}, line {node.lineno}: {target.id} must be a plain value, not code.") from error
 
 
 def _from_text(setting: Setting, text: str) -> Any:
@@ -209,9 +205,7 @@ def _checked(setting: Setting, value: Any, where: str) -> Any:
     if not isinstance(value, setting.kind) or (setting.kind is not bool and isinstance(value, bool)):
         raise SettingsError(_wrong_type(setting, value, where))
     if setting.choices and value not in setting.choices:
-        raise SettingsError(
-            f"{setting.name} in {where} must be one of {', '.join(setting.choices)}, not {value!r}."
-        )
+        raise SettingsError(f"{setting.name} in {where} must be one of {', '.join(setting.choices)}, not {value!r}.")
     if setting.least is not None and isinstance(value, int | float) and value < setting.least:
         raise SettingsError(f"{setting.name} in {where} must be at least {setting.least}, not {value!r}.")
     return value

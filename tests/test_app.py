@@ -110,10 +110,12 @@ def test_an_answer_that_did_not_pass_the_guard_is_never_sent(gateway, monkeypatc
 
 
 def test_a_mask_cuts_the_answer_and_a_bad_one_is_refused(gateway) -> None:
-    assert set(gateway.client.get(
-        "/compute/v1/projects/tenant/zones?fields=items(name)",
-        headers={"Authorization": f"Bearer {gateway.token}"},
-    ).json) == {"items"}
+    assert set(
+        gateway.client.get(
+            "/compute/v1/projects/tenant/zones?fields=items(name)",
+            headers={"Authorization": f"Bearer {gateway.token}"},
+        ).json
+    ) == {"items"}
     response = gateway.client.get(
         "/compute/v1/projects/tenant/zones?fields=nothing",
         headers={"Authorization": f"Bearer {gateway.token}"},

@@ -30,11 +30,13 @@ from gstack.store.sealing import Unsealable
 AUTH_PATHS = ("/o/oauth2/auth", "/o/oauth2/v2/auth", "/oauth2/auth")
 View = Callable[[Gatekeeper], Response]
 # Addresses that stand for "show the code, the user will copy it".
-SHOWN = frozenset({
-    "urn:ietf:wg:oauth:2.0:oob",
-    "https://sdk.cloud.google.com/authcode.html",  # gcloud auth login --no-launch-browser
-    "https://sdk.cloud.google/authcode.html",  # the same with --login-config
-})
+SHOWN = frozenset(
+    {
+        "urn:ietf:wg:oauth:2.0:oob",
+        "https://sdk.cloud.google.com/authcode.html",  # gcloud auth login --no-launch-browser
+        "https://sdk.cloud.google/authcode.html",  # the same with --login-config
+    }
+)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 LONGEST = 2048
 PAGE_SECONDS = 600

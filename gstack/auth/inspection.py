@@ -66,17 +66,19 @@ def tokeninfo(guard: Gatekeeper) -> Response:
     if found is None:
         raise OAuthError("invalid_token", "Invalid Value")
     credential, row = found
-    return answer_json({
-        "azp": client_id(credential.id),
-        "aud": client_id(credential.id),
-        "sub": client_id(credential.id),
-        "scope": row.scope,
-        "exp": str(row.expires_at),
-        "expires_in": str(row.expires_at - guard.keyring.now),
-        "email": _email(credential),
-        "email_verified": "true",
-        "access_type": "offline" if row.refresh_hash else "online",
-    })
+    return answer_json(
+        {
+            "azp": client_id(credential.id),
+            "aud": client_id(credential.id),
+            "sub": client_id(credential.id),
+            "scope": row.scope,
+            "exp": str(row.expires_at),
+            "expires_in": str(row.expires_at - guard.keyring.now),
+            "email": _email(credential),
+            "email_verified": "true",
+            "access_type": "offline" if row.refresh_hash else "online",
+        }
+    )
 
 
 def introspect(guard: Gatekeeper) -> Response:
@@ -86,15 +88,17 @@ def introspect(guard: Gatekeeper) -> Response:
     if found is None:
         return answer_json({"active": False})
     credential, row = found
-    return answer_json({
-        "active": True,
-        "username": _email(credential),
-        "sub": client_id(credential.id),
-        "scope": row.scope,
-        "iat": row.issued_at,
-        "exp": row.expires_at if isinstance(row, AccessToken) else row.used_at + tokens.IDLE_SECONDS,
-        "token_type": "refresh_token" if isinstance(row, RefreshToken) else "Bearer",
-    })
+    return answer_json(
+        {
+            "active": True,
+            "username": _email(credential),
+            "sub": client_id(credential.id),
+            "scope": row.scope,
+            "iat": row.issued_at,
+            "exp": row.expires_at if isinstance(row, AccessToken) else row.used_at + tokens.IDLE_SECONDS,
+            "token_type": "refresh_token" if isinstance(row, RefreshToken) else "Bearer",
+        }
+    )
 
 
 def userinfo(guard: Gatekeeper) -> Response:
@@ -106,14 +110,16 @@ def userinfo(guard: Gatekeeper) -> Response:
         raise guard.refused(str(error)) from None
     subject = client_id(grant.credential_id)
     audit.answered("userinfo", 200)
-    return answer_json({
-        "sub": subject,
-        "id": subject,
-        "name": grant.identity.user_name,
-        "email": grant.user,
-        "email_verified": True,
-        "verified_email": True,
-    })
+    return answer_json(
+        {
+            "sub": subject,
+            "id": subject,
+            "name": grant.identity.user_name,
+            "email": grant.user,
+            "email_verified": True,
+            "verified_email": True,
+        }
+    )
 
 
 def keys(guard: Gatekeeper) -> Response:
@@ -124,21 +130,23 @@ def keys(guard: Gatekeeper) -> Response:
 def configuration(guard: Gatekeeper) -> Response:
     """OpenID Connect discovery; addresses by the host that was asked."""
     root = request.url_root.rstrip("/")
-    return answer_json({
-        "issuer": guard.settings.public_url,
-        "authorization_endpoint": f"{root}/o/oauth2/auth",
-        "token_endpoint": f"{root}/token",
-        "revocation_endpoint": f"{root}/revoke",
-        "introspection_endpoint": f"{root}/introspect",
-        "userinfo_endpoint": f"{root}/userinfo",
-        "jwks_uri": f"{root}/oauth2/v3/certs",
-        "response_types_supported": ["code"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [signing.ALGORITHM],
-        "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
-        "scopes_supported": ["openid", "email", "https://www.googleapis.com/auth/cloud-platform"],
-    })
+    return answer_json(
+        {
+            "issuer": guard.settings.public_url,
+            "authorization_endpoint": f"{root}/o/oauth2/auth",
+            "token_endpoint": f"{root}/token",
+            "revocation_endpoint": f"{root}/revoke",
+            "introspection_endpoint": f"{root}/introspect",
+            "userinfo_endpoint": f"{root}/userinfo",
+            "jwks_uri": f"{root}/oauth2/v3/certs",
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [signing.ALGORITHM],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
+            "scopes_supported": ["openid", "email", "https://www.googleapis.com/auth/cloud-platform"],
+        }
+    )
 
 
 def _answered(view: View, guard: Gatekeeper) -> Response:

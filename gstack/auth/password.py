@@ -19,9 +19,7 @@ from gstack.cloudstack.errors import Unavailable
 from gstack.errors import GceError
 
 
-def key_pair(
-    endpoint: Endpoint, username: str, password: str, domain: str, *, may_make: bool
-) -> tuple[str, str]:
+def key_pair(endpoint: Endpoint, username: str, password: str, domain: str, *, may_make: bool) -> tuple[str, str]:
     """API key and secret key of a user. ``domain`` is a path (``acme``, ``ROOT/acme``; empty: ROOT).
     A user without keys gets some only if ``may_make``: the person was asked.
 

@@ -60,9 +60,7 @@ class Catalogue:
 
     def service_offerings(self, cloud: Cloud, *, refresh: bool = False) -> Catalogued:
         """Rows of listServiceOfferings; memory in MB, cpuspeed in MHz; both missing in customizable ones."""
-        return self._get(
-            cloud, ("service_offerings",), refresh, lambda: tuple(cloud.list("listServiceOfferings"))
-        )
+        return self._get(cloud, ("service_offerings",), refresh, lambda: tuple(cloud.list("listServiceOfferings")))
 
     def disk_offerings(self, cloud: Cloud, *, refresh: bool = False) -> Catalogued:
         """Rows of listDiskOfferings; disksize in GB, 0 where it is up to the user."""

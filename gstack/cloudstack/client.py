@@ -112,9 +112,7 @@ class Cloud:
 
     def within(self, projectid: str | None) -> Cloud:
         """The same user's view of a CloudStack project, or of the account itself (None)."""
-        return Cloud(
-            self.endpoint, self._api_key, self._secret_key, key=self._account_key, projectid=projectid
-        )
+        return Cloud(self.endpoint, self._api_key, self._secret_key, key=self._account_key, projectid=projectid)
 
     def call(self, command_name: str, /, **params: Any) -> Row:
         """Send one command; returns the object inside the envelope: ``{"count": 3, "zone": [...]}``,
@@ -207,9 +205,7 @@ class Cloud:
     def _send(self, spec: Command, wire: Mapping[str, str]) -> Row:
         body = signing.query(signing.signed(wire, self._api_key, self._secret_key, datetime.now(UTC)))
         if len(body) > LONGEST_POST:
-            raise CloudStackError(
-                spec.name, 413, f"{len(body)} bytes are more than CloudStack accepts (1 MiB)."
-            )
+            raise CloudStackError(spec.name, 413, f"{len(body)} bytes are more than CloudStack accepts (1 MiB).")
         started, status = time.monotonic(), "cut"
         try:
             response = self._exchange(spec, body)

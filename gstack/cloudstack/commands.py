@@ -90,9 +90,7 @@ def _joined(name: str, values: Iterable[Any]) -> str:
     texts = [_scalar(value) for value in values]
     for text in texts:
         if "," in text:
-            raise GceError(
-                "invalid", f"'{text}' holds a comma, which a list of CloudStack's ({name}) cannot carry."
-            )
+            raise GceError("invalid", f"'{text}' holds a comma, which a list of CloudStack's ({name}) cannot carry.")
     return ",".join(texts)
 
 

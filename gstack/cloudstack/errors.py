@@ -165,9 +165,7 @@ def cloudstack_error(
     if code == 401:
         return Unauthorized(command, code, text, cscode=cscode, secrets=secrets)
     if code == 429:
-        return Throttled(
-            command, code, text, cscode=cscode, secrets=secrets, retry_after=_seconds_to_wait(text)
-        )
+        return Throttled(command, code, text, cscode=cscode, secrets=secrets, retry_after=_seconds_to_wait(text))
     return CloudStackError(command, code, text, cscode=cscode, secrets=secrets)
 
 

@@ -67,8 +67,7 @@ def make_tables(engine: sqlalchemy.Engine) -> None:
 
 
 def options(workflow: str, workflow_id: str, line: str) -> EnqueueOptions:
-    """Where a workflow is put. Those of one ``line`` run one after the other, in the order of their coming.
-    """
+    """Where a workflow is put. Those of one ``line`` run one after the other, in the order of their coming."""
     return {
         "workflow_name": workflow,
         "queue_name": QUEUE,

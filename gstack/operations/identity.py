@@ -23,9 +23,7 @@ _PLACE = re.compile(
     r"(?:/(?P<scope>global|regions/[^/]+|zones/[^/]+)(?:/(?P<collection>[^/]+)/(?P<name>[^/]+))?)?"
 )
 # The protocol's parameters: the same mutation may be asked for with or without them.
-_COSMETIC = frozenset(
-    {"access_token", "alt", "fields", "key", "prettyPrint", "quotaUser", "requestId", "userIp"}
-)
+_COSMETIC = frozenset({"access_token", "alt", "fields", "key", "prettyPrint", "quotaUser", "requestId", "userIp"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,9 @@ def place(link: str) -> Place:
         raise ValueError(f"{link!r} is no link to a resource")
     parts = found.groupdict()
     return Place(
-        parts["project"], parts["scope"] or "global", parts["collection"] or "projects",
+        parts["project"],
+        parts["scope"] or "global",
+        parts["collection"] or "projects",
         parts["name"] or parts["project"],
     )
 

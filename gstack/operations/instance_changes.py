@@ -388,9 +388,7 @@ def _name_device(run: Run, machine: str, volume: str, wanted: str | None) -> Non
     disks = volumes.in_order(run.cloud.list("listVolumes", virtualmachineid=machine))
     kept = overlay.read_many(DISKS, [disk["id"] for disk in disks])
     taken = {
-        volumes.device_name(kept.get(disk["id"], {}), index)
-        for index, disk in enumerate(disks)
-        if disk["id"] != volume
+        volumes.device_name(kept.get(disk["id"], {}), index) for index, disk in enumerate(disks) if disk["id"] != volume
     }
     free = (f"persistent-disk-{index}" for index in range(len(disks) + 1))
     name = wanted or next(name for name in free if name not in taken)

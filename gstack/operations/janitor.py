@@ -38,9 +38,7 @@ def sweep(runtime: Runtime) -> list[str]:
     open_operations = runtime.write(
         lambda: [
             (row.name, row.insert_ms)
-            for row in db.session.execute(
-                select(Operation.name, Operation.insert_ms).where(Operation.status != DONE)
-            )
+            for row in db.session.execute(select(Operation.name, Operation.insert_ms).where(Operation.status != DONE))
         ]
     )
     ended: list[str] = []
@@ -65,9 +63,7 @@ def purge(runtime: Runtime) -> int:
     expired = delete(Operation).where(Operation.status == DONE, Operation.end_ms < before)
     gone = runtime.write(lambda: len(db.session.scalars(expired.returning(Operation.id)).all()))
     moment = datetime.fromtimestamp(before / 1000, UTC).isoformat()
-    while old := DBOS.list_workflows(
-        completed_before=moment, limit=CHUNK, load_input=False, load_output=False
-    ):
+    while old := DBOS.list_workflows(completed_before=moment, limit=CHUNK, load_input=False, load_output=False):
         DBOS.delete_workflows([status.workflow_id for status in old])
     return int(gone)
 

@@ -93,9 +93,7 @@ class Run:
             return dict(sent["object"])
         return dict(self._recorded(f"{name}: wait", lambda: sender.wait(sent)))
 
-    def poll(
-        self, name: str, look: Callable[..., Any], *args: Any, every: float = 1.0, within: float = 600.0
-    ) -> Any:
+    def poll(self, name: str, look: Callable[..., Any], *args: Any, every: float = 1.0, within: float = 600.0) -> Any:
         """Call ``look(*args)`` until it gives something true, and record that; None after ``within``
         seconds.
         """

@@ -98,8 +98,7 @@ class Runtime:
         return body
 
     def execute(self, function: Function, envelope: dict[str, Any]) -> None:
-        """Run one workflow to its end and write down how it ended. Called by DBOS, again after every crash.
-        """
+        """Run one workflow to its end and write down how it ended. Called by DBOS, again after every crash."""
         name = str(DBOS.workflow_id)
         with self.slot():
             attempts = self.begin(name)
@@ -148,9 +147,7 @@ class Runtime:
 
         def transaction() -> None:
             db.session.execute(
-                update(Operation)
-                .where(Operation.name == name, Operation.status != DONE)
-                .values(**outcome(failure))
+                update(Operation).where(Operation.name == name, Operation.status != DONE).values(**outcome(failure))
             )
             db.session.execute(delete(Claim).where(Claim.operation == name))
 

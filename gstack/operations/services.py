@@ -46,9 +46,7 @@ def services(app: Flask, settings: Settings) -> Services:
                 return None
             if owner != row.id:
                 return None
-            return endpoint.cloud(
-                api_key, secret_key, key=row.account_id, projectid=project.cloudstack_id
-            )
+            return endpoint.cloud(api_key, secret_key, key=row.account_id, projectid=project.cloudstack_id)
 
     def others(credential_id: str, project: Project) -> Sequence[str]:
         with app.app_context(), own_session() as session:

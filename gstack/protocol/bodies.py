@@ -65,9 +65,7 @@ def _error(problems: list[Problem]) -> GceError:
         if problem.kind == "badRequest"
     ]
     details = (
-        ({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations},)
-        if violations
-        else ()
+        ({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations},) if violations else ()
     )
     message = "\n".join(problem.message for problem in problems)
     return GceError(problems[0].kind or "invalid", message, problems=tuple(problems), details=details)

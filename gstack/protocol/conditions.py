@@ -157,9 +157,7 @@ def _compile_comparison(comparison: Comparison, text: str) -> Test:
         values = reach(resource, path)
         if not values:
             return if_absent
-        return any(
-            test(item) for value in values for item in (value if isinstance(value, list) else (value,))
-        )
+        return any(test(item) for value in values for item in (value if isinstance(value, list) else (value,)))
 
     return (lambda resource: not met(resource)) if operator in ("!=", "ne") else met
 

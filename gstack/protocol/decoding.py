@@ -66,9 +66,7 @@ def _unpacked(data: bytes, content_encoding: str, limit: int) -> bytes:
         if name in ("", "identity"):
             continue
         if name not in ("gzip", "x-gzip", "deflate"):
-            raise GceError(
-                "badRequest", f"The Content-Encoding '{name[:40]}' is not supported; gzip and deflate are."
-            )
+            raise GceError("badRequest", f"The Content-Encoding '{name[:40]}' is not supported; gzip and deflate are.")
         # 32: zlib finds out by itself whether a gzip or a zlib header comes.
         unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
         try:
@@ -98,9 +96,7 @@ def _transcoded(data: bytes, content_type: str) -> bytes:
 
 def _pruned(value: Any, depth: int) -> Any:
     if depth < 0:
-        raise GceError(
-            "badRequest", f"Invalid JSON payload received. It is nested more than {DEPTH} levels deep."
-        )
+        raise GceError("badRequest", f"Invalid JSON payload received. It is nested more than {DEPTH} levels deep.")
     if isinstance(value, dict):
         return {name: _pruned(entry, depth - 1) for name, entry in value.items() if entry is not None}
     if isinstance(value, list):

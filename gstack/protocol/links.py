@@ -92,9 +92,7 @@ class Reference:
             return f"projects/{self.project}"
         place = [self.scope, self.scope_name or ""] if self.scope in PLACES else [self.scope]
         last = ["family", self.family] if self.family else [self.name]
-        return "/".join(
-            ["projects", self.project, *(part for part in [*place, self.collection, *last] if part)]
-        )
+        return "/".join(["projects", self.project, *(part for part in [*place, self.collection, *last] if part)])
 
 
 def parse(

@@ -77,10 +77,7 @@ def cut(mask: Mask, value: Any) -> Any:
     wild = mask.get(WILDCARD)
     if wild is None:
         return {name: cut(below, value[name]) for name, below in mask.items() if name in value}
-    return {
-        name: cut(_merged(wild, mask[name]) if name in mask else wild, member)
-        for name, member in value.items()
-    }
+    return {name: cut(_merged(wild, mask[name]) if name in mask else wild, member) for name, member in value.items()}
 
 
 def check(text: str, schema: str | None, schemas: Schemas) -> None:

@@ -125,9 +125,7 @@ def unpacked(content: bytes) -> list[Rank]:
 def refused(token: str) -> GceError:
     """The 400 for a token that does not lead anywhere in this list."""
     shown = token if len(token) <= SHOWN else token[:SHOWN] + "..."
-    return invalid(
-        "pageToken", shown, "It belongs to another list or has expired: start with the first page."
-    )
+    return invalid("pageToken", shown, "It belongs to another list or has expired: start with the first page.")
 
 
 def init_app(app: Flask, key: bytes, snapshots: Snapshots | None = None) -> None:

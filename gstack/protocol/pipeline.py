@@ -150,7 +150,7 @@ def handle(exchange: Exchange) -> None:
 
 
 def _handled(call: Call) -> Any:
-    """What the handler answers, who is asked again where a number stands for a name."""
+    """What the handler answers; it is asked again, by name, where the URL has a number."""
     handler = HANDLERS[call.method.id]
     try:
         return handler(call)

@@ -75,9 +75,7 @@ class Policy:
         """
         problems = tuple(self._problems(self._root, None, dict(body), "resource"))[:MOST_PROBLEMS]
         if problems:
-            raise GceError(
-                "unsupported", "\n".join(problem.message for problem in problems), problems=problems
-            )
+            raise GceError("unsupported", "\n".join(problem.message for problem in problems), problems=problems)
 
     def remember(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The part of ``body`` that the overlay keeps. Entries of a list keep their places: one of which
@@ -163,8 +161,7 @@ def _kept(node: _Node | None, above: str | None, value: Any) -> Any:
             return None
         return [{} if entry is None else entry for entry in entries]
     found = {
-        name: _kept(node.children.get(name) or node.children.get("*"), state, entry)
-        for name, entry in value.items()
+        name: _kept(node.children.get(name) or node.children.get("*"), state, entry) for name, entry in value.items()
     }
     kept = {name: entry for name, entry in found.items() if entry is not None}
     return kept if kept or state == REMEMBERED else None

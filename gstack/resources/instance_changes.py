@@ -79,9 +79,7 @@ def set_labels(call: Call) -> dict[str, Any]:
     return labels.start(call, "UserVm", found.row, found.path)
 
 
-@method(
-    "compute.instances.setTags", needs=(*READS, *TAGS, *FIREWALLS), body=Policy(honoured=("items", "fingerprint"))
-)
+@method("compute.instances.setTags", needs=(*READS, *TAGS, *FIREWALLS), body=Policy(honoured=("items", "fingerprint")))
 def set_tags(call: Call) -> dict[str, Any]:
     """Replace the network tags, and with them what firewalls say of the instance."""
 

@@ -161,9 +161,7 @@ def list_(call: Call) -> dict[str, Any]:
     place = places.require_zone(call.caller, call.params["zone"])
     rows, disks = _everything(call, {"zoneid": place.id})
     views = Views(call, rows, disks)
-    return listing(
-        call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare
-    )
+    return listing(call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare)
 
 
 @method("compute.instances.aggregatedList", needs=READS)

@@ -79,9 +79,7 @@ def view(call: Call, place: Place, row: MachineType) -> dict[str, Any]:
         maximum_disks=MAXIMUM_DISKS,
         maximum_disks_size_gb=str(MAXIMUM_DISKS_SIZE_GB),
         zone=place.name,
-        self_link=call.links.absolute(
-            f"projects/{call.project}/zones/{place.name}/machineTypes/{row.name}"
-        ),
+        self_link=call.links.absolute(f"projects/{call.project}/zones/{place.name}/machineTypes/{row.name}"),
     )
 
 

@@ -116,5 +116,3 @@ def _name(row: Operation) -> str:
 
 def _created(row: Operation) -> object:
     return stamp(row.insert_ms)
-
-

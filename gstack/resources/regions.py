@@ -24,9 +24,7 @@ from gstack.translate.times import NO_DATE
 def get(call: Call) -> dict[str, Any]:
     """One region."""
     name = call.params["region"]
-    members = places.of_caller(call.caller).region(name) or places.of_caller(
-        call.caller, refresh=True
-    ).region(name)
+    members = places.of_caller(call.caller).region(name) or places.of_caller(call.caller, refresh=True).region(name)
     if not members:
         raise not_found(f"projects/{call.project}/regions/{name}")
     return view(call, name, members, quotas(owner_row(call.caller), REGION_METRICS))

@@ -32,9 +32,7 @@ class Credential(Model):
     __tablename__ = "credential"
     __table_args__ = (
         Index("ix_credential_key_hash", "key_hash", "kind"),
-        Index(
-            "uq_credential_direct", "key_hash", unique=True, sqlite_where=_DIRECT, postgresql_where=_DIRECT
-        ),
+        Index("uq_credential_direct", "key_hash", unique=True, sqlite_where=_DIRECT, postgresql_where=_DIRECT),
         Index("uq_credential_email", "email", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
         Index("ix_credential_account_id", "account_id"),
     )

@@ -124,9 +124,7 @@ def read_keys(path: Path) -> tuple[str, ...]:
         status = path.stat()
         text = path.read_text(encoding="ascii")
     except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error.strerror}. Make it with gstack-configure."
-        ) from error
+        raise SettingsError(f"{path} cannot be read: {error.strerror}. Make it with gstack-configure.") from error
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is no key file.") from None
     if stat.S_IMODE(status.st_mode) & 0o077:

@@ -101,11 +101,7 @@ def _fits(row: Row, *, local: bool) -> bool:
     """Fit to stand for one of Google's: the storage it says, a size as asked, and no IOPS to be named."""
     if local:
         return row.get("storagetype") == "local"
-    return (
-        row.get("storagetype") != "local"
-        and bool(row.get("iscustomized"))
-        and not row.get("iscustomizediops")
-    )
+    return row.get("storagetype") != "local" and bool(row.get("iscustomized")) and not row.get("iscustomizediops")
 
 
 def _offered(row: Row, zoneid: str | None) -> bool:

@@ -327,9 +327,7 @@ def _families(rule: _Rule, match: re.Match[str], arm: bool) -> tuple[str, ...]:
     groups = {name: value for name, value in match.groupdict().items() if value is not None}
     families = []
     for form in rule.families:
-        if (
-            set(re.findall(r"{(\w+)}", form)) <= groups.keys()
-        ):  # else the alias needs what the name does not say
+        if set(re.findall(r"{(\w+)}", form)) <= groups.keys():  # else the alias needs what the name does not say
             family = form.format(**groups)
             families.append(f"{family.removesuffix('-amd64')}-arm64" if arm else family)
     return tuple(families)

@@ -80,9 +80,7 @@ class MachineTypes:
 
     def listed(self) -> tuple[MachineType, ...]:
         """The fixed offerings in order of name."""
-        return tuple(
-            self._fixed(name, row) for name, row in sorted(self._by_name.items()) if not _customizable(row)
-        )
+        return tuple(self._fixed(name, row) for name, row in sorted(self._by_name.items()) if not _customizable(row))
 
     def get(self, name: str) -> MachineType | None:
         """The machine type of that name: an alias of the settings, an offering, a custom size, or one of
@@ -137,18 +135,14 @@ class MachineTypes:
             return None
         row = self._customizable(cpus, memory_mb)
         if row is None:
-            raise invalid(
-                "machineType", name, "Allowed are " + " or ".join(map(_limits_text, customizable)) + "."
-            )
+            raise invalid("machineType", name, "Allowed are " + " or ".join(map(_limits_text, customizable)) + ".")
         return self._sized(name, row, cpus, memory_mb)
 
     def _customizable(self, cpus: int, memory_mb: int) -> Row | None:
         """The customizable offering for a size; one with a CPU speed of its own rather than one that we
         must choose the speed for."""
         fit = [row for row in self._by_name.values() if _customizable(row) and _allows(row, cpus, memory_mb)]
-        return min(
-            fit, key=lambda row: (not row.get("cpuspeed"), row.get("created", ""), row["id"]), default=None
-        )
+        return min(fit, key=lambda row: (not row.get("cpuspeed"), row.get("created", ""), row["id"]), default=None)
 
     def _fixed(self, name: str, row: Row, *, alias: bool = False) -> MachineType:
         cpus, memory, speed = (int(row.get(member) or 0) for member in ("cpunumber", "memory", "cpuspeed"))
@@ -215,9 +209,7 @@ def _limits(row: Row) -> tuple[int, int, int, int]:
 
 def _allows(row: Row, cpus: int, memory_mb: int) -> bool:
     least_cpus, most_cpus, least_memory, most_memory = _limits(row)
-    return least_cpus <= cpus <= (most_cpus or cpus) and least_memory <= memory_mb <= (
-        most_memory or memory_mb
-    )
+    return least_cpus <= cpus <= (most_cpus or cpus) and least_memory <= memory_mb <= (most_memory or memory_mb)
 
 
 def _limits_text(row: Row) -> str:

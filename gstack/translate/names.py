@@ -60,9 +60,7 @@ def gce_names(
     return names
 
 
-def named(
-    rows: Iterable[T], name: Getter = "name", id: Getter = "id", created: Getter = "created"
-) -> dict[str, T]:
+def named(rows: Iterable[T], name: Getter = "name", id: Getter = "id", created: Getter = "created") -> dict[str, T]:
     """The rows by GCE name: the look-up that takes the place of an inverse."""
     rows = list(rows)
     get_id = _getter(id)

@@ -151,9 +151,7 @@ def plan_changes(
 
 def join(*plans: Changes) -> Changes:
     """Several plans for one object as one: labels and network tags in two calls instead of four."""
-    return Changes(
-        [tag for plan in plans for tag in plan.delete], [tag for plan in plans for tag in plan.create]
-    )
+    return Changes([tag for plan in plans for tag in plan.delete], [tag for plan in plans for tag in plan.create])
 
 
 def new_tags(

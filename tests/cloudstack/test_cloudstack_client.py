@@ -45,9 +45,7 @@ def test_whatever_changes_something_is_posted(fake, cloud):
 
 
 def test_lists_maps_and_details_become_cloudstacks_forms(fake, cloud):
-    cloud.call(
-        "createTags", resourceids=["a", "b"], resourcetype="UserVm", tags=[{"key": "k", "value": "v w"}]
-    )
+    cloud.call("createTags", resourceids=["a", "b"], resourcetype="UserVm", tags=[{"key": "k", "value": "v w"}])
     assert fake.params() == {
         "resourceids": "a,b",
         "resourcetype": "UserVm",

@@ -165,10 +165,7 @@ def test_the_values_of_secret_parameters_are_hidden(text):
 
 
 def test_ordinary_words_are_left_alone():
-    assert (
-        scrub("userdata and userdata ID inputs are not allowed")
-        == "userdata and userdata ID inputs are not allowed"
-    )
+    assert scrub("userdata and userdata ID inputs are not allowed") == "userdata and userdata ID inputs are not allowed"
 
 
 def test_a_very_long_text_is_cut():

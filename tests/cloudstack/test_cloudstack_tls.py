@@ -17,9 +17,7 @@ def tls(fake, tmp_path):
     ensure_certificates(tmp_path, ["127.0.0.1"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
-    fake.server.socket = context.wrap_socket(
-        fake.server.socket, server_side=True, do_handshake_on_connect=False
-    )
+    fake.server.socket = context.wrap_socket(fake.server.socket, server_side=True, do_handshake_on_connect=False)
     return str(tmp_path / "ca.pem")
 
 

@@ -28,9 +28,7 @@ def test_a_done_job_gives_its_object_out_of_the_wrapper():
 
 
 def test_a_done_job_without_an_object_keeps_its_success():
-    assert read_job({"jobid": "j", "jobstatus": 1, "jobresult": {"success": True}}).result == {
-        "success": True
-    }
+    assert read_job({"jobid": "j", "jobstatus": 1, "jobresult": {"success": True}}).result == {"success": True}
     assert read_job({"jobid": "j", "jobstatus": 1}).result == {}
 
 

@@ -188,5 +188,3 @@ def services(cloud: FakeCloud) -> Services:
 def stage(app: Flask, cloud: FakeCloud, services: Services) -> Iterator[Stage]:
     with launch_in_process(app, services) as worker:
         yield Stage(app, cloud, Sealer(keys=[KEY]), worker)
-
-

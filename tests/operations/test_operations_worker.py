@@ -68,9 +68,7 @@ class Workers:
             open_store(self.app, settings)
             engine.init_app(self.app, settings)
         with self.app.app_context():
-            started = engine.start(
-                self.call(), "op.test.durable", type="insert", target=TARGET, plan={}, claim=TARGET
-            )
+            started = engine.start(self.call(), "op.test.durable", type="insert", target=TARGET, plan={}, claim=TARGET)
         return str(started["name"])
 
     def operation(self, name: str) -> Operation:

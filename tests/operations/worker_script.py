@@ -68,6 +68,7 @@ def steps_of_a_newer_release(run: Run, plan: dict[str, Any]) -> None:
 
 workflow("op.test.durable")(steps_of_a_newer_release if UPGRADED else steps)
 
+
 def settings() -> Settings:
     if not DATABASE.exists():
         return Settings({"PATH": str(FOLDER)})

@@ -22,9 +22,7 @@ def make(gateway: Any, *more: dict[str, Any], name: str = "web") -> None:
 def volume(gateway: Any, name: str = "data") -> dict[str, Any]:
     """A volume made by another tool."""
     offering = next(row for row in gateway.cloudstack("listDiskOfferings") if row["iscustomized"])
-    made = gateway.cloudstack(
-        "createVolume", zoneid=gateway.zone_id, name=name, diskofferingid=offering["id"], size=1
-    )
+    made = gateway.cloudstack("createVolume", zoneid=gateway.zone_id, name=name, diskofferingid=offering["id"], size=1)
     gateway.simulator.settle()
     return dict(made)
 

@@ -26,7 +26,7 @@ NUMBERS = re.compile(
     r'(?<="id":)\d+|(?<=i-)\d+-\d+(?=-VM)|(?<=id \[)\d+|(?<=job id=)\d+|(?<=volumeId":)\d+'
     r'|(?<=instanceId":)\d+|(?<="uniqueName":")[^"]*|(?<=VM_VS_)\d+|(?<=_)\d{14}|(?<=account id=)\d+'
     r'|(?<="networkId":)\d+|(?<="id": )\d+|(?<="networkofferingid": )\d+|(?<=vm id=)\d+|(?<=LB rule:)\d+'
-    r'|(?<=Network ID=)\d+'
+    r"|(?<=Network ID=)\d+"
 )
 # Error texts name an account with a uuid that is another one each time.
 RANDOM_ACCOUNT = re.compile(r'("accountName":"[^"]*","id":)\d+,"uuid":"[^"]*"')

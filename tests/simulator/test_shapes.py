@@ -20,10 +20,32 @@ from gstack.simulator.registry import COMMANDS
 SHAPES = json.loads(gzip.decompress((FOLDER / "shapes.json.gz").read_bytes()))
 # Ids of things that no simulated cloud holds; naming one is an unknown id.
 NEVER_HELD = {
-    "accessvpnid", "asnumberid", "backupid", "backupofferingid", "clusterid", "extensionid",
-    "gpucardid", "hostid", "iconid", "imagestoreid", "imagestoreuuid", "isoid", "kubernetesclusterid",
-    "leaseid", "managementserverid", "nodeid", "parenttemplateid", "podid", "projectroleid", "roleid",
-    "serviceinstanceid", "storageid", "storagepolicy", "vgpuprofileid", "virtualrouterid", "vlanid",
+    "accessvpnid",
+    "asnumberid",
+    "backupid",
+    "backupofferingid",
+    "clusterid",
+    "extensionid",
+    "gpucardid",
+    "hostid",
+    "iconid",
+    "imagestoreid",
+    "imagestoreuuid",
+    "isoid",
+    "kubernetesclusterid",
+    "leaseid",
+    "managementserverid",
+    "nodeid",
+    "parenttemplateid",
+    "podid",
+    "projectroleid",
+    "roleid",
+    "serviceinstanceid",
+    "storageid",
+    "storagepolicy",
+    "vgpuprofileid",
+    "virtualrouterid",
+    "vlanid",
 }
 
 

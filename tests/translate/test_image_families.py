@@ -145,9 +145,7 @@ def test_a_featured_template_that_fits_no_row_is_in_the_tenants_own_project():
 
 
 def test_own_and_shared_templates_are_in_the_own_project_under_no_public_family():
-    images = sort_templates(
-        own=template("mine", "Debian 12"), shared=template("theirs", "Ubuntu 24.04"), project="me"
-    )
+    images = sort_templates(own=template("mine", "Debian 12"), shared=template("theirs", "Ubuntu 24.04"), project="me")
     assert [image.id for image in images.listed("me")] == ["mine", "theirs"]
     assert images.newest("me", "debian-12") is None
     assert images.projects == {"me"}
@@ -159,9 +157,7 @@ def test_an_own_image_has_the_family_that_its_mark_says_unless_deprecated():
 
     old = template("old", "a", tags=tags(family="mine"))
     new = template("new", "b", created="2027-01-01T00:00:00+0000", tags=tags(family="mine"))
-    gone = template(
-        "gone", "c", created="2028-01-01T00:00:00+0000", tags=tags(family="mine", deprecated="OBSOLETE")
-    )
+    gone = template("gone", "c", created="2028-01-01T00:00:00+0000", tags=tags(family="mine", deprecated="OBSOLETE"))
     images = sort_templates(own=old + new + gone, project="me")
     assert images.newest("me", "mine").id == "new"
 
@@ -198,9 +194,7 @@ def test_two_owners_of_one_name_do_not_share_a_project():
 
 def test_settings_place_any_template_by_id_and_a_featured_one_by_name():
     overrides = {"by-id": "my-images/app", "Linux Debian 12 64-bit": "debian-cloud/debian-13"}
-    community = template("by-id", "whatever", account="bob") + template(
-        "no", "Linux Debian 12 64-bit", account="eve"
-    )
+    community = template("by-id", "whatever", account="bob") + template("no", "Linux Debian 12 64-bit", account="eve")
     images = sort_templates(featured=FEATURED, community=community, project="me", overrides=overrides)
     assert images.newest("my-images", "app").id == "by-id"
     assert images.newest("debian-cloud", "debian-13").id == "t-debian"
@@ -214,10 +208,7 @@ def test_cloudstacks_own_machines_templates_are_left_out():
 
 def test_kubernetes_node_templates_take_no_family():
     node = template("node", "Debian 12 node", created="2027-01-01T00:00:00+0000", forcks=True)
-    assert (
-        sort_templates(featured=FEATURED + node, project="me").newest("debian-cloud", "debian-12").id
-        == "t-debian"
-    )
+    assert sort_templates(featured=FEATURED + node, project="me").newest("debian-cloud", "debian-12").id == "t-debian"
 
 
 def test_every_project_that_a_client_lists_is_known():

@@ -60,9 +60,7 @@ def test_a_custom_size_uses_the_offering_that_has_a_speed(types):
     assert found.details == {"cpuNumber": 2, "memory": 4096}
 
 
-@pytest.mark.parametrize(
-    "name", ["custom-2-4096", "n2-custom-2-4096", "e2-custom-2-4096", "custom-2-4096-ext"]
-)
+@pytest.mark.parametrize("name", ["custom-2-4096", "n2-custom-2-4096", "e2-custom-2-4096", "custom-2-4096-ext"])
 def test_a_custom_size_keeps_the_name_it_was_asked_by(types, name):
     found = types.get(name)
     assert (found.name, found.cpus, found.memory_mb) == (name, 2, 4096)

@@ -11,8 +11,7 @@ ROWS = st.lists(
     st.fixed_dictionaries(
         {
             "id": st.uuids().map(str),
-            "name": st.sampled_from(["web", "Web", "WEB 1", "web-1", "", "1", "é", "x" * 70])
-            | st.text(max_size=70),
+            "name": st.sampled_from(["web", "Web", "WEB 1", "web-1", "", "1", "é", "x" * 70]) | st.text(max_size=70),
             "created": st.sampled_from(["2026-11-21T08:29:58+0000", "2026-11-21T08:29:59+0000", ""]),
         }
     ),
@@ -71,9 +70,9 @@ def test_ids_that_are_no_uuids_are_told_apart_as_well():
 
 
 def test_getters_may_be_functions():
-    assert gce_names(
-        [("1", "A b")], name=lambda row: row[1], id=lambda row: row[0], created=lambda _: ""
-    ) == {"1": "a-b"}
+    assert gce_names([("1", "A b")], name=lambda row: row[1], id=lambda row: row[0], created=lambda _: "") == {
+        "1": "a-b"
+    }
 
 
 def test_the_look_up_leads_back_to_the_first_row_of_an_object():
