@@ -30,3 +30,15 @@ def test_generated_pages_are_up_to_date() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_blank_lines_stand_alone(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "code", page.read_text(), flags=re.DOTALL)
+    assert "\n\n\n" not in prose
+
+
+def test_the_clients_page_leads_to_every_page_beside_it() -> None:
+    folder = ROOT / "docs" / "clients"
+    links = set(re.findall(r"\]\(([a-z_]+\.md)", (folder / "index.md").read_text()))
+    assert {page.name for page in folder.glob("*.md")} - links == {"index.md"}

@@ -41,6 +41,17 @@ def test_every_file_says_what_lives_in_it(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+@pytest.mark.parametrize(
+    "path", [*SOURCES, *sorted((ROOT / "tools").glob("*.py"))], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_paragraphs_of_docstrings_stand_apart(path: Path) -> None:
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    texts = [
+        ast.get_docstring(node) or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, documented)
+    ]
+    assert [line for text in texts for line in text.splitlines() if re.match(r" \S", line)] == []
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_private_key_ships(path: Path) -> None:
     assert not re.search(rb"BEGIN [A-Z ]*PRIVATE KEY-----\s*\n[A-Za-z0-9+/=]", path.read_bytes())

@@ -1,7 +1,8 @@
 """Makes gstack/data/commands.json.gz, the table of CloudStack commands that gstack may name.
 
     python tools/make_commands.py LISTAPIS_ADMIN.json
- Run again with the answer of ``listApis`` of a newer CloudStack, taken as an administrator. Only names,
+
+Run again with the answer of ``listApis`` of a newer CloudStack, taken as an administrator. Only names,
 types and the async flag are kept: nothing of CloudStack's prose. Parameters of type ``list`` and ``map``
 keep their type because they are sent in another form than plain values.
 """

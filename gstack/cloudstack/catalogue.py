@@ -1,6 +1,7 @@
 """What a cloud offers, which changes seldom: zones, offerings, templates, networks, OS types, permitted
 commands.
- Kept for a while, always under the key of the account (and project) the answer was obtained for: a private
+
+Kept for a while, always under the key of the account (and project) the answer was obtained for: a private
 template or offering must not show in another tenant's list. However many threads miss at once, CloudStack
 is asked once. The surprising thing: a look-up that finds nothing asks again with ``refresh=True``, so what
 somebody has just made with another tool is found.

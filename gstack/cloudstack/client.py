@@ -1,6 +1,7 @@
 """The signed, pooled client: one :class:`Endpoint` a process, one :class:`Cloud` for each credential and
 project.
- Everything gstack asks of CloudStack goes through :meth:`Cloud.call`. The surprising things: cookies are
+
+Everything gstack asks of CloudStack goes through :meth:`Cloud.call`. The surprising things: cookies are
 refused, because CloudStack ties its session cookie to a user and the connections are shared by all of them;
 and every command that changes something is POSTed, which CloudStack may be set to demand and which keeps
 user data out of access logs.

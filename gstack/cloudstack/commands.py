@@ -1,5 +1,6 @@
 """The table of CloudStack's commands: which parameters each takes, and how a value is written.
- CloudStack ignores a parameter it does not know, also on writes, and answers 401 to a command it does not
+
+CloudStack ignores a parameter it does not know, also on writes, and answers 401 to a command it does not
 know. So a name that is not in the table is a bug of ours and raises :class:`ValueError` before anything is
 sent. The table is made by tools/make_commands.py from a recorded ``listApis``.
 """

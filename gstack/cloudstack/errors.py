@@ -6,7 +6,8 @@
         ├── Throttled        429: the account's API limit
         ├── JobGone          the job is unknown: finished jobs are forgotten after a day
         └── Unavailable      no usable answer: refused, timed out, cut, garbage, 5xx of a proxy
- Apart from :mod:`gstack.errors`, which knows nothing of CloudStack. The surprising thing: code 431 covers a
+
+Apart from :mod:`gstack.errors`, which knows nothing of CloudStack. The surprising thing: code 431 covers a
 wrong value, an unknown entity, a wrong state and a duplicate alike, so for it the text decides, and 530
 hides its cause from ordinary users. Check the state first; the table is for races. Rules were taken from a
 recorded CloudStack 4.22.

@@ -1,5 +1,6 @@
 """CloudStack's asynchronous jobs: one look at a time.
- Apart from the client because a job has two ways to fail: asking about it, which raises, and the job
+
+Apart from the client because a job has two ways to fail: asking about it, which raises, and the job
 itself, which is a result like any other. The surprising things: what a finished job carries was written
 from inside the job (a machine still says ``jobstatus: 0``), so read the object again; and a job cut off by
 a crash of the management server has no result at all.

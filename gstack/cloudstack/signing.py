@@ -1,5 +1,6 @@
 """CloudStack's request signature: pure functions, no clock and no network.
- Apart so that it can be held against known vectors. The surprising thing: what is signed is not what is
+
+Apart so that it can be held against known vectors. The surprising thing: what is signed is not what is
 sent. Names are sorted raw and case-sensitive, values are encoded as Java's URLEncoder does, and only then
 is the whole string lower-cased; clients that sort lower-cased names or quote by RFC 3986 get a 401 now and
 then.

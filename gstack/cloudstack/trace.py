@@ -1,5 +1,6 @@
 """The upstream calls of the request under way, for logs and metrics.
- A context variable holds a plain list, so calls made in helper threads (which run in a copy of the context)
+
+A context variable holds a plain list, so calls made in helper threads (which run in a copy of the context)
 land in the same list as those of the request's own thread. Parameters are never recorded: some are secrets.
 """
 
