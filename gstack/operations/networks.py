@@ -26,6 +26,7 @@ from gstack.translate import addresses, machines, networks, tags
 Row = dict[str, Any]
 
 SUBNETWORKS = "subnetworks"  # what the store calls what is remembered of them
+UNMAKING = ("deleteNetwork", "listVirtualMachines", "listPublicIpAddresses")  # what removing one calls
 SERVICES = ["Dhcp", "Dns", "Firewall", "SourceNat", "StaticNat", "UserData"]
 # Those of other network virtualisers need a provider that few zones have.
 PREFERRED = "DefaultIsolatedNetworkOfferingWithSourceNatService"

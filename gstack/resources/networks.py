@@ -15,7 +15,7 @@ from gstack.errors import GceError, already_exists, invalid, not_found
 from gstack.firewall.definitions import firewalls
 from gstack.firewall.groups import Group
 from gstack.operations import engine
-from gstack.operations.networks import in_use
+from gstack.operations.networks import UNMAKING, in_use
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import listing
@@ -106,7 +106,7 @@ def insert(call: Call) -> dict[str, Any]:
     return engine.done(call, type="insert", target=path, target_id=number)
 
 
-@method("compute.networks.delete", needs=(*NEEDS, "deleteNetwork", "listSecurityGroups"))
+@method("compute.networks.delete", needs=(*NEEDS, "listSecurityGroups", *UNMAKING))
 def delete(call: Call) -> dict[str, Any]:
     """Delete a network without subnetworks, firewalls and instances; the subnetworks of an auto one go with it."""
     network = _found(call)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found
 from gstack.operations import engine
-from gstack.operations.networks import SUBNETWORKS
+from gstack.operations.networks import SUBNETWORKS, UNMAKING
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
@@ -142,7 +142,7 @@ def insert(call: Call) -> dict[str, Any]:
     return engine.start(call, "op.subnetworks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
-@method("compute.subnetworks.delete", needs=(*NEEDS, "deleteNetwork", "listVirtualMachines"))
+@method("compute.subnetworks.delete", needs=(*NEEDS, *UNMAKING))
 def delete(call: Call) -> dict[str, Any]:
     """Delete an isolated network in which there is no instance and no reserved address."""
     piece = _found(call)

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from gstack.errors import GceError, invalid, not_found
+from gstack.errors import invalid, not_found
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.links import parse
 from gstack.store.db import db
@@ -213,17 +213,6 @@ def require_network(caller: Caller, reference: str | None, field: str) -> Networ
     found = find(caller, name)
     if found is None:
         raise not_found(f"projects/{caller.project.id}/global/networks/{name}")
-    return found
-
-
-def require_subnetwork(caller: Caller, reference: str, region: str, field: str) -> Subnetwork:
-    """The subnetwork of ``region`` that a request names in ``field``. GceError invalid or notFound."""
-    parsed = parse(reference, collection="subnetworks", project=caller.project.id, region=region, field=field)
-    if parsed.project != caller.project.id or parsed.region != region:
-        raise invalid(field, reference, f"Must be a subnetwork of this project in region {region}.")
-    found = find_subnetwork(caller, region, parsed.name)
-    if found is None:
-        raise GceError("notFound", f"The resource '{parsed.path}' was not found", location=field)
     return found
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gstack.protocol.methods import HANDLERS
+from gstack.resources import load_handlers
 from tests.conftest import Gateway
 
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
@@ -168,6 +170,13 @@ def test_networks_without_machines_leave_nothing(fra: Gateway) -> None:
     fra.run("DELETE", f"{PIECES}/net-fra")
     fra.run("DELETE", "global/networks/net")
     assert fra.cloudstack("listNetworks", type="Isolated") == []
+
+
+def test_what_a_deletion_looks_at_is_among_its_needs() -> None:
+    load_handlers()
+    for method_id in ("compute.networks.delete", "compute.subnetworks.delete"):
+        looks = {"listNetworks", "listVirtualMachines", "listPublicIpAddresses", "deleteNetwork"}
+        assert looks <= set(HANDLERS[method_id].needs)
 
 
 def test_an_auto_network_takes_its_pieces_with_it(fra: Gateway) -> None:
