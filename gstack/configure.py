@@ -7,6 +7,7 @@ again keeps what exists: the authority, the sealing keys, the database and all s
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import click
 from gstack import certificates
 from gstack.app import create_app
 from gstack.operations import durable
-from gstack.settings import BY_NAME, Settings, SettingsError, read_file
+from gstack.settings import BY_NAME, HOST, Settings, SettingsError, read_file
 from gstack.store.db import db
 from gstack.store.migrate import upgrade_database
 from gstack.store.sealing import ensure_keys
@@ -38,6 +39,9 @@ def install(config: Path, answers: Mapping[str, Any], names: tuple[str, ...] = (
     values = (read_file(config) if config.exists() else {}) | dict(answers)
     values.setdefault("PATH", str(config.parent.resolve()))
     settings = Settings(values)
+    for name in names:
+        if not re.fullmatch(HOST, name) or ".." in name:
+            raise SettingsError(f"--name {name!r} is no name or address that a certificate can hold.")
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_config(config, values)
     ensure_keys(settings)

@@ -22,10 +22,12 @@ import structlog
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
+from sqlalchemy.exc import SQLAlchemyError
 
 from gstack import certificates
 from gstack.app import create_app
 from gstack.settings import Settings, SettingsError
+from gstack.store.migrate import upgrade_database
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,7 @@ TLS_MINIMUM = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
 def serve(settings: Settings, config_file: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Raises :class:`SettingsError` where the configuration cannot be served."""
     tls = _tls_options(settings)
-    create_app(settings)  # a database or key that cannot be used stops us here, with words, not in a worker
+    _check_store(settings)
     address = _address(settings["GSTACK_BIND_ADDRESS"])
     _refuse_taken_port(address, settings["GSTACK_PORT"])
     worker = OperationsWorker(config_file)
@@ -121,6 +123,14 @@ def die_with(parent: int) -> None:
         os._exit(0)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _check_store(settings: Settings) -> None:
+    """A database or a key that cannot be used stops us here, with words, and not in a worker again and again."""
+    try:
+        upgrade_database(create_app(settings))
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        raise SettingsError(f"The store cannot be used (DATABASE_URL or PATH): {str(error).splitlines()[0]}") from error
 
 
 def _tls_options(settings: Settings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from pathlib import Path
 from typing import Any
 
 ENVIRONMENT_PREFIX = "GSTACK_CONF_"
+PORTS = 65_535
+HOST = r"[A-Za-z0-9_]([-A-Za-z0-9._]*[A-Za-z0-9_.])?|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
+# What reading a constant can meet in a file that somebody wrote by hand, or did not write at all.
+UNREADABLE = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 
 
 class SettingsError(Exception):
@@ -32,13 +37,15 @@ class Setting:
     default: Any
     doc: str
     choices: tuple[str, ...] = ()
-    least: int | None = None
+    least: float | None = None
+    most: float | None = None
+    pattern: str = ""
 
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("PATH", str, "~/.gstack", "Folder of the database, the keys and the certificates."),
-    Setting("GSTACK_BIND_ADDRESS", str, "localhost", "Name or address the gateway listens on."),
-    Setting("GSTACK_PORT", int, 5000, "Port the gateway listens on.", least=1),
+    Setting("GSTACK_BIND_ADDRESS", str, "localhost", "Name or address the gateway listens on.", pattern=HOST),
+    Setting("GSTACK_PORT", int, 5000, "Port the gateway listens on.", least=1, most=PORTS),
     Setting("GSTACK_TLS", bool, True, "Serve HTTPS. Off only behind a proxy that ends TLS."),
     Setting("GSTACK_TLS_MINIMUM", str, "1.2", "Oldest TLS version accepted.", choices=("1.2", "1.3")),
     Setting("GSTACK_CERT_FILE", str, "", "Server certificate chain; empty: server.pem in PATH."),
@@ -56,21 +63,21 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("DATABASE_URL", str, "", "SQLAlchemy URL of the store; empty: SQLite, gstack.db in PATH."),
     Setting("SECRET_KEY_FILE", str, "", "Keys that seal secrets at rest; empty: secret.keys in PATH."),
-    Setting("CLOUDSTACK_HOST", str, "localhost", "Name or address of the CloudStack management server."),
-    Setting("CLOUDSTACK_PORT", int, 8080, "Its API port.", least=1),
+    Setting("CLOUDSTACK_HOST", str, "localhost", "Name or address of the CloudStack management server.", pattern=HOST),
+    Setting("CLOUDSTACK_PORT", int, 8080, "Its API port.", least=1, most=PORTS),
     Setting("CLOUDSTACK_PROTOCOL", str, "http", "http or https.", choices=("http", "https")),
-    Setting("CLOUDSTACK_PATH", str, "/client/api", "Path of its API."),
+    Setting("CLOUDSTACK_PATH", str, "/client/api", "Path of its API.", pattern=r"/[!-~]*"),
     Setting("CLOUDSTACK_CA_FILE", str, "", "CA bundle that CloudStack's certificate is verified with."),
-    Setting("CLOUDSTACK_CONNECT_TIMEOUT", float, 5.0, "Seconds to wait for a connection."),
-    Setting("CLOUDSTACK_READ_TIMEOUT", float, 60.0, "Seconds to wait for an answer."),
+    Setting("CLOUDSTACK_CONNECT_TIMEOUT", float, 5.0, "Seconds to wait for a connection.", least=0.1),
+    Setting("CLOUDSTACK_READ_TIMEOUT", float, 60.0, "Seconds to wait for an answer.", least=0.1),
     Setting("CLOUDSTACK_POOL_SIZE", int, 32, "Connections kept open by one process.", least=1),
     Setting("CATALOGUE_TTL", int, 300, "Seconds that zones, offerings and templates stay cached.", least=0),
     Setting("ACCESS_TOKEN_SECONDS", int, 3600, "Life of an access token.", least=60),
-    Setting("OPERATION_HOLD_SECONDS", float, 20.0, "How long a mutation's answer waits for its operation."),
-    Setting("OPERATION_WAIT_SECONDS", float, 120.0, "How long operations.wait blocks at the most."),
+    Setting("OPERATION_HOLD_SECONDS", float, 20.0, "How long a mutation's answer waits for its operation.", least=0),
+    Setting("OPERATION_WAIT_SECONDS", float, 120.0, "How long operations.wait blocks at the most.", least=0),
     Setting("OPERATION_CONCURRENCY", int, 16, "Operations run at the same time by the worker.", least=1),
     Setting("OPERATION_RETENTION_DAYS", int, 14, "Days a finished operation stays listed.", least=1),
-    Setting("JOB_POLL_SECONDS", float, 0.1, "First interval between looks at a CloudStack job."),
+    Setting("JOB_POLL_SECONDS", float, 0.1, "First interval between looks at a CloudStack job.", least=0.01),
     Setting("REGIONS", dict, {}, "Zone name to region name, where the rule of the last character is wrong."),
     Setting("MACHINE_TYPE_ALIASES", dict, {}, "GCE machine type name to service offering name."),
     Setting("DISK_TYPE_ALIASES", dict, {}, "GCE disk type name to disk offering name."),
@@ -154,18 +161,25 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None)
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The constants of one configuration file. A file that others may write is refused."""
+    """The constants of one configuration file. A file that others may write, or that another user owns, is
+    refused."""
     try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            found = os.fstat(file.fileno())
+            text = file.read()
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}. Make it with gstack-configure.") from error
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not a text file in UTF-8.") from error
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise SettingsError(f"{path} may be written by others. Run: chmod go-w {path}")
+    if found.st_uid not in (0, os.geteuid()):
+        raise SettingsError(f"{path} belongs to another user, who may write it. Run: chown {os.geteuid()} {path}")
     try:
         tree = ast.parse(text, filename=str(path))
-    except SyntaxError as error:
-        raise SettingsError(f"{path}, line {error.lineno}: not a Python-style constant.") from error
+    except UNREADABLE as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise SettingsError(f"{path}{line}: not a Python-style constant.") from error
     values: dict[str, Any] = {}
     for node in tree.body:
         name, value = _constant(node, path)
@@ -181,7 +195,7 @@ def _constant(node: ast.stmt, path: Path) -> tuple[str, Any]:
         raise SettingsError(f"{path}, line {node.lineno}: expected NAME = value.")
     try:
         return target.id, ast.literal_eval(node.value)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise SettingsError(f"{path}, line {node.lineno}: {target.id} must be a plain value, not code.") from error
 
 
@@ -193,7 +207,7 @@ def _from_text(setting: Setting, text: str) -> Any:
         text = {"true": "True", "1": "True", "false": "False", "0": "False"}.get(text.lower(), text)
     try:
         return _checked(setting, ast.literal_eval(text), where)
-    except (ValueError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise SettingsError(_wrong_type(setting, text, where)) from error
 
 
@@ -208,6 +222,12 @@ def _checked(setting: Setting, value: Any, where: str) -> Any:
         raise SettingsError(f"{setting.name} in {where} must be one of {', '.join(setting.choices)}, not {value!r}.")
     if setting.least is not None and isinstance(value, int | float) and value < setting.least:
         raise SettingsError(f"{setting.name} in {where} must be at least {setting.least}, not {value!r}.")
+    if setting.most is not None and isinstance(value, int | float) and value > setting.most:
+        raise SettingsError(f"{setting.name} in {where} must be at most {setting.most}, not {value!r}.")
+    if setting.pattern and not re.fullmatch(setting.pattern, str(value)):
+        raise SettingsError(f"{setting.name} in {where} cannot be {value!r}. {setting.doc}")
+    if isinstance(value, dict) and not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise SettingsError(f"{setting.name} in {where} must map text to text, not {value!r}.")
     return value
 
 

@@ -145,3 +145,63 @@ def test_links_name_google_when_the_request_came_to_google(gateway) -> None:
         headers={"Authorization": f"Bearer {gateway.token}"},
     )
     assert answer.json["selfLink"] == "https://www.googleapis.com/compute/v1/projects/tenant/zones"
+
+
+def _batch(gateway, *requests: str) -> str:
+    parts = "".join(
+        f"--b\r\nContent-Type: application/http\r\nContent-ID: <{number}>\r\n\r\n{text}\r\n\r\n"
+        for number, text in enumerate(requests)
+    )
+    response = gateway.client.post(
+        "/batch/compute/v1",
+        data=parts + "--b--\r\n",
+        content_type="multipart/mixed; boundary=b",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    )
+    assert response.status_code == 200
+    return response.text
+
+
+def test_one_part_of_a_batch_that_is_no_request_fails_alone(gateway) -> None:
+    answer = _batch(gateway, "GET /compute/v1/projects/tenant/zones HTTP/1.1", "garbage here")
+    assert "HTTP/1.1 200 OK" in answer
+    assert "HTTP/1.1 400 Bad Request" in answer
+
+
+@pytest.mark.parametrize("path", ["/batch/compute/v1", "/%62atch/compute/v1"])
+def test_a_part_may_not_be_a_batch_however_it_is_spelt(gateway, path) -> None:
+    inner = "Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nGET /healthz HTTP/1.1\r\n--c--"
+    answer = _batch(gateway, f"POST {path} HTTP/1.1\r\n{inner}")
+    assert "HTTP/1.1 400 Bad Request" in answer
+    assert "batch itself" in answer
+
+
+@pytest.mark.parametrize("path", ["/discovery/v1/apis/compute/v9/rest", "/batch/compute/v9"])
+def test_a_version_that_does_not_exist_is_not_found(gateway, path) -> None:
+    assert gateway.client.open(path, method="POST" if "batch" in path else "GET").status_code == 404
+
+
+def test_a_body_that_is_far_too_large_is_a_413(gateway) -> None:
+    response = gateway.client.post(
+        "/compute/v1/projects/tenant/global/firewalls",
+        data=b"a" * 12_000_000,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {gateway.token}"},
+    )
+    assert response.status_code == 413
+    _error(response)
+
+
+def test_a_store_that_is_away_is_a_503_that_says_when_to_come_again(gateway, monkeypatch) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    from gstack.protocol import pipeline
+
+    def broken(_exchange):
+        raise OperationalError("SELECT 1", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(pipeline, "STEPS", (broken,))
+    response = gateway.client.get("/compute/v1/projects/tenant/zones")
+    assert response.status_code == 503
+    assert "Retry-After" in response.headers
+    assert "locked" not in response.text

@@ -81,3 +81,23 @@ def test_a_configuration_that_cannot_be_read_is_an_error_with_the_reason(configu
     result, _ = configured("--yes")
     assert result.exit_code == 1
     assert "Did you mean GSTACK_PORT?" in result.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--bind-address", "a b"),
+        ("--cloudstack-host", "http://x/y"),
+        ("--cloudstack-path", "client"),
+        ("--name", "a..b"),
+        ("--name", "é"),
+    ],
+    ids=" ".join,
+)
+def test_nonsense_is_refused_before_anything_is_written(configured, options) -> None:
+    _, config = configured("--yes")
+    before = config.read_bytes()
+    result, _ = configured("--yes", *options)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert config.read_bytes() == before

@@ -49,6 +49,15 @@ def test_the_environment_overrides_under_its_prefix_only(tmp_path: Path) -> None
         ("GSTACK_PORT = open('/etc/passwd')\n", "a plain value, not code"),
         ("import os\n", "expected NAME = value"),
         ("GSTACK_PORT 5000\n", "line 1"),
+        ("GSTACK_PORT = 99999\n", "at most 65535"),
+        ("CLOUDSTACK_READ_TIMEOUT = -5\n", "at least 0.1"),
+        ("CLOUDSTACK_HOST = 'http://cloud/api'\n", "cannot be 'http://cloud/api'"),
+        ("CLOUDSTACK_HOST = ''\n", "cannot be ''"),
+        ("CLOUDSTACK_PATH = 'client'\n", "cannot be 'client'"),
+        ("GSTACK_BIND_ADDRESS = 'a b'\n", "cannot be 'a b'"),
+        ("REGIONS = {1: 2}\n", "must map text to text"),
+        ("REGIONS = {[]: 1}\n", "a plain value, not code"),
+        ("GSTACK_PORT = \0\n", "not a Python-style constant"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_the_line_and_the_nearest_name(
@@ -91,3 +100,25 @@ def test_the_example_file_loads_as_the_defaults(tmp_path: Path) -> None:
     example = Path(__file__).parent.parent / "gstack.conf.example"
     uncommented = "\n".join(line.removeprefix("#") for line in example.read_text().splitlines() if line[:2] != "# ")
     assert dict(load(_file(tmp_path, uncommented), {})) == dict(Settings())
+
+
+def test_a_file_that_is_no_text_is_an_error_and_no_traceback(tmp_path: Path) -> None:
+    path = _file(tmp_path, "")
+    path.write_bytes(b"PATH = '\xff'\n")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load(path, {})
+
+
+def test_a_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _file(tmp_path, "GSTACK_PORT = 5000\n")
+    monkeypatch.setattr("os.geteuid", lambda: path.stat().st_uid + 1)
+    if path.stat().st_uid == 0:  # root's files are trusted by everybody
+        assert load(path, {})["GSTACK_PORT"] == 5000
+    else:
+        with pytest.raises(SettingsError, match="chown"):
+            load(path, {})
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "gw-1.example.org", "cloud_1"])
+def test_names_and_addresses_of_every_kind_are_accepted(host: str) -> None:
+    assert Settings({"GSTACK_BIND_ADDRESS": host})["GSTACK_BIND_ADDRESS"] == host

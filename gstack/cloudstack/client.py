@@ -245,7 +245,7 @@ class Cloud:
 
     def _refusal(self, spec: Command, status: int, inner: Row) -> CloudStackError:
         code = int(inner.get("errorcode", status))
-        text = str(inner.get("errortext") or f"HTTP {status}")
+        text = str(inner.get("errortext") or f"CloudStack answered HTTP {status} and said no more.")
         if code == 503:
             return Unavailable(spec.name, text, sent=True, secrets=self._secrets)
         return cloudstack_error(spec.name, code, text, cscode=inner.get("cserrorcode"), secrets=self._secrets)

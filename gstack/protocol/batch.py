@@ -29,18 +29,20 @@ HEAD = re.compile(rb"(?:[^\r\n]+(?:\r?\n|\Z))*(?:\r?\n)?")
 @dataclass(frozen=True)
 class Part:
     """One request of a batch. ``path`` starts with a slash and holds the query; ``content_id`` is without
-    brackets, empty where the client gave none. Headers are the part's own, in no particular case."""
+    brackets, empty where the client gave none. Headers are the part's own, in no particular case. A part that is no
+    request has a ``problem``, a sentence, and nothing else: it must not take the others with it."""
 
     content_id: str
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    problem: str = ""
 
 
 def parse(content_type: str, body: bytes) -> list[Part]:
     """The requests of a batch in their order, with line ends of either kind. GceError 400 for what is no
-    batch, has more than 1,000 parts or a part that is no request."""
+    batch or has more than 1,000 parts."""
     if not content_type.lower().startswith("multipart/mixed") or "\n" in content_type or "\r" in content_type:
         raise GceError("badRequest", "A batch must have the Content-Type multipart/mixed with a boundary.")
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
@@ -69,6 +71,14 @@ def compose(answers: Iterable[tuple[str, int, Mapping[str, str], bytes]]) -> tup
 
 
 def _part(number: int, part: Message) -> Part:
+    content_id = _content_id(str(part.get("Content-ID", "")))
+    try:
+        return _request(number, part, content_id)
+    except GceError as error:
+        return Part(content_id, "", "", {}, b"", error.message)
+
+
+def _request(number: int, part: Message, content_id: str) -> Part:
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         raise _bad(number, "is no HTTP request")
@@ -79,7 +89,7 @@ def _part(number: int, part: Message) -> Part:
     request = email.message_from_bytes(rest, policy=email.policy.compat32)
     head = HEAD.match(rest)
     return Part(
-        content_id=_content_id(str(part.get("Content-ID", ""))),
+        content_id=content_id,
         method=line[1],
         path=_path(number, line[2]),
         headers={name: " ".join(str(value).split()) for name, value in request.items()},

@@ -32,7 +32,7 @@ def read_body(
     no object, is too deep or is encoded in an unknown way. Of a member given twice the last counts.
     """
     if len(data) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     plain = _unpacked(data, headers.get("Content-Encoding") or "", limit)
     text = _transcoded(plain, headers.get("Content-Type") or "").strip()
     if not text:
@@ -74,7 +74,7 @@ def _unpacked(data: bytes, content_encoding: str, limit: int) -> bytes:
         except zlib.error:
             raise GceError("parseError", f"The request body is not valid {name}.") from None
         if len(data) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         if not unpacker.eof:
             raise GceError("parseError", f"The request body is not valid {name}: it ends too early.")
     return data
@@ -104,7 +104,8 @@ def _pruned(value: Any, depth: int) -> Any:
     return value
 
 
-def _too_large(limit: int) -> GceError:
+def too_large(limit: int = LIMIT) -> GceError:
+    """GCE's 413; ``limit`` in bytes."""
     return GceError("uploadTooLarge", f"The request body is larger than {limit} bytes.")
 
 

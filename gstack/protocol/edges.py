@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import structlog
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from gstack.errors import GceError
@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 PARALLEL_PARTS = 8
 # Threads of a process that help with batches.
 HELPERS = 16
+# Clients of all three are served the same methods.
+VERSIONS = ("v1", "beta", "alpha")
 # Headers of the outer request that hold for every part: gcloud authorises the batch, never its parts.
 INHERITED = ("Authorization", "Host", "X-Goog-User-Project")
 
@@ -47,6 +49,10 @@ def register(app: Flask, hold_seconds: float) -> None:
     helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch")
 
     def run_batch(version: str = "v1") -> Response:
+        if version not in VERSIONS:
+            raise NotFound
+        if pipeline.DEADLINE in request.environ:
+            return pipeline.write_error(GceError("badRequest", "A part of a batch may not be a batch itself."))
         try:
             parts = batch.parse(request.headers.get("Content-Type", ""), request.get_data(cache=False))
         except GceError as error:
@@ -100,6 +106,9 @@ class Outer:
 
 
 def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dict[str, str], bytes]:
+    if part.problem:
+        refusal = pipeline.write_error(GceError("badRequest", part.problem))
+        return part.content_id, refusal.status_code, {"Content-Type": refusal.content_type}, refusal.get_data()
     path, _, query = part.path.partition("?")
     own = {name.lower(): value for name, value in part.headers.items() if name.lower() != "host"}
     headers = {name.lower(): value for name, value in outer.headers.items()} | own
@@ -118,7 +127,8 @@ def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dic
 
 
 def _discovery(version: str = "v1") -> dict[str, Any]:
-    del version  # beta and alpha clients are served the same methods
+    if version not in VERSIONS:
+        raise NotFound
     return discovery.served_document(request.url_root.rstrip("/"), frozenset(HANDLERS))
 
 

@@ -76,6 +76,8 @@ def _gathered(method: Method, query: Query) -> tuple[dict[str, list[str]], list[
         described = method.parameters.get(name)
         if name in ("alt", "$alt") and text and text.split(";")[0] != "json":
             problems.append(values.bad_value(name, text, "Only json is supported."))
+        elif name in ("callback", "$callback") and text:
+            problems.append(values.bad_value(name, text, "Answers are plain JSON; JSONP is not supported."))
         elif described is not None and described["location"] == "query":
             if text != "":
                 given.setdefault(name, []).append(text)

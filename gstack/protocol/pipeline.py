@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import orjson
 import structlog
 from flask import Request, Response, request
+from sqlalchemy.exc import InterfaceError, OperationalError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from gstack.errors import GceError, error_body
 from gstack.protocol import bodies, decoding, masks, numbers, parameters
@@ -71,8 +73,12 @@ class Exchange:
 
 def decode(exchange: Exchange) -> None:
     """Bytes to JSON, through everything that real clients send."""
+    try:
+        data = exchange.request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise decoding.too_large() from None
     exchange.body = decoding.read_body(
-        exchange.request.get_data(cache=False),
+        data,
         exchange.request.headers,
         expects_body=exchange.method.request is not None,
     )
@@ -186,6 +192,9 @@ def answer(method: Method, path: Mapping[str, str], guard: Guard, memory: Memory
         response = write(exchange.result, request.args)
     except GceError as error:
         response = write_error(error, method)
+    except (OperationalError, InterfaceError):
+        log.exception("store.unavailable", method=method.id)
+        response = write_error(GceError("backendError", "The gateway's store is not available at the moment."))
     except Exception:
         log.exception("request.failed", method=method.id)
         response = write_error(internal_error(exchange.request_id))

@@ -93,13 +93,6 @@ def test_a_part_may_end_with_its_last_header() -> None:
         (TYPE, b""),
         (TYPE, b"--===============9062178069857352095==--\n"),
         (TYPE + "\r\nX: y", BODY.encode()),
-        (TYPE, BODY.replace("GET /compute", "GET compute").encode()),
-        (TYPE, BODY.replace("GET /compute", "look /compute").encode()),
-        (TYPE, BODY.replace("GET /compute/v1/projects/p1", "POST /batch/compute/v1").encode()),
-        (
-            "multipart/mixed; boundary=b",
-            b"--b\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\nx\n--c--\n--b--\n",
-        ),
         (TYPE, BODY.split("POST")[0].encode()),
     ],
 )
@@ -107,6 +100,27 @@ def test_what_is_no_batch_is_refused(content_type: str, body: bytes) -> None:
     with pytest.raises(GceError) as caught:
         parse(content_type, body)
     assert caught.value.http == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BODY.replace("GET /compute", "GET compute"),
+        BODY.replace("GET /compute", "look /compute"),
+        BODY.replace("GET /compute/v1/projects/p1", "POST /batch/compute/v1"),
+    ],
+    ids=["no path", "no verb", "a batch"],
+)
+def test_a_part_that_is_no_request_has_a_problem_and_leaves_the_others_alone(body: str) -> None:
+    parts = parse(TYPE, body.encode())
+    assert len(parts) == 2
+    assert parts[0].problem.startswith("Part 1 of the batch")
+    assert (parts[0].content_id != "", parts[1].problem) == (True, "")
+
+
+def test_a_part_that_is_multipart_itself_has_a_problem() -> None:
+    body = b"--b\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\nx\n--c--\n--b--\n"
+    assert parse("multipart/mixed; boundary=b", body)[0].problem == "Part 1 of the batch is no HTTP request."
 
 
 def test_a_batch_has_a_thousand_parts_at_the_most() -> None:

@@ -74,7 +74,12 @@ def test_several_problems_are_told_at_once() -> None:
     assert len(_refused(("maxResults", "x"), ("a", "b")).problems) == 2
 
 
-@pytest.mark.parametrize("name", sorted(STANDARD - {"alt", "$alt", "fields", "prettyPrint"}))
+@pytest.mark.parametrize("name", ["callback", "$callback"])
+def test_a_callback_is_refused_rather_than_ignored(name: str) -> None:
+    assert _refused((name, "f")).problems[0].location == name
+
+
+@pytest.mark.parametrize("name", sorted(STANDARD - {"alt", "$alt", "callback", "$callback", "fields", "prettyPrint"}))
 def test_what_googles_front_end_takes_is_accepted_and_kept_out(name: str) -> None:
     assert name not in _check((name, "secret"))
 
