@@ -1,4 +1,4 @@
-"""Workflows of external addresses: reserve, release, label; and what instances need: one of their own by static NAT.
+"""Workflows of external addresses: reserve and release; and what instances need: one of their own by static NAT.
 
 Apart from the handlers and from the instances' workflows, which call :func:`attach` and :func:`detach`. The surprising
 thing: the first address that a network gets is its source NAT, which can be nobody's; so asking for one may take two.
@@ -50,12 +50,6 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
     run.step("look", _check_unused, run, plan["id"])
     run.job("release", "disassociateIpAddress", {"id": plan["id"]})
     run.step("forget", overlay.drop, addresses.KIND, plan["id"])
-
-
-@workflow("op.addresses.setLabels")
-def set_labels(run: Run, plan: dict[str, Any]) -> None:
-    """``plan``: ``id``, and the tags to ``create`` and to ``delete``."""
-    run.step("labels", lambda: using(run, lambda writer: _retag(writer, plan["id"], plan["create"], plan["delete"])))
 
 
 @workflow("op.instances.addAccessConfig")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found
-from gstack.operations import engine
+from gstack.operations import engine, labels
 from gstack.operations.networks import in_use
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
@@ -143,25 +143,21 @@ def delete(call: Call) -> dict[str, Any]:
     path = _path(call, name)
     if addresses.used(row):
         raise in_use(path, f"'{_user(call, row) or 'rules in CloudStack'}'")
-    return _start(call, "delete", path, row, {"id": row["id"]})
+    target_id, plan = numeric_id(row["id"]), {"id": row["id"]}
+    return engine.start(call, "op.addresses.delete", type="delete", target=path, target_id=target_id, plan=plan)
 
 
-@method("compute.addresses.setLabels", needs=(*NEEDS, "createTags", "deleteTags"), body=LABELS)
+@method("compute.addresses.setLabels", needs=(*NEEDS, "createTags", "deleteTags", "listTags"), body=LABELS)
 def set_labels(call: Call) -> dict[str, Any]:
     """Put the body's labels in the place of an address's."""
     # Google's path calls it differently here than in the other methods.
     name, row = _found(call, call.params["resource"])
-    own = row.get("tags") or ()
-    if call.body.get("labelFingerprint") != fingerprint(tags.labels(own)):
-        raise GceError("conditionNotMet", "Labels fingerprint either invalid or resource labels have changed")
-    changes = tags.plan_labels(own, call.body.get("labels") or {}, "resource.labels")
-    plan = {"id": row["id"], "create": changes.create, "delete": changes.delete}
-    return _start(call, "setLabels", _path(call, name), row, plan)
+    return labels.start(call, "PublicIpAddress", row, _path(call, name))
 
 
 def view(call: Call, region: str, name: str, row: Row) -> dict[str, Any]:
     """An address."""
-    labels = tags.labels(row.get("tags") or ())
+    own = tags.labels(row.get("tags") or ())
     user = _user(call, row)
     return render(
         "address",
@@ -173,8 +169,8 @@ def view(call: Call, region: str, name: str, row: Row) -> dict[str, Any]:
         status="IN_USE" if addresses.used(row) else "RESERVED",
         region=call.links.region(call.project, region),
         users=[call.links.absolute(user)] if user else [],
-        labels=labels or None,
-        label_fingerprint=fingerprint(labels),
+        labels=own or None,
+        label_fingerprint=fingerprint(own),
         self_link=call.links.absolute(f"projects/{call.project}/regions/{region}/addresses/{name}"),
     )
 
@@ -190,12 +186,6 @@ def _user(call: Call, row: Row) -> str | None:
         "displayname": row.get("virtualmachinedisplayname") or "",
     }
     return f"projects/{call.project}/zones/{place.name}/instances/{label(machines.wanted_name(machine))}"
-
-
-def _start(call: Call, verb: str, path: str, row: Row, plan: dict[str, Any]) -> dict[str, Any]:
-    return engine.start(
-        call, f"op.addresses.{verb}", type=verb, target=path, target_id=numeric_id(row["id"]), plan=plan
-    )
 
 
 def _found(call: Call, name: str | None = None) -> tuple[str, Row]:

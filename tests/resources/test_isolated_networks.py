@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -143,6 +144,21 @@ def test_labels_of_an_address_change_with_the_right_fingerprint_only(fra: Gatewa
     fra.run("POST", path, {"labels": {"a": "c"}, "labelFingerprint": stamp})
     assert fra.get(f"{ADDRESSES}/front")["labels"] == {"a": "c"}
     fra.refuse("POST", path, {"labels": {}, "labelFingerprint": stamp}, status=412)
+
+
+def test_of_two_label_changes_of_one_fingerprint_at_once_one_is_made(fra: Gateway) -> None:
+    fra.run("POST", ADDRESSES, {"name": "front"})
+    stamp = fra.get(f"{ADDRESSES}/front")["labelFingerprint"].replace("-", "+").replace("_", "/").rstrip("=")
+    fra.simulator.faults.add("slow", "createTags", seconds=0.5)
+
+    def change(value: str) -> int:
+        mine = fra.as_user("tenant")
+        body = {"labels": {"a": value}, "labelFingerprint": stamp}
+        answer = mine.call("POST", f"{ADDRESSES}/front/setLabels", body, status=None)
+        return int(answer.get("httpErrorStatusCode", mine.status))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(change, "bc")) == [200, 412]
 
 
 def test_lists_of_addresses_agree(fra: Gateway) -> None:
