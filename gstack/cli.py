@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -49,18 +50,22 @@ def settings_of(context: click.Context) -> Settings:
 @main.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps the cloud over a restart.")
-@click.option("--job-seconds", type=float, default=0.3, show_default=True, help="How long a job takes.")
+@click.option("--job-seconds", type=click.FloatRange(0, 3600), default=0.3, show_default=True, help="How long a job takes.")
 def simulator(port: int, state: Path | None, job_seconds: float) -> None:
     """The embedded CloudStack alone, on http://localhost:PORT/client/api."""
     from gstack.demo import run_simulator
 
-    run_simulator(port, state, job_seconds)
+    try:
+        run_simulator(port, state, job_seconds)
+    except OSError as error:
+        raise click.ClickException(f"Port {port} cannot be listened on: {error}") from error
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
+# Options of COMMAND are its own; what stands before it must be ours.
+@main.command(context_settings={"allow_interspersed_args": False})
 @click.option("--port", type=click.IntRange(0, 65535), help="[default: 5000; any free one with COMMAND]")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps everything over a restart.")
-@click.option("--job-seconds", type=float, default=0.3, show_default=True, help="How long a job takes.")
+@click.option("--job-seconds", type=click.FloatRange(0, 3600), default=0.3, show_default=True, help="How long a job takes.")
 @click.option("--cloudstack", "url", metavar="URL", help="Use this CloudStack instead of the embedded one.")
 @click.option("--api-key", metavar="K", envvar="GSTACK_DEMO_API_KEY", help="Its API key.")
 @click.option("--secret-key", metavar="S", envvar="GSTACK_DEMO_SECRET_KEY", help="Its secret key.")
@@ -84,7 +89,10 @@ def demo(
     if url is not None:
         if not api_key or not secret_key:
             raise click.UsageError("--cloudstack needs --api-key and --secret-key.")
-        cloud = Cloud(url, api_key, secret_key)
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise click.UsageError("--cloudstack takes a URL such as https://cloud.example:8080/client/api.")
+        cloud = Cloud(url if parts.path else f"{url}/client/api", api_key, secret_key)
     try:
         sys.exit(run_demo(port, state, job_seconds, cloud, command))
     except SettingsError as error:

@@ -315,10 +315,14 @@ def _activate_gcloud(environment: dict[str, str]) -> None:
 
 def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
     try:
-        return subprocess.run(command, env=os.environ | environment, check=False).returncode  # noqa: S603
+        status = subprocess.run(command, env=os.environ | environment, check=False).returncode  # noqa: S603
     except FileNotFoundError:
         console.print(f"[red]✗[/] {command[0]} is not installed.")
         return 127
+    except OSError as error:
+        console.print(f"[red]✗[/] {command[0]} cannot be run: {error.strerror}.")
+        return 126
+    return status if status >= 0 else 128 - status  # as a shell says which signal ended it
 
 
 def _print_recipes(settings: Settings, environment: dict[str, str]) -> None:
