@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test contract lint bench clean
+.PHONY: run test contract witness lint bench clean
 
 run: $(VENV)/run
 	$(BIN)/gstack demo
@@ -18,6 +18,10 @@ test: $(VENV)/test
 # The CloudStack behaviours that gstack relies on: of the embedded cloud, or of the one GSTACK_LIVE_URL names.
 contract: $(VENV)/test
 	$(BIN)/python -m pytest -ra tests/contract
+
+# How far the embedded CloudStack answers as a real one was recorded to: docs/witness.md.
+witness: $(VENV)/test
+	$(BIN)/python tools/make_witness.py
 
 bench: $(VENV)/bench
 	$(BIN)/python -m bench

@@ -339,6 +339,9 @@ class Report:
     replayed: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     differing: dict[str, str] = field(default_factory=dict)
+    # By line number: why it was not replayed, and what came of those that were.
+    unreplayed: dict[int, str] = field(default_factory=dict)
+    outcomes: dict[int, str | None] = field(default_factory=dict)
     needless: list[str] = field(default_factory=list)
     total: int = 0
 
@@ -453,8 +456,9 @@ class Replay:
             reason = self.why_not(line)
             if reason:
                 self.report.skipped[reason] += 1
+                self.report.unreplayed[number] = reason
                 continue
-            difference = self.step(number, line)
+            difference = self.report.outcomes[number] = self.step(number, line)
             self.report.replayed += 1
             if line["name"] in listed:
                 excused[line["name"]] = excused.get(line["name"], False) or difference is not None

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from conftest import Cloud
 from replay import BEFORE, HOLD, Replay, machine
+from test_replay import KNOWN
 
 from gstack.simulator import Simulator
 
@@ -24,8 +24,12 @@ def throttle(cloud: Simulator) -> None:
         cloud.do("tenant", "listZones")
 
 
-@pytest.fixture
-def crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
+BEFORE[AREA, "after crash: vm"] = lambda cloud: cloud.settings.update({"enforce.post.requests.and.timestamps": False})
+BEFORE[AREA, "throttled"] = throttle
+HOLD.add((AREA, "throttled"))
+
+
+def after_crash(tmp_path: Path) -> Replay:
     """The cloud of the recording, right after it came back from a crash in the middle of a deploy."""
     replay = Replay(AREA)
     replay.clock.now = NOW - 120
@@ -38,17 +42,14 @@ def crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
     replay.ids.update({CRASHED: answer["id"], "8c86c0cb-c0fc-40e3-8578-8ec128418a31": answer["jobid"]})
     replay.clock.now = NOW
     replay.simulator.settings["enforce.post.requests.and.timestamps"] = True
-    relax = {"enforce.post.requests.and.timestamps": False}
-    monkeypatch.setitem(BEFORE, (AREA, "after crash: vm"), lambda cloud: cloud.settings.update(relax))
-    monkeypatch.setitem(BEFORE, (AREA, "throttled"), throttle)
     return replay
 
 
-def test_enforcement_crash_and_throttling_answer_as_recorded(crashed: Replay) -> None:
-    HOLD.add((AREA, "throttled"))
+def test_enforcement_crash_and_throttling_answer_as_recorded(tmp_path: Path) -> None:
+    crashed = after_crash(tmp_path)
     differences = {line["name"]: crashed.step(number, line) for number, line in enumerate(crashed.lines) if number > 1}
-    differences.pop("throttled/again", None)
     assert {name: what for name, what in differences.items() if what and "retry after" not in what} == {}
+    assert {name for name, what in differences.items() if what} == KNOWN[AREA].keys()
 
 
 def test_the_limit_is_an_account_s_and_passes_with_its_second(cloud: Cloud) -> None:

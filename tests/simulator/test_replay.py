@@ -110,10 +110,43 @@ KNOWN: dict[str, dict[str, str]] = {
         "listTemplates showunique": TEMPLATES,
         "listTemplates details=min": TEMPLATES,
     },
+    # The rest is sent by tests of its own: test_raw_transport.py and test_enforcement.py.
+    "auth_transport": {
+        "param: bool bad": "which zones have machines of the caller",
+        "param: bool 1": "which zones have machines of the caller",
+        "param: map param without index": "how many machines there are",
+        "param: ids list empty": "how many machines there are",
+        "param: account without domainid": "how many machines there are",
+        "param: account+domainid own": "how many machines there are",
+        "other path": "the page of the servlet container",
+        "POST body of ~1100000 bytes": "the page of the servlet container",
+        "POST body of ~3000000 bytes": "the page of the servlet container",
+    },
+    "restart_throttle_post": {
+        "throttled": "the milliseconds until the next second",
+    },
 }
+# How many lines of an area cannot be replayed. A number here only ever gets smaller.
+UNREPLAYED = {
+    "accounts_projects_events": 12,
+    "advanced_networks": 1,
+    "auth_transport": 0,
+    "catalog": 11,
+    "edge_races": 22,
+    "restart_throttle_post": 2,
+    "security_groups": 1,
+    "ssh_keys": 0,
+    "tags": 30,
+    "vm_basic": 2,
+    "vm_extra": 18,
+    "vm_lifecycle": 2,
+    "volumes_snapshots": 3,
+    "vpc": 3,
+}
+SENT_ELSEWHERE = {"auth_transport", "restart_throttle_post"}
 
 
-@pytest.mark.parametrize("area", sorted(KNOWN))
+@pytest.mark.parametrize("area", sorted(KNOWN.keys() - SENT_ELSEWHERE))
 def test_simulator_answers_as_recorded(area: str) -> None:
     """Every recorded line of the area is answered as recorded, but for the listed ones."""
     report = Replay(area).run(KNOWN[area])
