@@ -142,6 +142,10 @@ def reconcile(context: click.Context, dry_run: bool) -> None:
             what = f"{operation.type} {operation.target_link}"
             click.echo(f"operation {operation.name} ({what}) waits: {operation.blocked}")
         for scope in room.scopes(services(app, settings)):
+            if scope.trouble is not None:
+                trouble = True
+                click.echo(f"{scope.name}: not reached\n  {scope.trouble.message}")
+                continue
             try:
                 found = room.drift(scope.cloud)
                 sentences = room.mend(scope.cloud) if found and not dry_run else []

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from gstack.cloudstack.client import Cloud
+from gstack.cloudstack.errors import Unauthorized
 from gstack.errors import GceError
 from gstack.firewall import isolated, security_groups
 from gstack.firewall.plan import wanted
@@ -26,15 +27,17 @@ from gstack.translate.caller import Project
 
 @dataclass(frozen=True)
 class Scope:
-    """An account, or a CloudStack project of one, with a way to CloudStack. ``name`` is for people."""
+    """An account, or a CloudStack project of one, with a way to CloudStack. ``name`` is for people; ``trouble`` why
+    nothing more is known of an account."""
 
     name: str
     cloud: Cloud
+    trouble: GceError | None = None
 
 
 def scopes(services: Services) -> Iterator[Scope]:
     """Every account that has a live credential, and the projects that it reaches; each once. In an application
-    context. Accounts whose credentials CloudStack refuses are left out."""
+    context. Accounts whose credentials CloudStack refuses are left out; one that cannot be asked is in ``trouble``."""
     with own_session() as session:
         query = select(Credential).where(Credential.revoked_at.is_(None)).order_by(Credential.verified_at.desc())
         rows = list(session.scalars(query))
@@ -44,12 +47,15 @@ def scopes(services: Services) -> Iterator[Scope]:
         cloud = services.cloud_for(row.id, account) if row.account_id not in seen else None
         if cloud is None:
             continue
+        projects, trouble = [], None
         try:
             projects = cloud.list("listProjects")
-        except GceError:
+        except Unauthorized:
             continue  # another credential of the account may do
+        except GceError as error:
+            trouble = error
         seen.add(row.account_id)
-        yield Scope(f"account {row.domain_path}/{row.account}", cloud)
+        yield Scope(f"account {row.domain_path}/{row.account}", cloud, trouble)
         for project in projects:
             if project["id"] not in seen:
                 seen.add(project["id"])

@@ -65,6 +65,22 @@ def test_a_rule_that_another_tool_put_on_our_address_goes(gateway: Gateway, run:
     assert [rule["protocol"] for rule in gateway.cloudstack("listFirewallRules")] == ["tcp"]
 
 
+def test_a_cloudstack_that_does_not_answer_is_trouble(gateway: Gateway, run: Any) -> None:
+    gateway.get("global/networks")
+    gateway.simulator.faults.add("cut", times=None)
+    for arguments in ((), ("--dry-run",)):
+        status, output = run(*arguments)
+        assert status == 1
+        assert f"/{gateway.user}: not reached" in output
+        assert "listProjects" in output
+
+
+def test_a_credential_that_cloudstack_refuses_is_left_out(gateway: Gateway, run: Any) -> None:
+    gateway.get("global/networks")
+    gateway.simulator.faults.add("status", "listProjects", times=None, code=401)
+    assert run() == (0, "")
+
+
 def test_operations_that_wait_for_an_operator_are_listed(gateway: Gateway, run: Any) -> None:
     gateway.run("POST", "global/firewalls", {"name": "ssh", "allowed": TCP_22})
     with gateway.app.app_context():
