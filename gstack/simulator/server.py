@@ -204,12 +204,7 @@ class Server:
         return f"http://{self.http.bind_addr[0]}:{self.port}{PATH}"
 
     def start(self) -> Server:
-        try:
-            self.http.prepare()
-        except OSError:
-            if self.http.socket is not None:  # cheroot leaves it open when the port is taken
-                self.http.socket.close()
-            raise
+        self.http.prepare()
         self.thread = threading.Thread(target=self.http.serve, name="simulator", daemon=True)
         self.thread.start()
         return self
