@@ -42,3 +42,22 @@ def test_the_clients_page_leads_to_every_page_beside_it() -> None:
     folder = ROOT / "docs" / "clients"
     links = set(re.findall(r"\]\(([a-z_]+\.md)", (folder / "index.md").read_text()))
     assert {page.name for page in folder.glob("*.md")} - links == {"index.md"}
+
+
+def test_the_architecture_names_every_room() -> None:
+    page, package = (ROOT / "docs" / "architecture.md").read_text(), ROOT / "gstack"
+    files = {f"gstack/{path.name}" for path in package.glob("*.py")} - {"gstack/__init__.py"}
+    rooms = {f"gstack/{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert [name for name in sorted(files | rooms) if f"`{name}`" not in page] == []
+
+
+def test_the_architecture_names_every_model_and_no_file_that_is_not_there() -> None:
+    page, package = (ROOT / "docs" / "architecture.md").read_text(), ROOT / "gstack"
+    models = [
+        name
+        for path in (package / "store").glob("*.py")
+        for name in re.findall(r"class (\w+)\(Model\)", path.read_text())
+    ]
+    assert [name for name in models if f"`{name}`" not in page] == []
+    files = {path.name for path in package.rglob("*.py")}
+    assert [name for name in re.findall(r"`(?:gstack/)?(\w+\.py)`", page) if name not in files] == []
