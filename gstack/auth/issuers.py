@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import stat
 import threading
 import time
@@ -79,8 +80,9 @@ class Issuers:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._path = settings.folder / FILE
         self._clock = clock
-        self._lock = threading.Lock()
-        self._keys: dict[str, tuple[float, KeySet]] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._keys: dict[str, tuple[float, bool, KeySet | None]] = {}  # when asked, whether that went well, the keys
+        self._read: tuple[int, dict[str, Issuer]] = (0, {})
         changed = self._changed()
         self._read = (changed, read_issuers(self._path) if changed else {})
 
@@ -110,15 +112,18 @@ class Issuers:
             return self._path.stat().st_mtime_ns
         except FileNotFoundError:
             return 0
+        except OSError as error:
+            log.error("trusted issuers: %s", error)
+            return self._read[0]
 
     def _keys_of(self, issuer: Issuer, oldest: float) -> KeySet | None:
-        with self._lock:
-            asked, keys = self._keys.get(issuer.issuer, (0.0, None))
-            if keys is None or self._clock() - asked >= oldest:
+        name = issuer.issuer
+        with self._locks.setdefault(name, threading.Lock()):  # its own: a slow issuer keeps no other's users waiting
+            asked, well, keys = self._keys.get(name, (-math.inf, False, None))
+            if self._clock() - asked >= (oldest if well else AGAIN_SECONDS):
                 fetched = _fetch(issuer)
                 keys = fetched if fetched is not None else keys
-                if keys is not None:
-                    self._keys[issuer.issuer] = (self._clock(), keys)
+                self._keys[name] = (self._clock(), fetched is not None, keys)
             return keys
 
 

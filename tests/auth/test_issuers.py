@@ -6,6 +6,7 @@ import base64
 import hmac
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from gstack.auth import credentials
-from gstack.auth.issuers import Issuers, read_issuers
+from gstack.auth.issuers import Issuer, Issuers, read_issuers
 from gstack.settings import Settings, SettingsError
 
 from .conftest import HOST, NOW, Room, assertion
@@ -167,6 +168,56 @@ def test_an_issuer_that_answers_nonsense_lets_nobody_in(room: Room, body: str) -
         web.add_passthru("http://127.0.0.1")
         web.add(responses.GET, f"{ISSUER}/jwks", body=body)
         assert exchange(room, outside()).status_code == 400
+
+
+def test_an_issuer_that_is_away_is_not_asked_for_every_token(room: Room) -> None:
+    trust(room, room.service_account(name="ci").email, where=f'jwks_url = "{ISSUER}/jwks"')
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
+        web.add_passthru("http://127.0.0.1")
+        web.add(responses.GET, f"{ISSUER}/jwks", status=503)
+        assert [exchange(room, outside()).status_code for _ in range(3)] == [400] * 3
+        assert len(web.calls) == 1
+        web.replace(responses.GET, f"{ISSUER}/jwks", body=public(EC))
+        room.clock.advance(31)
+        assert exchange(room, outside()).status_code == 200
+
+
+def test_a_slow_issuer_keeps_no_other_waiting(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def fetch(issuer: Issuer) -> None:
+        if issuer.issuer == "slow":
+            asked.set()
+            answered.wait(10)
+
+    monkeypatch.setattr("gstack.auth.issuers._fetch", fetch)
+    issuers = Issuers(room.settings, room.clock)
+    slow, quick = (
+        threading.Thread(target=issuers._keys_of, args=(Issuer(name, (), ()), 600), daemon=True)
+        for name in ("slow", "quick")
+    )
+    slow.start()
+    assert asked.wait(10)
+    quick.start()
+    quick.join(5)
+    waits = quick.is_alive()
+    answered.set()
+    slow.join(10)
+    assert not waits
+
+
+def test_a_file_that_cannot_be_looked_at_leaves_the_rules_as_they_are(
+    room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trust(room, "c")
+    issuers = Issuers(room.settings)
+
+    def refuse(path: Path, **options: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert issuers.find(ISSUER) is not None
+    assert "Permission denied" in caplog.text
 
 
 GOOD = '[[issuer]]\nissuer="i"\naudiences=["a"]\njwks_file="f"\n[[issuer.rule]]\nclaims={sub="s"}\ncredential="c"\n'
