@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -204,10 +204,8 @@ def _room(context: click.Context) -> Iterator[tuple[Settings, Keyring]]:
         app = Flask("gstack")
         open_store(app, settings)
         upgrade_database(app)
-        endpoint = Endpoint(settings)
-        with app.app_context():
+        with closing(Endpoint(settings)) as endpoint, app.app_context():
             yield settings, Keyring(endpoint, Sealer(settings))
-        endpoint.close()
     except (SettingsError, Refused) as error:
         raise click.ClickException(str(error)) from error
     except GceError as error:

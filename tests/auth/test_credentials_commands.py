@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from gstack.auth import credentials as administration
 from gstack.auth import tokens
 from gstack.auth.commands import credentials, keys
+from gstack.cloudstack.client import Endpoint
 from gstack.store.sealing import ensure_keys, key_file, read_keys
 
 from .conftest import Room
@@ -143,3 +144,10 @@ def test_logins_are_listed_and_one_is_ended(shell: Shell) -> None:
 @pytest.mark.parametrize("login", ["", "%", "0" * 16, "_" * 16])
 def test_a_login_that_does_not_exist_is_not_ended(shell: Shell, login: str) -> None:
     assert shell.run("end-login", login).exit_code == 1
+
+
+def test_a_refused_command_closes_its_connections(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Endpoint] = []
+    monkeypatch.setattr(Endpoint, "close", lambda endpoint: closed.append(endpoint))
+    assert shell.run("revoke", "nobody").exit_code == 1
+    assert len(closed) == 1
