@@ -171,7 +171,14 @@ def done(
     operation.status, operation.progress = DONE, 100
     operation.start_ms = operation.end_ms = operation.insert_ms
     db.session.add(operation)
-    db.session.commit()
+    try:
+        db.session.commit()
+    except IntegrityError:
+        db.session.rollback()
+        again = repeated(call)
+        if again is not None:
+            return again
+        raise
     return operation_view(operation, call.links)
 
 

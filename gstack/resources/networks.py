@@ -102,7 +102,8 @@ def insert(call: Call) -> dict[str, Any]:
         "mtu": body.get("mtu"),
         "description": body.get("description"),
     }
-    overlay.write(networks.KIND, key, call.project, content)
+    if not overlay.add(networks.KIND, key, call.project, content):
+        raise already_exists(path)  # by another request, since the look above
     return engine.done(call, type="insert", target=path, target_id=number)
 
 

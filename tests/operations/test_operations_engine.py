@@ -264,6 +264,18 @@ def test_an_operation_that_is_done_at_once_needs_no_worker(app: Any, make_call: 
     assert answer["endTime"] == answer["startTime"] == answer["insertTime"]
 
 
+def test_of_two_equal_requests_at_once_that_are_done_at_once_one_counts(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, target = stage.call(params={"requestId": str(uuid.uuid4())}), "projects/p/global/instanceTemplates/t"
+    look, looks = engine.repeated, iter([False, False])  # both look before either is stored
+    monkeypatch.setattr(engine, "repeated", lambda asked: look(asked) if next(looks, True) else None)
+    with stage.app.app_context():
+        first = engine.done(call, type="insert", target=target)
+    with stage.app.app_context():
+        assert engine.done(call, type="insert", target=target)["name"] == first["name"]
+
+
 def test_wait_ends_when_its_time_is_up(begin: Any, stage: Any) -> None:
     name = begin()["name"]
     stage.set(OPERATION_WAIT_SECONDS=0.05)

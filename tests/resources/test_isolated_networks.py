@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from gstack.protocol.methods import HANDLERS
 from gstack.resources import load_handlers
+from gstack.translate import networks
 from tests.conftest import Gateway
 
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
@@ -242,6 +244,24 @@ def test_names_are_taken_once(fra: Gateway) -> None:
     fra.refuse("POST", PIECES, body, status=409)
     fra.run("POST", ADDRESSES, {"name": "front"})
     fra.refuse("POST", ADDRESSES, {"name": "front"}, status=409)
+
+
+def test_of_equal_networks_at_once_one_is_made(fra: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, store_key = Barrier(4), networks.store_key
+
+    def store_key_after_all_have_looked(*arguments: Any) -> str:
+        looked.wait(10)
+        return store_key(*arguments)
+
+    monkeypatch.setattr(networks, "store_key", store_key_after_all_have_looked)
+
+    def insert(mode: bool) -> int:
+        mine = fra.as_user("tenant")
+        mine.call("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": mode}, status=None)
+        return mine.status
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(insert, [True, False, True, False])) == [200, 409, 409, 409]
 
 
 def test_zones_with_security_groups_have_no_networks_of_users(gateway: Gateway) -> None:
