@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gstack.auth import keyfiles, tokens
@@ -28,7 +28,7 @@ from gstack.errors import GceError, invalid
 from gstack.settings import Settings
 from gstack.store import overlay
 from gstack.store.credentials import SERVICE_ACCOUNT, Credential, ServiceAccountKey, SigningKey
-from gstack.store.db import own_session
+from gstack.store.db import own_session, rewrite_each
 from gstack.store.sealing import Sealer
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -180,18 +180,22 @@ def rotate(keyring: Keyring, reference: str, *, url: str) -> Made:
 
 
 def reseal(keyring: Keyring, sealer: Sealer) -> int:
-    """Seal everything that is sealed in the store under the first key of the key file; returns how many rows."""
+    """Seal everything that is sealed in the store under the first key of the key file; returns how many rows.
+    The gateway may go on writing meanwhile."""
+
+    def pair(key: Row[Any], old: str) -> dict[str, Any]:
+        key_hash, sealed = keyring.seal_keys(key.id, *keyring.keys(key.id, old))
+        return {"key_hash": key_hash, "sealed_keys": sealed}
+
+    def signing_key(_key: Row[Any], old: str) -> dict[str, Any]:
+        return {"sealed_key": sealer.rotate(old)}
+
     with own_session() as session:
-        rows = session.scalars(select(Credential)).all()
-        for row in rows:
-            api_key, secret_key = keyring.keys(row.id, row.sealed_keys)
-            row.key_hash, row.sealed_keys = keyring.seal_keys(row.id, api_key, secret_key)
-        signing = session.scalars(select(SigningKey)).all()
-        for key in signing:
-            key.sealed_key = sealer.rotate(key.sealed_key)
-        remembered = overlay.reseal(session, sealer)
-        session.commit()
-    return len(rows) + len(signing) + remembered
+        return (
+            rewrite_each(session, Credential, Credential.sealed_keys.expression, pair)
+            + rewrite_each(session, SigningKey, SigningKey.sealed_key.expression, signing_key)
+            + overlay.reseal(session, sealer)
+        )
 
 
 def _project(keyring: Keyring, row: Credential, wanted: str | None) -> str:

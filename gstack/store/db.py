@@ -1,7 +1,8 @@
 """The one SQLAlchemy object, and what SQLite needs to be shared by several processes.
 
 Apart from the models so that each of them can import it. The surprising thing: SQLite transactions begin
-IMMEDIATE, because a deferred one that turns into a write fails at once instead of waiting for its turn.
+IMMEDIATE, because a deferred one that turns into a write fails at once instead of waiting for its turn. They begin with
+the first write: what was read before it may have been changed by others, which :func:`rewrite_each` is for.
 Tables derive from :class:`Model`, not from ``db.Model``: only the former is a type that a checker can
 follow.
 """
@@ -11,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import ColumnElement, CursorResult, Engine, Row, and_, event, inspect, make_url, select, update
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 
 from gstack.settings import Settings
@@ -25,6 +27,8 @@ from gstack.settings import Settings
 class Model(MappedAsDataclass, DeclarativeBase):
     """Base of every table of gstack."""
 
+
+CHUNK = 200  # rows rewritten in one transaction, so that others need not wait long for their turn
 
 db = SQLAlchemy(metadata=Model.metadata)
 
@@ -55,6 +59,36 @@ def own_session() -> Session:
     """A session apart from the request's, for work that must commit by itself and give its connection back
     at once. Rows read in it stay readable after it is closed."""
     return Session(db.engine, expire_on_commit=False)
+
+
+def rewrite_each(
+    session: Session,
+    table: type[Model],
+    seen: ColumnElement[str],
+    change: Callable[[Row[Any], str], dict[str, Any] | None],
+) -> int:
+    """Rewrite the rows of ``table`` while others write to it too; returns how many were rewritten.
+
+    ``change`` gets a row's primary key and its ``seen``, and gives the new values, or None to leave the row alone. They
+    are written only where ``seen`` is still the same; otherwise the row is read again. Commits every few rows.
+    """
+    key = inspect(table).primary_key
+    count = 0
+    for number, row in enumerate(session.execute(select(*key)).all(), 1):
+        this = and_(*(column == value for column, value in zip(key, row, strict=True)))
+        while (old := session.scalar(select(seen).where(this))) is not None:
+            values = change(row, old)
+            if values is None:
+                break
+            statement = update(table).where(this, seen == old).values(values)
+            done = session.execute(statement, execution_options={"synchronize_session": False})
+            if isinstance(done, CursorResult) and done.rowcount:
+                count += 1
+                break
+        if number % CHUNK == 0:
+            session.commit()
+    session.commit()
+    return count
 
 
 def _make_private(path: Path) -> None:

@@ -1,23 +1,24 @@
 """What GCE has and CloudStack cannot hold, kept beside a CloudStack object and keyed by its id.
 
-Apart because every room that shows or makes objects needs it. Two surprising things: nothing here commits, since a
-write belongs to the transaction of the operation's step, or of the request, that makes it true; and metadata is sealed,
-since start-up scripts hold passwords.
+Apart because every room that shows or makes objects needs it. Two surprising things: nothing here but the resealing
+commits, since a write belongs to the transaction of the operation's step, or of the request, that makes it true; and
+metadata is sealed, since start-up scripts hold passwords.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Protocol
 
 import orjson
 from flask import Flask, current_app
-from sqlalchemy import JSON, ColumnElement, String, delete, select
+from sqlalchemy import JSON, String, Text, cast, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from gstack.store.db import Model, db
+from gstack.store.db import Model, db, rewrite_each
 from gstack.store.sealing import Sealer
 
 EXTENSION = "gstack.overlay"
@@ -70,26 +71,15 @@ def read_many(kind: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def write(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> None:
     """Remember exactly ``data`` of one object, in place of whatever was remembered."""
-    _put(kind, cloudstack_id, project, data)
-
-
-def add(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> bool:
-    """As :func:`write`, unless ``project`` has that object already; whether it had not. Of several at once one adds."""
-    return _put(kind, cloudstack_id, project, data, unless=Overlay.project == project)
-
-
-def _put(
-    kind: str, cloudstack_id: str, project: str, data: dict[str, Any], unless: ColumnElement[bool] | None = None
-) -> bool:
     insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     values = {"kind": kind, "cloudstack_id": cloudstack_id, "project": project, "data": _closed(data)}
     statement = insert(Overlay).values(values)
-    put = statement.on_conflict_do_update(
-        index_elements=[Overlay.kind, Overlay.cloudstack_id],
-        set_={"project": statement.excluded.project, "data": statement.excluded.data},
-        where=None if unless is None else ~unless,
+    db.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Overlay.kind, Overlay.cloudstack_id],
+            set_={"project": statement.excluded.project, "data": statement.excluded.data},
+        )
     )
-    return db.session.scalar(put.returning(Overlay.kind)) is not None
 
 
 def drop(kind: str, cloudstack_id: str) -> None:
@@ -98,14 +88,14 @@ def drop(kind: str, cloudstack_id: str) -> None:
 
 
 def reseal(session: Session, sealer: Sealer) -> int:
-    """Seal again under the first key what is sealed; returns how many rows. ``session`` is committed by the caller."""
-    count = 0
-    for row in session.scalars(select(Overlay)):
-        sealed = {name: row.data[name] for name in SEALED if isinstance(row.data.get(name), str)}
-        if sealed:
-            row.data = row.data | {name: sealer.rotate(text) for name, text in sealed.items()}
-            count += 1
-    return count
+    """Seal again under the first key what is sealed, while others write; returns how many rows. Commits ``session``."""
+
+    def change(_key: object, old: str) -> dict[str, Any] | None:
+        data = json.loads(old)
+        sealed = {name: data[name] for name in SEALED if isinstance(data.get(name), str)}
+        return {"data": data | {name: sealer.rotate(text) for name, text in sealed.items()}} if sealed else None
+
+    return rewrite_each(session, Overlay, cast(Overlay.data, Text), change)
 
 
 def _closed(data: dict[str, Any]) -> dict[str, Any]:

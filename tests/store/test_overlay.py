@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from gstack.settings import Settings
 from gstack.store import overlay
-from gstack.store.db import db, open_store
+from gstack.store.db import db, open_store, own_session
 from gstack.store.migrate import load_models
 from gstack.store.sealing import Sealer
 
@@ -90,3 +90,26 @@ def test_resealing_takes_sealed_metadata_to_the_new_key() -> None:
     db.session.flush()
     overlay.init_app(current_app, Sealer(keys=[new]))
     assert overlay.read("instances", "a") == {"metadata": [1]}
+
+
+def test_what_is_written_during_resealing_is_kept() -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    overlay.init_app(current_app, Sealer(keys=[new, old]))
+    for name in ("a", "b"):
+        overlay.write("instances", name, "p", {"metadata": [1]})
+    db.session.commit()
+
+    class Slow(Sealer):
+        busy = True
+
+        def rotate(self, sealed: str) -> str:
+            if self.busy:
+                self.busy = False
+                for name in ("a", "b"):
+                    overlay.write("instances", name, "p", {"metadata": [2]})
+                db.session.commit()
+            return super().rotate(sealed)
+
+    with own_session() as session:
+        assert overlay.reseal(session, Slow(keys=[new, old])) == 2
+    assert [overlay.read("instances", name) for name in ("a", "b")] == [{"metadata": [2]}] * 2
