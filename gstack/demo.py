@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -31,6 +32,7 @@ from gstack import configure
 from gstack.app import create_app
 from gstack.auth import credentials
 from gstack.auth.identity import Refused
+from gstack.certificates import write_private
 from gstack.errors import GceError
 from gstack.settings import Settings, SettingsError
 from gstack.simulator import Simulator
@@ -326,10 +328,9 @@ def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
 
 
 def _print_recipes(settings: Settings, environment: dict[str, str]) -> None:
-    exports = "\n".join(f"export {name}='{value}'" for name, value in environment.items())
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
     file = settings.folder / "env.sh"
-    file.write_text(exports + "\n")
-    file.chmod(0o600)
+    write_private(file, exports.encode())
     console.print(
         f"""
 [bold]gcloud, Terraform and Google's SDKs[/], in another terminal:
