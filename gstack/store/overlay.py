@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import orjson
 from flask import Flask, current_app
-from sqlalchemy import JSON, String, Text, cast, delete, select
+from sqlalchemy import JSON, ColumnElement, String, Text, cast, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -71,15 +71,26 @@ def read_many(kind: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def write(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> None:
     """Remember exactly ``data`` of one object, in place of whatever was remembered."""
+    _put(kind, cloudstack_id, project, data)
+
+
+def add(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> bool:
+    """As :func:`write`, unless ``project`` has that object already; whether it had not. Of several at once one adds."""
+    return _put(kind, cloudstack_id, project, data, unless=Overlay.project == project)
+
+
+def _put(
+    kind: str, cloudstack_id: str, project: str, data: dict[str, Any], unless: ColumnElement[bool] | None = None
+) -> bool:
     insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     values = {"kind": kind, "cloudstack_id": cloudstack_id, "project": project, "data": _closed(data)}
     statement = insert(Overlay).values(values)
-    db.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[Overlay.kind, Overlay.cloudstack_id],
-            set_={"project": statement.excluded.project, "data": statement.excluded.data},
-        )
+    put = statement.on_conflict_do_update(
+        index_elements=[Overlay.kind, Overlay.cloudstack_id],
+        set_={"project": statement.excluded.project, "data": statement.excluded.data},
+        where=None if unless is None else ~unless,
     )
+    return db.session.scalar(put.returning(Overlay.kind)) is not None
 
 
 def drop(kind: str, cloudstack_id: str) -> None:
