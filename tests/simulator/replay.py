@@ -219,7 +219,67 @@ TAGGED_NETWORK = [
         virtualmachineid="3ca13c44-9ff7-402c-8138-c80e6839388d",
     ),
 ]
+# One more of everything that can be tagged.
+TAGGED_GROUP, TAGGED_ROOT, TAGGED_SNAPSHOT = (
+    "15db2f4e-d93d-474b-83c7-871fed8061fc",
+    "e45f1144-f548-4b55-b91e-3dfa692b643e",
+    "24cdefe4-bb74-4a2a-aa2e-87b3e0300333",
+)
+TAGGED = [
+    group("tagsg1795252322", TAGGED_GROUP),
+    (
+        "user",
+        "authorizeSecurityGroupIngress",
+        {
+            "securitygroupid": TAGGED_GROUP,
+            "protocol": "tcp",
+            "startport": "22",
+            "endport": "22",
+            "cidrlist": "0.0.0.0/0",
+        },
+        {},
+    ),
+    made(
+        "listSecurityGroups",
+        "b65dcfcf-80b5-4eb1-8710-743f6112e012",
+        "securitygroup.0.ingressrule.0.ruleid",
+        id=TAGGED_GROUP,
+    ),
+    disk("tagvol", "b021e84a-d977-45a3-9203-4721fe25c1c9"),
+    root_of("3ca13c44-9ff7-402c-8138-c80e6839388d", TAGGED_ROOT),
+    made("createSnapshot", TAGGED_SNAPSHOT, volumeid=TAGGED_ROOT, name="tagsnap"),
+    made(
+        "createTemplate",
+        "0b81ab1f-dc8e-4300-8e10-482863d2096a",
+        snapshotid=TAGGED_SNAPSHOT,
+        name="tpl-snap",
+        displaytext="dup",
+        ostypeid="47135478-e584-11f1-ba46-02fc00000001",
+    ),
+    made(
+        "createSnapshotPolicy",
+        "f48953a0-df2e-49f2-af85-f8021dc25f83",
+        "snapshotpolicy.id",
+        volumeid=TAGGED_ROOT,
+        intervaltype="DAILY",
+        schedule="00:02",
+        timezone="UTC",
+        maxsnaps="1",
+    ),
+    made("listSSHKeyPairs", "64150b28-db07-44dd-ba2e-8421d4243111", "sshkeypair.0.id", name="ec1"),
+    made("createAffinityGroup", "5154baf3-68d1-4c00-9b1a-acc1101ce02a", name="tagaff", type="host anti-affinity"),
+]
+# Ids that a caller chooses: nothing has them yet.
+CHOSEN = ("customid", "injectedjobid")
 PREPARE: dict[str, list[Step]] = {
+    "ssh_keys": [("user2", "registerSSHKeyPair", {"name": "rsa1", "publickey": "rsa1"}, {})],
+    "security_groups": [
+        machine(
+            "inuse",
+            "ac31c75c-8689-48ce-b1b4-ab4cd08b9ac9",
+            securitygroupids="d5322d25-ff30-4038-b290-5f5d39a970d7",
+        ),
+    ],
     "vm_basic": [
         group("web", "7455d2cf-46df-4430-a490-750fc465a0bc"),
         group("db", "a2c10c75-0107-4082-a97b-06badff7f0a4"),
@@ -227,6 +287,7 @@ PREPARE: dict[str, list[Step]] = {
         key("ed1"),
     ],
     "vm_lifecycle": [
+        disk("detailed", "5f00c09e-2078-4e94-8ef3-94bf634aba9d"),
         group("lc-a", "db21f4ac-3d40-4402-b176-e27735385e2d"),
         group("web", "d0738e28-3f79-456d-a403-f03e63bfd597"),
         group("lc-c", "c3e2532f-512e-421e-83ed-198a25f721d0"),
@@ -244,15 +305,33 @@ PREPARE: dict[str, list[Step]] = {
         machine("tagvm3", "7a6a3a23-f1db-478a-9054-97a4d14dfc37", offering=MICRO, startvm="false"),
         key("ec1"),
         *TAGGED_NETWORK,
+        *TAGGED,
     ],
     "accounts_projects_events": [
         ("user2", "listVolumes", {"type": "ROOT"}, {"b9e6b654-247f-45fd-bd78-ddc737906006": "volume.0.id"}),
+        made(
+            "deployVirtualMachine",
+            "ae6b69b7-169f-4959-b2e9-355e57251206",
+            "jobid",
+            zoneid=ZONE,
+            templateid=UBUNTU,
+            serviceofferingid=MICRO,
+            name="q-1795252440",
+            startvm="false",
+        ),
     ],
     "vm_extra": [
         ("admin", "createServiceOffering", TEMPORARY, {"03c32550-0347-4fa4-8a7a-fd8af6c7319a": "serviceoffering.id"}),
         ("admin", "createServiceOffering", ZONED, {"2771c427-2f80-46ce-926b-6f8252b20bf0": "serviceoffering.id"}),
+        machine("scheduled", "7926b7da-2afe-40ab-adaa-c23cd185265e", offering=MICRO),
     ],
     "edge_races": [
+        (
+            "user",
+            "listSecurityGroups",
+            {"securitygroupname": "racesg-54160"},
+            {"d47fc958-b5cf-4bbf-94ab-c38faa12f1b0": "securitygroup.0.id"},
+        ),
         (
             "user",
             "createAffinityGroup",
@@ -273,6 +352,13 @@ PREPARE: dict[str, list[Step]] = {
                     "b7146f08-f026-43bc-ac18-228bade3d4e1",
                 )
             )
+        ),
+        made(
+            "createVolume",
+            "6ebb56ad-34d4-44ee-b7da-8311cc40fcf5",
+            zoneid=FRANKFURT,
+            diskofferingid=SSD_10,
+            name="far-54160",
         ),
         disk("alloc-54160", "a8917b97-ffef-4d06-887f-959548cc4139"),
         group("sg-54160", "f62c2c10-b37f-41c5-bf22-7ccb353949a6"),
@@ -443,7 +529,7 @@ class Replay:
             return None
         if command not in COMMANDS:
             return f"not implemented: {command}"
-        if not all(self.known(str(value)) for value in request.values()):
+        if not all(self.known(str(value)) for name, value in request.items() if name not in CHOSEN):
             return "names an object that was not made in this replay"
         return None
 

@@ -61,7 +61,7 @@ def case_of(line: dict, started: dict[str, str]) -> Case | None:
     command, response = command_of(line), line["response"]
     inner = next(iter(response.values()), None) if isinstance(response, dict) else None
     answer = inner if isinstance(inner, dict) else {}
-    status, text = str(line["status"]), str(answer.get("errortext", ""))
+    status, text = str(line["status"]), str(answer.get("errortext") or "")
     if command == "queryAsyncJobResult":
         if answer.get("jobstatus") == 0:
             return None
