@@ -5,7 +5,8 @@ and then cuts the connection, which is the one fault that tells a client with id
 without.
 
 kinds: cut (before the work), lose (after it), hang (`seconds`, then cut), slow (`seconds`, then answer),
-garbage (200 and no JSON), status (`code` and `text`: 401, 429, 503 …), fail-job (`code` and `text`),
+garbage (200 and `text`, which may be empty, instead of the answer), lost-status (the work, then a proxy's
+page with `code`, 503 unless told), status (`code` and `text`: 401, 429, 503 …), fail-job (`code` and `text`),
 jobless (the job fails without a result), race (the check for a taken name is skipped, as it is when several
 deploys arrive at once), no-start (a deploy or a start finds its host unable to start the machine).
 """
@@ -16,7 +17,10 @@ import threading
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-KINDS = frozenset({"cut", "lose", "hang", "slow", "garbage", "status", "fail-job", "jobless", "race", "no-start"})
+KINDS = frozenset(
+    {"cut", "lose", "hang", "slow", "garbage", "status", "lost-status", "fail-job", "jobless", "race", "no-start"}
+)
+PAGE = b"<html><body>Bad gateway ahead</body></html>"
 TEXTS = {
     401: "unable to verify user credentials and/or request signature",
     429: "The given user has reached his/her account api limit, please retry after [335] ms.",
@@ -31,8 +35,12 @@ class Fault:
     after: int = 0
     seconds: float = 0.0
     code: int = 530
-    text: str = ""
+    text: str | None = None
     hits: int = 0
+
+    def body(self) -> bytes:
+        """What stands in the place of an answer."""
+        return PAGE if self.text is None else self.text.encode()
 
 
 class Faults:
@@ -48,14 +56,14 @@ class Faults:
         after: int = 0,
         seconds: float = 0.0,
         code: int = 530,
-        text: str = "",
+        text: str | None = None,
     ) -> Fault:
         """Add a rule: the next `times` matching calls (None: all), once `after` of them went well, meet
         `kind`.
         """
         if kind not in KINDS:
             raise ValueError(f"unknown kind of fault {kind!r}; known: {', '.join(sorted(KINDS))}")
-        fault = Fault(kind, command, times, after, seconds, code, text or TEXTS.get(code, ""))
+        fault = Fault(kind, command, times, after, seconds, code, TEXTS.get(code) if text is None else text)
         with self.lock:
             self.rules.append(fault)
         return fault

@@ -23,6 +23,7 @@ Steps = Generator[float, None, Row | None]
 Work = Callable[[], Steps]
 TICK = 0.2  # share of a job's time that it waits in the queue before it does anything
 EXPIRE_SECONDS = 1440 * 60.0
+LOOK_SECONDS = 600.0  # from one look for jobs to forget to the next
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Jobs:
         self.pending: dict[str, list[Job]] = {}  # instance id → its pending jobs, oldest first
         self.ticket = 0
         self.changed = False
+        self.next_look = 0.0
 
     def submit(self, running: Running) -> Job:
         job = self.world.job.add(running.job)
@@ -62,6 +64,9 @@ class Jobs:
 
     def advance(self) -> None:
         now = self.world.now()
+        if now >= self.next_look:
+            self.next_look = now + LOOK_SECONDS
+            self.forget_old()
         while self.heap and self.heap[0][0] <= now:
             due, _, running = heapq.heappop(self.heap)
             self.step(running, due)

@@ -75,7 +75,7 @@ class Simulator:
         self.state_file = Path(state_dir) / "cloudstack.json" if state_dir else None
         plant(self.world, zones)
         if self.state_file:
-            self.state_file.parent.mkdir(parents=True, exist_ok=True)
+            self.state_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.state_file.exists():
                 world.load(self.world, self.state_file)
                 machines_lifecycle.after_crash(self)
@@ -123,20 +123,22 @@ class Simulator:
         among them; `cookie` is the one that a login set.
         """
         name = raw.get("command", "")
-        fault = self.faults.take(name, "cut", "hang", "slow", "garbage", "status", "lose")
+        fault = self.faults.take(name, "cut", "hang", "slow", "garbage", "status", "lose", "lost-status")
         if fault and fault.kind in ("hang", "slow"):
             self.sleep(fault.seconds)
         if fault and fault.kind in ("cut", "hang"):
             raise Cut(fault.kind)
         if fault and fault.kind == "garbage":
-            return Answer(200, "text/html;charset=utf-8", b"<html><body>Bad gateway ahead</body></html>")
+            return Answer(200, "text/html;charset=utf-8", fault.body())
         if fault and fault.kind == "status":
             cs = None if fault.code == 401 else 9999
-            return self.render_error(raw, ApiError(fault.code, fault.text, cs), None)
+            return self.render_error(raw, ApiError(fault.code, fault.text or "", cs), None)
         with self.lock:
             answer = self.enter(raw, cookie) if name in ("login", "logout") else self.run(method, raw, cookie)
         if fault and fault.kind == "lose":
             raise Cut("lose")
+        if fault and fault.kind == "lost-status":
+            return Answer(503 if fault.code == 530 else fault.code, "text/html;charset=utf-8", fault.body())
         return answer
 
     def enter(self, raw: Mapping[str, str], cookie: str | None) -> Answer:

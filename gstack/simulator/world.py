@@ -6,6 +6,7 @@ rows, because CloudStack answers differently for an id that never was and for on
 
 from __future__ import annotations
 
+import os
 import random
 import uuid
 from collections.abc import Callable, Iterator
@@ -190,7 +191,10 @@ def save(world: World, path: Path) -> None:
     saved = {name: table.dump() for name, table in world.tables().items()}
     document = {"tables": saved, "tags": world.tags, "boots": world.boots}
     partial = path.with_suffix(".part")
-    partial.write_bytes(orjson.dumps(document, default=plain))
+    partial.unlink(missing_ok=True)
+    # Nobody else's at any moment: the keys of the simulated users are in it.
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(orjson.dumps(document, default=plain))
     partial.replace(path)
 
 
