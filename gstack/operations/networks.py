@@ -35,8 +35,9 @@ TURN_SECONDS = 30.0
 SWEEP_SECONDS, SWEEP_AGAIN_SECONDS, MOST_SWEEPS = 300.0, 1800.0, 336
 
 # A cache of nothing: instances made side by side in an auto network must not each make its piece. Other hosts have
-# their own lock, so whoever makes one looks again afterwards.
-_MAKING = threading.Lock()
+# their own locks, so whoever makes one looks again afterwards. By account, zone, network and subnetwork.
+_MAKING: dict[tuple[str, ...], threading.Lock] = {}
+_MAKING_LOCK = threading.Lock()
 
 
 @workflow("op.subnetworks.insert")
@@ -80,13 +81,7 @@ def make(run: Run, plan: dict[str, Any]) -> str:
     """
 
     def body() -> str:
-        # Not for ever: who holds it may be waiting for an operator.
-        turn = _MAKING.acquire(timeout=TURN_SECONDS)
-        try:
-            found = using(run, lambda writer: _made(writer, plan))
-        finally:
-            if turn:
-                _MAKING.release()
+        found = using(run, lambda writer: _in_turn(writer, plan))
         run.catalogue.forget(run.cloud, "networks")
         return found
 
@@ -115,6 +110,18 @@ def converge(run: Run) -> None:
 
 
 # What follows runs inside of steps.
+
+
+def _in_turn(writer: Writer, plan: dict[str, Any]) -> str:
+    key = (writer.cloud.key, plan["zoneid"], plan["network"], plan["name"])
+    with _MAKING_LOCK:
+        turn = _MAKING.setdefault(key, threading.Lock())
+    held = turn.acquire(timeout=TURN_SECONDS)  # not for ever: who holds it may be waiting for CloudStack
+    try:
+        return _made(writer, plan)
+    finally:
+        if held:
+            turn.release()
 
 
 def _made(writer: Writer, plan: dict[str, Any]) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -106,6 +109,31 @@ def test_instances_side_by_side_share_the_piece_of_an_auto_network(fra: Gateway)
     assert len(fra.cloudstack("listNetworks", type="Isolated")) == 1
     tied = fra.cloudstack("listPublicIpAddresses", isstaticnat="true")
     assert len({row["virtualmachineid"] for row in tied}) == len(tied) == 3
+
+
+def test_who_waits_for_an_operator_keeps_nobody_from_making(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflows, "_made", lambda writer, plan: plan["name"])
+    waits, mended = Event(), Event()
+    plan = {"zoneid": "z", "network": "net", "name": "sub"}
+
+    def made(account: str, blocked: bool) -> str:
+        def use(function: Any) -> Any:
+            if blocked:
+                waits.set()
+                mended.wait(20)
+            return function(SimpleNamespace(key=account))
+
+        run = MagicMock(**{"step.side_effect": lambda name, body: body(), "cloud.use.side_effect": use})
+        return workflows.make(run, plan)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(made, "a", True)
+        try:
+            assert waits.wait(10)
+            assert pool.submit(made, "b", False).result(5) == "sub"
+        finally:
+            mended.set()
+        assert first.result(10) == "sub"
 
 
 def test_a_deleted_subnetwork_goes_when_its_machines_are_expunged(
