@@ -18,7 +18,7 @@ from gstack.cloudstack.client import Endpoint
 from gstack.operations import engine
 from gstack.protocol import edges, paging, pipeline
 from gstack.protocol.discovery import document
-from gstack.protocol.pathforms import VERB_ALIASES, PathForms
+from gstack.protocol.pathforms import VERB_ALIASES, MatchedRule, PathForms
 from gstack.resources import load_handlers
 from gstack.settings import Settings
 from gstack.store import overlay
@@ -32,6 +32,7 @@ def create_app(settings: Settings) -> Flask:
     os.umask(0o077)
     logs.configure(settings)
     app = Flask("gstack", static_folder=None)
+    app.url_rule_class = MatchedRule
     app.config["MAX_CONTENT_LENGTH"] = 10 * 1024 * 1024  # a batch of a hundred parts; single bodies end at 1 MiB
 
     open_store(app, settings)

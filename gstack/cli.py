@@ -50,7 +50,9 @@ def settings_of(context: click.Context) -> Settings:
 @main.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps the cloud over a restart.")
-@click.option("--job-seconds", type=click.FloatRange(0, 3600), default=0.3, show_default=True, help="How long a job takes.")
+@click.option(
+    "--job-seconds", type=click.FloatRange(0, 3600), default=0.3, show_default=True, help="How long a job takes."
+)
 def simulator(port: int, state: Path | None, job_seconds: float) -> None:
     """The embedded CloudStack alone, on http://localhost:PORT/client/api."""
     from gstack.demo import run_simulator
@@ -65,7 +67,9 @@ def simulator(port: int, state: Path | None, job_seconds: float) -> None:
 @main.command(context_settings={"allow_interspersed_args": False})
 @click.option("--port", type=click.IntRange(0, 65535), help="[default: 5000; any free one with COMMAND]")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps everything over a restart.")
-@click.option("--job-seconds", type=click.FloatRange(0, 3600), default=0.3, show_default=True, help="How long a job takes.")
+@click.option(
+    "--job-seconds", type=click.FloatRange(0, 3600), default=0.3, show_default=True, help="How long a job takes."
+)
 @click.option("--cloudstack", "url", metavar="URL", help="Use this CloudStack instead of the embedded one.")
 @click.option("--api-key", metavar="K", envvar="GSTACK_DEMO_API_KEY", help="Its API key.")
 @click.option("--secret-key", metavar="S", envvar="GSTACK_DEMO_SECRET_KEY", help="Its secret key.")

@@ -19,15 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gstack import certificates
 from gstack.app import create_app
 from gstack.settings import Settings, SettingsError
-from gstack.store.migrate import upgrade_database
+from gstack.store.db import db, open_store
+from gstack.store.sealing import Sealer
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +131,11 @@ def die_with(parent: int) -> None:
 def _check_store(settings: Settings) -> None:
     """A database or a key that cannot be used stops us here, with words, and not in a worker again and again."""
     try:
-        upgrade_database(create_app(settings))
+        Sealer(settings)
+        store = Flask("gstack.store", static_folder=None)
+        open_store(store, settings)
+        with store.app_context():
+            db.session.execute(text("SELECT 1"))  # the operations worker brings the tables up to date
     except (SQLAlchemyError, ModuleNotFoundError) as error:
         raise SettingsError(f"The store cannot be used (DATABASE_URL or PATH): {str(error).splitlines()[0]}") from error
 

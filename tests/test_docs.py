@@ -6,7 +6,12 @@ import importlib.util
 import re
 from pathlib import Path
 
+import click
 import pytest
+
+from gstack.cli import main
+from gstack.protocol import methods
+from gstack.resources import load_handlers
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
@@ -61,3 +66,22 @@ def test_the_architecture_names_every_model_and_no_file_that_is_not_there() -> N
     assert [name for name in models if f"`{name}`" not in page] == []
     files = {path.name for path in package.rglob("*.py")}
     assert [name for name in re.findall(r"`(?:gstack/)?(\w+\.py)`", page) if name not in files] == []
+
+
+def test_the_changelog_names_every_command_and_every_served_collection() -> None:
+    load_handlers()
+    page = (ROOT / "CHANGELOG.md").read_text()
+    served = {method_id.split(".")[1] for method_id, state, _ in methods.coverage() if state == "served"}
+    listed = re.search(r"^\* Served: ([^.]+)\.", page, re.MULTILINE)
+    assert listed is not None and set(re.split(r",\s+", listed[1])) == served
+    assert [name for name in main.commands if f"`gstack {name}`" not in page] == []
+
+
+def test_the_operator_reads_of_every_command_and_file() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    groups = [main.commands["credentials"], main.commands["keys"]]
+    commands = [name for group in groups if isinstance(group, click.Group) for name in group.commands]
+    assert [name for name in commands if not re.search(rf"`(gstack \w+ )?{name}`", page)] == []
+    files = ("gstack.db-wal", "gstack.db-shm", "operations.lock", "issuers.toml", "secret.keys")
+    assert [name for name in files if f"`{name}`" not in page] == []
+    assert "`gstack reconcile`" in page

@@ -12,11 +12,27 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from werkzeug.routing import Rule
+
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # Verbs that clients send where Google's document names another one, by method id; GCE takes both.
 # Ansible's google.cloud posts this one, as its recorded requests show.
 VERB_ALIASES: Mapping[str, tuple[str, ...]] = {"compute.instances.updateShieldedInstanceConfig": ("POST",)}
+
+
+class MatchedRule(Rule):
+    """A rule that is only ever matched. What builds URLs from rules would cost half of the start: nothing here does,
+    since links are made in protocol/links.py."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        del append_unknown
+        return _no_url
+
+
+def _no_url(_rule: Rule, **_values: Any) -> tuple[str, str]:
+    raise LookupError("routes are matched here; URLs are built in gstack.protocol.links")
+
 
 _SLASHES = re.compile(r"/{2,}")
 _VERSION = re.compile(r"^/compute/(?:beta|alpha)/")
