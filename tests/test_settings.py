@@ -50,7 +50,7 @@ def test_the_environment_overrides_under_its_prefix_only(tmp_path: Path) -> None
         ("import os\n", "expected NAME = value"),
         ("GSTACK_PORT 5000\n", "line 1"),
         ("GSTACK_PORT = 99999\n", "at most 65535"),
-        ("CLOUDSTACK_READ_TIMEOUT = -5\n", "at least 0.1"),
+        ("CLOUDSTACK_READ_TIMEOUT = -5\n", "at least 0.01"),
         ("CLOUDSTACK_HOST = 'http://cloud/api'\n", "cannot be 'http://cloud/api'"),
         ("CLOUDSTACK_HOST = ''\n", "cannot be ''"),
         ("CLOUDSTACK_PATH = 'client'\n", "cannot be 'client'"),
