@@ -26,7 +26,7 @@ from granian.log import LogLevels
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from gstack import certificates
+from gstack import certificates, logs
 from gstack.app import create_app
 from gstack.settings import Settings, SettingsError
 from gstack.store.db import db, open_store
@@ -39,6 +39,8 @@ TLS_MINIMUM = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
 
 def serve(settings: Settings, config_file: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Raises :class:`SettingsError` where the configuration cannot be served."""
+    os.umask(0o077)
+    logs.configure(settings)
     tls = _tls_options(settings)
     _check_store(settings)
     address = _address(settings["GSTACK_BIND_ADDRESS"])
