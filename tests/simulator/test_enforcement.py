@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from conftest import Cloud
-from replay import BEFORE, HOLD, Replay, machine
+from prologue import BEFORE, HOLD, machine
+from replay import Replay
 from test_replay import KNOWN
 
 from gstack.simulator import Simulator

@@ -18,7 +18,8 @@ from functools import cache
 from urllib.parse import parse_qsl, quote, quote_plus
 
 import pytest
-from replay import Replay, read
+from prologue import read
+from replay import Replay
 from test_replay import KNOWN
 
 from gstack.simulator import Simulator, WsgiApp, sign

@@ -14,7 +14,8 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from replay import FOLDER, NUMBERS, UUID, Replay, read
+from prologue import FOLDER, read
+from replay import NUMBERS, UUID, Replay
 from test_enforcement import after_crash
 from test_raw_transport import STATES, Client, ask_closed, compare
 from test_replay import KNOWN, SENT_ELSEWHERE, UNREPLAYED, WAITING

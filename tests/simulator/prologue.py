@@ -1,0 +1,343 @@
+"""What the recorder did that no line shows: objects made before, and what happened right before a line.
+
+Apart from the replay, which only carries it out, because it is data about the recordings. Surprising: an object is
+made when a line first names its id, so the lists before that line do not show it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from gstack.simulator import Simulator
+
+FOLDER = Path(__file__).resolve().parent.parent / "recordings" / "cloudstack"
+
+
+def read(area: str) -> list[dict]:
+    with gzip.open(FOLDER / f"{area}.jsonl.gz", "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+# Lines sent while the jobs before them were still running, though nothing polls those.
+HOLD = {("vm_lifecycle", "two stops: second"), ("vm_lifecycle", "listAsyncJobs pending")}
+# What the recorder did by other means right before a line.
+BEFORE = {
+    ("vm_lifecycle", "start fails on host"): lambda cloud: cloud.faults.add("no-start"),
+    ("vm_lifecycle", "deploy fails on host"): lambda cloud: cloud.faults.add("no-start"),
+    ("vm_lifecycle", "destroy expunge=true as user (setting on)"): lambda cloud: cloud.settings.update(
+        {"allow.user.expunge.recover.vm": True}
+    ),
+    ("vm_lifecycle", "deploy for name reuse"): lambda cloud: cloud.settings.update(
+        {"allow.user.expunge.recover.vm": False}
+    ),
+}
+
+
+ZONE = "8fcd71d6-6d92-4547-b001-fd414bd9af7a"
+UBUNTU = "78ca403c-80ad-4715-b115-882168a09dd5"
+DEBIAN = "77a63f6d-beed-4757-9204-eddd840d9d17"
+MICRO = "503f7312-7d87-4f2e-a9e0-6e2b70b39ea4"
+TINY = "893bd32a-cf34-489e-b52a-d2439a866460"
+SSD_10 = "a9c4edda-f663-44c1-941f-f8bb76f27c59"
+Step = tuple[str, str, dict[str, str], dict[str, str]]
+
+
+def public_key(name: str) -> str:
+    return next(line["request"]["publickey"] for line in read("ssh_keys") if line["request"].get("name") == name)
+
+
+def group(name: str, uuid: str) -> Step:
+    return "user", "createSecurityGroup", {"name": name}, {uuid: "securitygroup.id"}
+
+
+def key(name: str) -> Step:
+    return "user", "registerSSHKeyPair", {"name": name, "publickey": name}, {}
+
+
+def machine(name: str, uuid: str, **more: str) -> Step:
+    params = {
+        "zoneid": ZONE,
+        "templateid": UBUNTU,
+        "serviceofferingid": more.pop("offering", TINY),
+        "name": name,
+        **more,
+    }
+    return "user", "deployVirtualMachine", params, {uuid: "id"}
+
+
+def disk(name: str, uuid: str) -> Step:
+    return "user", "createVolume", {"zoneid": ZONE, "diskofferingid": SSD_10, "name": name}, {uuid: "id"}
+
+
+def root_of(uuid: str, volume: str) -> Step:
+    return "user", "listVolumes", {"virtualmachineid": uuid, "type": "ROOT"}, {volume: "volume.0.id"}
+
+
+TEMPORARY = {"name": "tmp-53648", "displaytext": "x", "cpunumber": "1", "cpuspeed": "500", "memory": "256"}
+ZONED = {**TEMPORARY, "name": "zoned-53648", "zoneid": "90e2e73b-dc68-48f9-a796-9ec7bcdfec92"}
+FRANKFURT = "90e2e73b-dc68-48f9-a796-9ec7bcdfec92"
+ISOLATED = "847d56dd-6687-427d-9994-b36e929032da"
+VPC_OFFERING = "1ec0c1ce-f265-40df-8aad-7cecd81b6673"
+NET, IP, NET_VM = (
+    "d532fea4-3ad9-4d79-8fd1-84f36028ffe6",
+    "c58c48de-ff72-4a1f-855e-94ffebad69a2",
+    "716c963c-9acc-4b34-8054-12269f2ea736",
+)
+VPC, ACL = "8965031c-f53b-496d-ae7f-b8692f98627d", "03745330-5ed2-4352-b85b-b1949079014d"
+
+
+def made(command: str, uuid: str, path: str = "id", **params: str) -> Step:
+    return "user", command, params, {uuid: path}
+
+
+# A network and a VPC with one of everything that can hang on them.
+TAGGED_NETWORK = [
+    made("createNetwork", NET, "network.id", zoneid=FRANKFURT, networkofferingid=ISOLATED, name="net-b"),
+    machine("tagvm-net", NET_VM, offering=MICRO, zoneid=FRANKFURT, networkids=NET),
+    made("associateIpAddress", IP, networkid=NET),
+    made(
+        "createFirewallRule",
+        "7973e94e-becf-4800-af65-cc6a219ea9e7",
+        ipaddressid=IP,
+        protocol="tcp",
+        startport="22",
+        endport="22",
+    ),
+    made("createEgressFirewallRule", "005aeab1-9ca7-4ae7-989a-2352e4f563c6", networkid=NET, protocol="all"),
+    made(
+        "createPortForwardingRule",
+        "5263d150-d5af-4c0e-bd13-8e05268add2e",
+        ipaddressid=IP,
+        protocol="tcp",
+        publicport="80",
+        privateport="80",
+        virtualmachineid=NET_VM,
+    ),
+    made(
+        "createLoadBalancerRule",
+        "29cab9c3-a319-4972-8c9e-b501c2b7a490",
+        publicipid=IP,
+        name="taglb",
+        algorithm="roundrobin",
+        publicport="81",
+        privateport="81",
+    ),
+    made("createVPC", VPC, zoneid=FRANKFURT, vpcofferingid=VPC_OFFERING, name="vpc-a2", cidr="10.50.0.0/16"),
+    made("createNetworkACLList", ACL, vpcid=VPC, name="acl-web2"),
+    made("createNetworkACL", "04d74527-d3f5-43df-adf3-96b01553a11d", aclid=ACL, number="55", protocol="tcp"),
+    made(
+        "createStaticRoute",
+        "19628b22-a497-4c4f-98e4-33c943b65fc2",
+        vpcid=VPC,
+        nexthop="10.50.1.50",
+        cidr="10.81.0.0/16",
+    ),
+    made(
+        "listNics",
+        "f9329be9-fdc8-496c-a5cb-56054ae7f056",
+        "nic.0.id",
+        virtualmachineid="3ca13c44-9ff7-402c-8138-c80e6839388d",
+    ),
+]
+# One more of everything that can be tagged.
+TAGGED_GROUP, TAGGED_ROOT, TAGGED_SNAPSHOT = (
+    "15db2f4e-d93d-474b-83c7-871fed8061fc",
+    "e45f1144-f548-4b55-b91e-3dfa692b643e",
+    "24cdefe4-bb74-4a2a-aa2e-87b3e0300333",
+)
+TAGGED = [
+    group("tagsg1795252322", TAGGED_GROUP),
+    (
+        "user",
+        "authorizeSecurityGroupIngress",
+        {
+            "securitygroupid": TAGGED_GROUP,
+            "protocol": "tcp",
+            "startport": "22",
+            "endport": "22",
+            "cidrlist": "0.0.0.0/0",
+        },
+        {},
+    ),
+    made(
+        "listSecurityGroups",
+        "b65dcfcf-80b5-4eb1-8710-743f6112e012",
+        "securitygroup.0.ingressrule.0.ruleid",
+        id=TAGGED_GROUP,
+    ),
+    disk("tagvol", "b021e84a-d977-45a3-9203-4721fe25c1c9"),
+    root_of("3ca13c44-9ff7-402c-8138-c80e6839388d", TAGGED_ROOT),
+    made("createSnapshot", TAGGED_SNAPSHOT, volumeid=TAGGED_ROOT, name="tagsnap"),
+    made(
+        "createTemplate",
+        "0b81ab1f-dc8e-4300-8e10-482863d2096a",
+        snapshotid=TAGGED_SNAPSHOT,
+        name="tpl-snap",
+        displaytext="dup",
+        ostypeid="47135478-e584-11f1-ba46-02fc00000001",
+    ),
+    made(
+        "createSnapshotPolicy",
+        "f48953a0-df2e-49f2-af85-f8021dc25f83",
+        "snapshotpolicy.id",
+        volumeid=TAGGED_ROOT,
+        intervaltype="DAILY",
+        schedule="00:02",
+        timezone="UTC",
+        maxsnaps="1",
+    ),
+    made("listSSHKeyPairs", "64150b28-db07-44dd-ba2e-8421d4243111", "sshkeypair.0.id", name="ec1"),
+    made("createAffinityGroup", "5154baf3-68d1-4c00-9b1a-acc1101ce02a", name="tagaff", type="host anti-affinity"),
+]
+# Ids that a caller chooses: nothing has them yet.
+CHOSEN = ("customid", "injectedjobid")
+PREPARE: dict[str, list[Step]] = {
+    "ssh_keys": [("user2", "registerSSHKeyPair", {"name": "rsa1", "publickey": "rsa1"}, {})],
+    "security_groups": [
+        machine(
+            "inuse",
+            "ac31c75c-8689-48ce-b1b4-ab4cd08b9ac9",
+            securitygroupids="d5322d25-ff30-4038-b290-5f5d39a970d7",
+        ),
+    ],
+    "vm_basic": [
+        group("web", "7455d2cf-46df-4430-a490-750fc465a0bc"),
+        group("db", "a2c10c75-0107-4082-a97b-06badff7f0a4"),
+        key("rsa1"),
+        key("ed1"),
+    ],
+    "vm_lifecycle": [
+        disk("detailed", "5f00c09e-2078-4e94-8ef3-94bf634aba9d"),
+        group("lc-a", "db21f4ac-3d40-4402-b176-e27735385e2d"),
+        group("web", "d0738e28-3f79-456d-a403-f03e63bfd597"),
+        group("lc-c", "c3e2532f-512e-421e-83ed-198a25f721d0"),
+        key("rsa1"),
+        key("ed1"),
+    ],
+    "volumes_snapshots": [
+        machine("volvm", "9543b30d-82b9-41de-85fd-b0a9f6dc5a92"),
+        machine("volvm2", "317f175b-a61b-445f-b100-c85d7d602866", startvm="false"),
+        root_of("9543b30d-82b9-41de-85fd-b0a9f6dc5a92", "4536965d-bf34-435e-9073-ada815321157"),
+    ],
+    "tags": [
+        machine("tagvm1", "3ca13c44-9ff7-402c-8138-c80e6839388d", offering=MICRO),
+        machine("tagvm2", "d169fdb5-58e7-48de-a818-3b986606dd9b", offering=MICRO),
+        machine("tagvm3", "7a6a3a23-f1db-478a-9054-97a4d14dfc37", offering=MICRO, startvm="false"),
+        key("ec1"),
+        *TAGGED_NETWORK,
+        *TAGGED,
+    ],
+    "accounts_projects_events": [
+        ("user2", "listVolumes", {"type": "ROOT"}, {"b9e6b654-247f-45fd-bd78-ddc737906006": "volume.0.id"}),
+        made(
+            "deployVirtualMachine",
+            "ae6b69b7-169f-4959-b2e9-355e57251206",
+            "jobid",
+            zoneid=ZONE,
+            templateid=UBUNTU,
+            serviceofferingid=MICRO,
+            name="q-1795252440",
+            startvm="false",
+        ),
+    ],
+    "vm_extra": [
+        ("admin", "createServiceOffering", TEMPORARY, {"03c32550-0347-4fa4-8a7a-fd8af6c7319a": "serviceoffering.id"}),
+        ("admin", "createServiceOffering", ZONED, {"2771c427-2f80-46ce-926b-6f8252b20bf0": "serviceoffering.id"}),
+        machine("scheduled", "7926b7da-2afe-40ab-adaa-c23cd185265e", offering=MICRO),
+    ],
+    "edge_races": [
+        (
+            "user",
+            "listSecurityGroups",
+            {"securitygroupname": "racesg-54160"},
+            {"d47fc958-b5cf-4bbf-94ab-c38faa12f1b0": "securitygroup.0.id"},
+        ),
+        (
+            "user",
+            "createAffinityGroup",
+            {"name": "aa-54160", "type": "host anti-affinity"},
+            {"66a72bf4-150a-4b69-9e2c-28ad57ea1220": "id"},
+        ),
+        machine("lim-54160", "9b512302-e090-47f2-9114-605eb14b4038", offering=MICRO, templateid=DEBIAN),
+        *(
+            disk(f"lim-54160-{number}", uuid)
+            for number, uuid in enumerate(
+                (
+                    "fc5eb8ed-863e-4930-a398-03996e878cbb",
+                    "548adc9b-af05-4f80-abc7-6baa7bf219e6",
+                    "d6632c2d-1428-4e60-97ae-1af8819c42b4",
+                    "d1be0fe0-f0bd-44b4-b1f4-2c6f82f1f51a",
+                    "05a94617-3d51-4ab4-a66d-357dec39b353",
+                    "d5f9b892-f059-40ac-8385-650d9facb8c0",
+                    "b7146f08-f026-43bc-ac18-228bade3d4e1",
+                )
+            )
+        ),
+        made(
+            "createVolume",
+            "6ebb56ad-34d4-44ee-b7da-8311cc40fcf5",
+            zoneid=FRANKFURT,
+            diskofferingid=SSD_10,
+            name="far-54160",
+        ),
+        disk("alloc-54160", "a8917b97-ffef-4d06-887f-959548cc4139"),
+        group("sg-54160", "f62c2c10-b37f-41c5-bf22-7ccb353949a6"),
+        machine(
+            "sg-54160",
+            "5244cca2-1b90-4bac-83ed-a0743709e18b",
+            offering=MICRO,
+            templateid=DEBIAN,
+            securitygroupids="f62c2c10-b37f-41c5-bf22-7ccb353949a6",
+        ),
+    ],
+}
+
+
+def quota(name: str, top: int) -> Callable[[Simulator], None]:
+    """Only this limit of `other` stands in the way."""
+
+    def change(cloud: Simulator) -> None:
+        account = next(account for account in cloud.world.account if account.name == "other")
+        account.limits = {"*": -1, name: top}
+
+    return change
+
+
+def zone_state(state: str) -> Callable[[Simulator], None]:
+    """What the operator did to the zone between two lines."""
+    return lambda cloud: cloud.do("admin", "updateZone", id=ZONE, allocationstate=state)
+
+
+BEFORE["vm_extra", "listZones disabled (user)"] = zone_state("Disabled")
+BEFORE["vm_extra", "deploy on temp offering"] = zone_state("Enabled")
+
+
+def remove_offering(cloud: Simulator) -> None:
+    offering = next(row for row in cloud.world.service_offering if row.name == "tmp-53648")
+    cloud.do("admin", "deleteServiceOffering", id=offering.id)
+
+
+BEFORE["vm_extra", "listServiceOfferings removed id"] = remove_offering
+BEFORE.update(
+    {
+        ("accounts_projects_events", line): quota(name, top)
+        for line, name, top in (
+            ("quota user_vm", "user_vm", 0),
+            ("quota cpu", "cpu", 0),
+            ("quota memory", "memory", 100),
+            ("quota volume on deploy", "volume", 0),
+            ("quota volume", "volume", 0),
+            ("quota primary storage", "primary_storage", 5),
+            ("quota ok vm", "cpu", 1),
+            ("quota snapshot", "snapshot", 0),
+            ("quota cpu on scale", "cpu", 1),
+            ("quota template", "template", 0),
+            ("quota project", "project", 0),
+            ("quota network", "network", 0),
+            ("quota vpc", "vpc", 0),
+        )
+    }
+)
