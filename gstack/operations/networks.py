@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+from functools import partial
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
@@ -17,6 +18,7 @@ from gstack.errors import GceError
 from gstack.firewall import security_groups
 from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Writer
+from gstack.operations import labels
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -67,6 +69,15 @@ def delete_network(run: Run, plan: dict[str, Any]) -> None:
     run.step("forget", overlay.drop, networks.KIND, plan["key"])
 
 
+@workflow("op.networks.switchToCustomMode")
+def switch_to_custom_mode(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``pieces``, CloudStack's ids; ``key`` and ``kept``, its row of the store."""
+    for piece in plan["pieces"]:
+        labels.change(run, "Network", piece, partial(_mode_marks, run, piece))
+    run.step("forget", lambda: run.catalogue.forget(run.cloud, "networks"))
+    run.step("remember", overlay.write, networks.KIND, plan["key"], run.project.id, plan["kept"])
+
+
 @workflow(SWEEP)
 def sweep(run: Run, plan: dict[str, Any]) -> None:
     """Try again to delete a network whose machines wait for their expunging. ``plan``: ``id``, and ``tries``."""
@@ -110,6 +121,12 @@ def converge(run: Run) -> None:
 
 
 # What follows runs inside of steps.
+
+
+def _mode_marks(run: Run, piece: str) -> dict[str, Any]:
+    row = run.cloud.first("listNetworks", id=piece)
+    changes = tags.plan_own((row or {}).get("tags") or (), {networks.MODE: networks.CUSTOM})
+    return {"delete": changes.delete, "create": changes.create}
 
 
 def _in_turn(writer: Writer, plan: dict[str, Any]) -> str:

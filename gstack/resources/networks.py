@@ -31,9 +31,8 @@ from gstack.translate.times import rfc3339
 _IPV6 = "Only IPv4 is supported."
 BODY = Policy(
     honoured=("name", "autoCreateSubnetworks"),
-    remembered=("description",),
+    remembered=("description", "routingConfig.routingMode"),
     only={
-        "routingConfig.routingMode": ("REGIONAL",),
         "mtu": (1500,),
         "networkFirewallPolicyEnforcementOrder": ("AFTER_CLASSIC_FIREWALL",),
     },
@@ -49,6 +48,8 @@ BODY = Policy(
     },
 )
 NEEDS = ("listNetworks",)
+# What a network keeps for life, and where it is shown.
+FIXED = ("name", "autoCreateSubnetworks", "description", "mtu")
 # GCE's limits; a row outside of them says nothing that a client could use.
 LEAST_MTU, MOST_MTU = 1300, 8896
 NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
@@ -101,10 +102,47 @@ def insert(call: Call) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "mtu": body.get("mtu"),
         "description": body.get("description"),
+        "routingMode": _routing(body),
     }
     if not overlay.add(networks.KIND, key, call.project, content):
         raise already_exists(path)  # by another request, since the look above
     return engine.done(call, type="insert", target=path, target_id=number)
+
+
+@method("compute.networks.patch", needs=NEEDS, body=BODY)
+def patch(call: Call) -> dict[str, Any]:
+    """Change the routing mode, which says how far dynamic routes reach: there are none, so it is remembered."""
+    network = _found(call)
+    shown = view(call, network)
+    for member in FIXED:
+        if member in call.body and call.body[member] != shown.get(member, ""):
+            raise invalid(f"resource.{member}", call.body[member], "It cannot be changed.")
+    mode = _routing(call.body)
+    if mode is not None:
+        _keep(call, _changeable(call, network), {"routingMode": mode})
+    return engine.done(call, type="patch", target=_path(call, network.name), target_id=network.number)
+
+
+@method("compute.networks.switchToCustomMode", needs=(*NEEDS, "createTags", "deleteTags"))
+def switch_to_custom_mode(call: Call) -> dict[str, Any]:
+    """Make an auto network a custom one: it gets no more subnetworks by itself."""
+    network = _changeable(call, _found(call))
+    path = _path(call, network.name)
+    if not network.auto:
+        raise invalid("network", network.name, "The network is in custom subnet mode already.")
+    plan = {
+        "pieces": [piece.id for piece in network.subnetworks if piece.owned],
+        "key": networks.store_key(call.caller.project, networks.KIND, network.name),
+        "kept": {**_basics(call, network), "mode": networks.CUSTOM},
+    }
+    return engine.start(
+        call,
+        "op.networks.switchToCustomMode",
+        type="switchToCustomMode",
+        target=path,
+        target_id=network.number,
+        plan=plan,
+    )
 
 
 @method("compute.networks.delete", needs=(*NEEDS, "listSecurityGroups", *UNMAKING))
@@ -139,7 +177,7 @@ def view(call: Call, network: Network) -> dict[str, Any]:
         name=network.name,
         description=network.kept.get("description") if network.owned else row.get("displaytext"),
         auto=network.auto,
-        routing_mode="REGIONAL",
+        routing_mode=network.kept.get("routingMode") or "REGIONAL",
         subnetworks=[call.links.absolute(f"projects/{call.project}/{piece.path}") for piece in network.subnetworks],
         mtu=mtu if LEAST_MTU <= mtu <= MOST_MTU else None,
         self_link=call.links.absolute(f"{base}/{network.name}"),
@@ -153,6 +191,35 @@ def _found(call: Call) -> Network:
         if wanted in (network.name, str(network.number)):
             return network
     raise not_found(_path(call, wanted))
+
+
+def _changeable(call: Call, network: Network) -> Network:
+    """``network``, if gstack keeps anything of it."""
+    if not network.owned and network.name != networks.DEFAULT:
+        message = f"The network '{_path(call, network.name)}' belongs to CloudStack's operator or to other tools."
+        raise GceError("unsupported", message)
+    return network
+
+
+def _basics(call: Call, network: Network) -> dict[str, Any]:
+    """What the store holds of a network, or should if it was lost."""
+    basics = {
+        "owner": networks.owner(call.caller.project),
+        "name": network.name,
+        "mode": networks.AUTO if network.auto else networks.CUSTOM,
+    }
+    if network.owned:  # the number of network default is that of its CloudStack network
+        basics |= {"number": str(network.number), "created": network.created}
+    return {**basics, **network.kept}
+
+
+def _keep(call: Call, network: Network, members: dict[str, Any]) -> None:
+    key = networks.store_key(call.caller.project, networks.KIND, network.name)
+    overlay.write(networks.KIND, key, call.project, {**_basics(call, network), **members})
+
+
+def _routing(body: dict[str, Any]) -> str | None:
+    return (body.get("routingConfig") or {}).get("routingMode")
 
 
 def _path(call: Call, name: str) -> str:

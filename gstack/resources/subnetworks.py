@@ -31,6 +31,7 @@ from gstack.translate.times import rfc3339
 
 _IPV6 = "Only IPv4 is supported."
 _LOGS = "CloudStack keeps no flow logs."
+_NO_SERVICES = "There are no Google services to be reached."
 BODY = Policy(
     honoured=("name", "network", "region", "ipCidrRange"),
     remembered=("description", "fingerprint"),
@@ -48,7 +49,7 @@ BODY = Policy(
         "ipv6AccessType": _IPV6,
         "logConfig": _LOGS,
         "params": "Resource manager tags have no counterpart in CloudStack.",
-        "privateIpGoogleAccess": "There are no Google services to be reached.",
+        "privateIpGoogleAccess": _NO_SERVICES,
         "reservedInternalRange": "Say ipCidrRange instead.",
         "resolveSubnetMask": "Guests get the mask of the subnetwork.",
         "role": "There are no proxies.",
@@ -59,8 +60,10 @@ NEEDS = ("listNetworks",)
 MAKING = (*NEEDS, "createNetwork", "deleteNetwork", "createTags", "listNetworkOfferings", "createEgressFirewallRule")
 NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 
+# What a subnetwork keeps for life.
+FIXED = ("name", "network", "region", "ipCidrRange", "description")
+
 refused("compute.subnetworks.expandIpCidrRange", "CloudStack cannot change the range of a network.")
-refused("compute.subnetworks.setPrivateIpGoogleAccess", "There are no Google services to be reached.")
 
 
 @method("compute.subnetworks.get", needs=NEEDS)
@@ -142,6 +145,31 @@ def insert(call: Call) -> dict[str, Any]:
     return engine.start(call, "op.subnetworks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
+@method("compute.subnetworks.patch", needs=NEEDS, body=BODY)
+def patch(call: Call) -> dict[str, Any]:
+    """Nothing of a subnetwork can change, so what is sent must be as it is."""
+    piece = _found(call)
+    shown = view(call, piece)
+    for member in FIXED:
+        if member in call.body and not _same(call.body[member], shown.get(member, ""), member):
+            raise invalid(f"resource.{member}", call.body[member], "It cannot be changed.")
+    seen = call.body.get("fingerprint")
+    if seen != shown["fingerprint"]:
+        message = "Supplied fingerprint does not match current subnetwork fingerprint."
+        raise GceError("conditionNotMet", message, location="resource.fingerprint")
+    return _unchanged(call, piece)
+
+
+@method(
+    "compute.subnetworks.setPrivateIpGoogleAccess",
+    needs=NEEDS,
+    body=Policy(refused={"privateIpGoogleAccess": _NO_SERVICES}),
+)
+def set_private_ip_google_access(call: Call) -> dict[str, Any]:
+    """Switch the way to Google's services off, as it is."""
+    return _unchanged(call, _found(call))
+
+
 @method("compute.subnetworks.delete", needs=(*NEEDS, *UNMAKING))
 def delete(call: Call) -> dict[str, Any]:
     """Delete an isolated network in which there is no instance and no reserved address."""
@@ -190,6 +218,18 @@ def _description(piece: Subnetwork) -> str | None:
     if not piece.owned:
         return piece.row.get("displaytext")
     return overlay.read(SUBNETWORKS, piece.id).get("description")
+
+
+def _unchanged(call: Call, piece: Subnetwork) -> dict[str, Any]:
+    """The operation of a change after which all is as it was."""
+    path = f"projects/{call.project}/{piece.path}"
+    return engine.done(call, type=call.method.verb, target=path, target_id=_number(piece))
+
+
+def _same(given: str, shown: str, member: str) -> bool:
+    """Whether a member says what is there; links may be written in part."""
+    linked = member in ("network", "region")
+    return given == shown or (linked and shown.endswith("/" + given.rpartition("projects/")[2].lstrip("/")))
 
 
 def _found(call: Call) -> Subnetwork:

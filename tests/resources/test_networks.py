@@ -43,6 +43,51 @@ def test_what_cannot_be_made_is_refused_by_name(gateway: Gateway) -> None:
     assert "operator" in gateway.refuse("DELETE", "global/networks/default")
 
 
+def test_the_routing_mode_is_remembered(gateway: Gateway) -> None:
+    body = {"name": "net", "autoCreateSubnetworks": False, "routingConfig": {"routingMode": "GLOBAL"}}
+    gateway.run("POST", "global/networks", body)
+    assert gateway.get("global/networks/net")["routingConfig"] == {"routingMode": "GLOBAL"}
+    before = {name: gateway.get(f"global/networks/{name}") for name in ("net", "default")}
+    for name, mode in (("net", "REGIONAL"), ("default", "GLOBAL")):
+        gateway.run("PATCH", f"global/networks/{name}", {"routingConfig": {"routingMode": mode}})
+        assert gateway.get(f"global/networks/{name}") == before[name] | {"routingConfig": {"routingMode": mode}}
+
+
+def test_a_patch_may_repeat_what_a_network_is_and_change_nothing_of_it(gateway: Gateway) -> None:
+    network = gateway.get("global/networks/default")
+    gateway.run("PATCH", "global/networks/default", network)
+    assert gateway.get("global/networks/default") == network
+    for member, value in (("autoCreateSubnetworks", False), ("description", "x")):
+        assert f"resource.{member}" in gateway.refuse("PATCH", "global/networks/default", {member: value})
+
+
+def test_an_auto_network_becomes_a_custom_one_for_good(gateway: Gateway) -> None:
+    gateway.zone = "de-fra-1"
+    gateway.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": True})
+    disk = {"boot": True, "initializeParams": {"sourceImage": "projects/debian-cloud/global/images/family/debian-12"}}
+    body = {"machineType": "tiny", "disks": [disk], "networkInterfaces": [{"network": "global/networks/net"}]}
+    gateway.run("POST", "zones/{zone}/instances", {"name": "one", **body})
+    gateway.run("POST", "global/networks/net/switchToCustomMode")
+    assert gateway.get("global/networks/net")["autoCreateSubnetworks"] is False
+    gateway.forget_everything()
+    assert gateway.get("global/networks/net")["autoCreateSubnetworks"] is False
+    assert "custom subnet mode" in gateway.refuse("POST", "global/networks/net/switchToCustomMode")
+
+
+def test_a_subnetwork_stays_as_it_is(gateway: Gateway) -> None:
+    path = "regions/ch-gva/subnetworks/default"
+    piece = gateway.get(path)
+    gateway.run("PATCH", path, piece)
+    gateway.run("POST", f"{path}/setPrivateIpGoogleAccess", {"privateIpGoogleAccess": False})
+    assert gateway.get(path) == piece
+    stamp = {"fingerprint": piece["fingerprint"]}
+    assert "Google services" in gateway.refuse("PATCH", path, {**stamp, "privateIpGoogleAccess": True})
+    assert "ipCidrRange" in gateway.refuse("PATCH", path, {**stamp, "ipCidrRange": "10.0.0.0/24"})
+    assert "one range" in gateway.refuse("PATCH", path, {**stamp, "secondaryIpRanges": [{"rangeName": "pods"}]})
+    assert "fingerprint" in gateway.refuse("PATCH", path, {"privateIpGoogleAccess": False}, status=412)
+    assert "range" in gateway.refuse("POST", f"{path}/expandIpCidrRange", {"ipCidrRange": "10.0.0.0/8"}, status=501)
+
+
 ZONES = [{"id": f"z{n}", "name": f"ch-gva-{n}", "allocationstate": "Enabled"} for n in (1, 2)]
 
 
