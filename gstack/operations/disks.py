@@ -7,6 +7,7 @@ grown afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gstack.operations import labels
@@ -23,14 +24,22 @@ KIND = "disks"
 
 @workflow("op.disks.insert")
 def insert(run: Run, plan: dict[str, Any]) -> None:
-    """``plan``: ``create``, parameters of createVolume; ``zone``, CloudStack's id; ``size_gb``, to grow to, or None;
-    ``tags``; ``type``, the name of a disk type that the offering is not called, or None; ``overlay``."""
+    """``plan``: as of :func:`make`."""
+    make(run, plan, begun=lambda volume: run.target_id(numeric_id(volume)))
+
+
+def make(run: Run, plan: dict[str, Any], begun: Callable[[str], None] = lambda _: None) -> str:
+    """Make a volume with all that belongs to it; its id. CloudStack keeps one whose job fails, so undoing looks for it.
+
+    ``plan``: ``create``, parameters of createVolume; ``zone``, CloudStack's id; ``size_gb``, to grow to, or None;
+    ``tags``; ``type``, the name of a disk type that the offering is not called, or None; ``overlay``. ``begun`` is told
+    the id as soon as there is one.
+    """
     params, zone = plan["create"], plan["zone"]
     run.undo(f"the disk {params['name']}", _discard, run, zone, params)
-    made = run.job("volume", "createVolume", params, find=lambda: _made(run, zone, params))
+    made = run.job(f"disk {params['name']}", "createVolume", params, find=lambda: _made(run, zone, params))
     volume = str(made["id"])
-    run.target_id(numeric_id(volume))
-    run.progress(50)
+    begun(volume)
     if plan["size_gb"] is not None:
         _grow(run, volume, plan["size_gb"])
     wanted = plan["tags"]
@@ -40,6 +49,7 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
     labels.create(run, "tags", "Volume", volume, wanted)
     if plan["overlay"]:
         run.step("remember", overlay.write, KIND, volume, run.project.id, plan["overlay"])
+    return volume
 
 
 @workflow("op.disks.delete")

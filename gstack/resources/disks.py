@@ -26,10 +26,11 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import disk_types, images, places, snapshots, tags, volumes
+from gstack.translate import disk_types, images, new_disks, places, snapshots, tags, volumes
 from gstack.translate.deployments import NAME_RULE
 from gstack.translate.disk_types import DiskType
 from gstack.translate.names import is_label, label
+from gstack.translate.new_disks import Fields, Wish
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
 
@@ -87,6 +88,7 @@ SNAPSHOT = Policy(
     refused=snapshots.REFUSED | {"sourceDisk": "The URL names the disk."},
 )
 LABELS = Policy(honoured=("labels", "labelFingerprint"))
+FIELDS = Fields("resource.sizeGb", "resource.type", "resource.sourceSnapshot", "resource.labels")
 SIZE = Policy(honoured=("sizeGb",))
 
 for _verb in ("startAsyncReplication", "stopAsyncReplication", "stopGroupAsyncReplication"):
@@ -142,11 +144,13 @@ def insert(call: Call) -> dict[str, Any]:
     given = call.body.get("type")
     kind = _wanted_type(call, place, given or volumes.DEFAULT_TYPE)
     path = _path(call, place, name)
-    plan = _from_snapshot(call, place, kind) if call.body.get("sourceSnapshot") else _empty(call, place, kind)
+    plan = _planned(
+        call, place, Wish(name, kind, given, call.body.get("sizeGb"), call.body.get("labels") or {}, FIELDS)
+    )
     if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
         raise already_exists(path)
     description = call.body.get("description")
-    plan |= {"zone": place.id, "overlay": {"description": description} if description else {}}
+    plan |= {"overlay": {"description": description} if description else {}}
     return engine.start(call, "op.disks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
@@ -222,67 +226,11 @@ def _wanted_type(call: Call, place: Place, given: str) -> DiskType:
     return found
 
 
-def _empty(call: Call, place: Place, kind: DiskType) -> dict[str, Any]:
-    """The plan of an empty disk."""
-    where, size, name = "resource.sizeGb", call.body.get("sizeGb"), call.body["name"]
-    if kind.custom_size and not size:
-        raise invalid(where, size or 0, f"A disk of type '{kind.name}' needs a size.")
-    if not kind.custom_size and size not in (None, kind.size_gb):
-        raise invalid(where, size, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")
-    mark = volumes.type_mark(kind.name, kind.id) if kind.alias else None
-    own = volumes.marks(name=name, type=mark, boot=False)
-    create = {"zoneid": place.id, "name": name, "diskofferingid": kind.id}
-    return {
-        "create": create | ({"size": size} if kind.custom_size else {}),
-        "size_gb": None,
-        "tags": tags.new_tags(call.body.get("labels") or {}, own=own),
-        "type": None,
-    }
-
-
-def _from_snapshot(call: Call, place: Place, kind: DiskType) -> dict[str, Any]:
-    """The plan of a disk that is made of a snapshot."""
-    where, given, name = "resource.sourceSnapshot", call.body["sourceSnapshot"], call.body["name"]
-    source, row = snapshots.referenced(call.caller, given, where, call.params["project"])
-    if row["state"] != snapshots.READY:
-        raise not_ready(f"projects/{call.project}/global/snapshots/{source}")
-    if row.get("zoneid") != place.id:
-        raise invalid(where, given, f"CloudStack keeps it in zone {row.get('zonename')}, and makes disks of it there.")
-    least, size = snapshots.size_gb(row), call.body.get("sizeGb")
-    offering = _offering_for(call, kind, row)
-    if offering and not kind.custom_size:
-        if size not in (None, kind.size_gb):
-            raise invalid("resource.sizeGb", size, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")
-        size = kind.size_gb
-    if size is not None and size < least:
-        why = f"Requested disk size cannot be smaller than the snapshot size ({least} GB)"
-        raise invalid("resource.sizeGb", size, why)
-    create = {"name": name, "snapshotid": row["id"], **offering}
-    if offering and kind.custom_size:
-        create["size"] = size or least
-    own = {**volumes.marks(name=name, boot=False), volumes.SNAPSHOT: volumes.snapshot_mark(source, row["id"])}
-    return {
-        "create": create,
-        "size_gb": size,
-        "tags": tags.new_tags(call.body.get("labels") or {}, own=own),
-        "type": kind.name if call.body.get("type") and kind.alias else None,
-    }
-
-
-def _offering_for(call: Call, kind: DiskType, snapshot: Row) -> dict[str, str]:
-    """What createVolume is told of the disk type: CloudStack lets it be chosen for a boot disk's snapshot only.
-
-    ``pd-standard`` is what clients write who have no preference.
-    """
-    if kind.alias and kind.name == volumes.DEFAULT_TYPE:
-        return {}
-    if snapshot.get("volumetype") == "ROOT":
-        return {"diskofferingid": kind.id}
-    origin = call.caller.cloud.first("listVolumes", id=snapshot["volumeid"])
-    if origin is None or origin.get("diskofferingid") != kind.id:
-        why = "CloudStack makes a disk of a data disk's snapshot with the type of that disk."
-        raise invalid("resource.type", call.body["type"], why)
-    return {}
+def _planned(call: Call, place: Place, wish: Wish) -> dict[str, Any]:
+    snapshot = call.body.get("sourceSnapshot")
+    if snapshot:
+        return new_disks.of_snapshot(call.caller, place, snapshot, wish, alias=call.params["project"])
+    return new_disks.empty(place, wish)
 
 
 def _created(row: Row) -> str | None:
