@@ -122,8 +122,8 @@ def send(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
 
 
 def control(simulator: Simulator, path: str, body: bytes) -> Answer:
-    """POST /control/faults {kind, command, …} · /control/clear · /control/settings {name: value} ·
-    /control/keys.
+    """POST /control/faults {kind, command, …} · /control/clear · /control/settings {name: value} · /control/keys ·
+    /control/reaches {source, destination, protocol, port, icmp} → {reached, machines, why}.
     """
     wanted = orjson.loads(body) if body else {}
     result: object = {}
@@ -135,6 +135,9 @@ def control(simulator: Simulator, path: str, body: bytes) -> Answer:
         simulator.settings.update(wanted)
     elif path == "/control/job-seconds":
         simulator.job_seconds = float(wanted["seconds"])
+    elif path == "/control/reaches":
+        verdict = simulator.reaches(**wanted)
+        result = {"reached": verdict.reached, "machines": verdict.machines, "why": verdict.why}
     elif path == "/control/keys":
         result = {user.name: [user.api_key, user.secret_key] for user in simulator.world.user}
     else:

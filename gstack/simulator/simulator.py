@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from . import areas, envelope, errors, events, signing, world
+from . import areas, envelope, errors, events, packets, signing, world
 from .apis import Api, load_apis
 from .areas import autoscale_groups, guest_networks, machines_lifecycle
 from .call import Call
@@ -107,6 +107,26 @@ class Simulator:
             machines_lifecycle.expunge_due(self)
             autoscale_groups.tend(self)
             guest_networks.collect(self)
+
+    def reaches(
+        self,
+        source: str,
+        destination: str,
+        protocol: str = "tcp",
+        port: int | None = None,
+        icmp: tuple[int, int] = (8, 0),
+    ) -> packets.Verdict:
+        """Whether the first packet of a connection arrives, by the rules that are in force now.
+
+        Each end is an address, as seen from the other one, or the id of a machine, which stands for its nic on the
+        network of the other end or else its default one. So from outside an isolated network or a VPC the destination
+        is a public address: a machine's id is its inner address, which nobody outside can reach. `protocol`: tcp, udp,
+        icmp or a number; `port`: the destination's; `icmp`: type and code. The verdict is true or false, names the
+        machines that get the packet and says why. Raises ValueError for what is no packet.
+        """
+        with self.lock:
+            self.settle()
+            return packets.ask(self.world, source, destination, protocol, port, icmp)
 
     def do(self, who: str, command: str, **params: object) -> dict[str, Any]:
         """Call a command as a named user without HTTP or signature; returns the parsed body under the

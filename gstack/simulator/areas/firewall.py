@@ -101,7 +101,7 @@ def create_egress(call: Call) -> Row:
     network = call.need("networkid", Network)
     if network.account is None or network.row["type"] != "Isolated":
         raise invalid(f"Egress firewall rules are not supported for {network.row['type']}  networks")
-    if not networks.has_service(call, network, "Firewall"):
+    if not networks.has_service(call.world, network, "Firewall"):
         raise invalid("Service Firewall is not supported in the network")
     rule = read(call, network, network.account)
     number = call.world.zone[network.zone].number

@@ -123,7 +123,7 @@ def make(
     ends = ("", "", "") if kind == "L2" else (str(net), gateway, str(net.netmask))
     key = world.uuid()
     network = Network(key, world.network.take_number(), name, zone.id, {}, owner.id, *ends, offering=offering.id)
-    names = networks.service_names(call, network)
+    names = networks.service_names(call.world, network)
     row: Row = {"id": key, "name": name, "displaytext": name, "broadcastdomaintype": "Vlan", "traffictype": "Guest"}
     if kind != "L2":
         row.update(gateway=gateway, netmask=str(net.netmask), cidr=str(net))
@@ -174,7 +174,7 @@ def source_nat_networks(call: Call, owner: Account, zone: Record) -> list[Networ
         and net.zone == zone.id
         and net.vpc is None
         and net.row["type"] == "Isolated"
-        and networks.has_service(call, net, "SourceNat")
+        and networks.has_service(call.world, net, "SourceNat")
     ]
 
 
@@ -187,7 +187,7 @@ def begin(call: Call, network: Network) -> None:
     free = [number for number in range(300, 1101) if number not in taken]
     if not free:
         raise ApiError(533, "Unable to allocate vnet as a part of network implement", None)
-    if network.vpc is None and networks.has_service(call, network, "SourceNat"):
+    if network.vpc is None and networks.has_service(call.world, network, "SourceNat"):
         public_ips.ensure_source_nat(call, network)
     network.vlan = call.world.random.choice(free)
     network.row["state"] = "Implementing"

@@ -57,7 +57,7 @@ def create(call: Call) -> Row:
         text = "Unable to create load balancer rule; specified sourceip id has static nat enabled"
         raise ApiError(431, text, 9999)
     network = net_rules.network_of(call, address)
-    if not networks.has_service(call, network, "Lb"):
+    if not networks.has_service(call.world, network, "Lb"):
         raise invalid("LB service is not supported in specified network id")
     if protocol is not None and protocol.lower() not in PROTOCOLS:
         raise ApiError(431, "LB service provider cannot support this rule", 9999)

@@ -14,29 +14,29 @@ from ..lists import ID_FILTERS, Filters, check_page, page, same_id, same_name, s
 from ..model import Entity, Network, Row
 from ..params import Ghost
 from ..registry import command
-from ..world import IN_NETWORK
+from ..world import IN_NETWORK, World
 
 
-def services(call: Call, network: Network) -> object:
+def services(world: World, network: Network) -> object:
     """What a network shows of its services; recorded ones with capabilities, others as their offering has them."""
-    known = call.world.network_services.get(network.offering or "")
+    known = world.network_services.get(network.offering or "")
     if known is not None:
         return known
-    offering = call.world.network_offering.get(network.offering)
+    offering = world.network_offering.get(network.offering)
     return offering.row.get("service", []) if offering else []
 
 
-def service_names(call: Call, network: Network) -> frozenset[str]:
-    rows = services(call, network)
+def service_names(world: World, network: Network) -> frozenset[str]:
+    rows = services(world, network)
     return frozenset(str(row["name"]) for row in rows) if isinstance(rows, list) else frozenset()
 
 
-def has_service(call: Call, network: Network, name: str) -> bool:
-    return name in service_names(call, network)
+def has_service(world: World, network: Network, name: str) -> bool:
+    return name in service_names(world, network)
 
 
 def view(call: Call, network: Network) -> Row:
-    row = {**network.row, "service": services(call, network)}
+    row = {**network.row, "service": services(call.world, network)}
     row["tags"] = call.world.tag_rows(network.id, IN_NETWORK)
     if network.account is None:
         return row
@@ -95,7 +95,7 @@ def list_networks(call: Call) -> Row:
         rows = [net for net in rows if same_name(net.name, name)]
     wanted = call.words("supportedservices")
     if wanted:
-        rows = [net for net in rows if set(wanted) <= service_names(call, net)]
+        rows = [net for net in rows if set(wanted) <= service_names(call.world, net)]
     rows = select(call, rows, FILTERS, lambda net: (net.name, str(net.row["displaytext"])))
     if call.flag("retrieveonlyresourcecount"):
         return {"count": len(rows)}

@@ -147,7 +147,7 @@ def serve(call: Call, address: PublicIp, network: Network) -> None:
         address.vpc = network.vpc
         return
     has_one = any(other.associated == network.id and other.sourcenat for other in call.world.public_ip)
-    address.sourcenat = not has_one and networks.has_service(call, network, "SourceNat")
+    address.sourcenat = not has_one and networks.has_service(call.world, network, "SourceNat")
     address.associated = network.id
 
 
