@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test contract witness lint bench clean
+.PHONY: run test test-clients contract witness lint bench clean
 
 run: $(VENV)/run
 	$(BIN)/gstack demo
@@ -14,6 +14,11 @@ test: $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n auto -ra
+
+# Every client, installed from its registry as its page says (Go, Node.js, a JDK with Maven and Terraform are there
+# already): half an hour the first time. The result is docs/clients/results.md.
+test-clients: $(VENV)/test
+	$(BIN)/python tools/test_clients.py
 
 # The CloudStack behaviours that gstack relies on: of the embedded cloud, or of the one GSTACK_LIVE_URL names.
 contract: $(VENV)/test

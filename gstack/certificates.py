@@ -23,6 +23,18 @@ AUTHORITY_DAYS = 3650
 # Apple's and Google's clients refuse server certificates that live longer than 398 days.
 SERVER_DAYS = 397
 RENEW_BEFORE = datetime.timedelta(days=30)
+# What clients call without being told: the API under both its names, the token endpoints, and what their libraries
+# ask besides (design of the transparent ways in: docs/clients/ways-in.md).
+GOOGLE_NAMES = (
+    "compute.googleapis.com",
+    "www.googleapis.com",
+    "oauth2.googleapis.com",
+    "accounts.google.com",
+    "cloudresourcemanager.googleapis.com",
+    "iamcredentials.googleapis.com",
+    "openidconnect.googleapis.com",
+    "sts.googleapis.com",
+)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -44,15 +56,16 @@ def server_names(bind_address: str, extra: Iterable[str] = ()) -> list[str]:
 
 def ensure_certificates(folder: Path, names: list[str]) -> bool:
     """Make ``ca.pem``, ``ca.key``, ``server.pem`` and ``server.key`` in ``folder`` where they are missing, do not
-    cover ``names`` or end within 30 days. True when the server certificate is new."""
+    cover ``names`` or end within 30 days. Names of an earlier certificate are kept. True when it is new."""
     authority_file, authority_key_file = folder / "ca.pem", folder / "ca.key"
+    names = list(dict.fromkeys([*names, *_names(folder / "server.pem")]))
     if not (authority_file.exists() and authority_key_file.exists()):
         key = ec.generate_private_key(ec.SECP256R1())
         authority = _authority(key)
         write_private(authority_key_file, _private_bytes(key))
         authority_file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
         (folder / "server.pem").unlink(missing_ok=True)
-    elif _covers(folder / "server.pem", names) and (folder / "server.key").exists():
+    elif _lasts(folder / "server.pem", names) and (folder / "server.key").exists():
         return False
     authority = x509.load_pem_x509_certificate(authority_file.read_bytes())
     signer = serialization.load_pem_private_key(authority_key_file.read_bytes(), None)
@@ -147,13 +160,29 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _covers(path: Path, names: list[str]) -> bool:
+def uncovered(path: Path, names: Iterable[str]) -> list[str]:
+    """Those of ``names`` for which the certificate of file ``path`` is none; a wildcard covers one label."""
+    known = set(_names(path))
+    return [name for name in names if not {name, f"*.{name.partition('.')[2]}"} & known]
+
+
+def _names(path: Path) -> list[str]:
+    """Names and addresses of the certificate of file ``path``; none where there is no such file."""
     if not path.exists():
+        return []
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
+
+
+def _lasts(path: Path, names: list[str]) -> bool:
+    if uncovered(path, names):
         return False
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    ends_late = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC) > RENEW_BEFORE
-    return ends_late and all(_general_name(name) in alternatives for name in names)
+    return certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC) > RENEW_BEFORE
 
 
 def _private_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:

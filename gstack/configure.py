@@ -64,6 +64,11 @@ def write_config(path: Path, values: Mapping[str, Any]) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True)
 @click.option("--name", "names", multiple=True, help="A further name or address for the certificate.")
+@click.option(
+    "--transparent",
+    is_flag=True,
+    help="Let the certificate cover Google's API names, for clients that reach gstack under those.",
+)
 @click.option("--yes", is_flag=True, help="Ask nothing: take options, previous answers and defaults.")
 @click.option("--bind-address", "GSTACK_BIND_ADDRESS")
 @click.option("--port", "GSTACK_PORT", type=click.IntRange(1, 65535))
@@ -71,12 +76,13 @@ def write_config(path: Path, values: Mapping[str, Any]) -> None:
 @click.option("--cloudstack-port", "CLOUDSTACK_PORT", type=click.IntRange(1, 65535))
 @click.option("--cloudstack-protocol", "CLOUDSTACK_PROTOCOL", type=click.Choice(("http", "https")))
 @click.option("--cloudstack-path", "CLOUDSTACK_PATH")
-def main(config: Path, names: tuple[str, ...], yes: bool, **given: Any) -> None:
+def main(config: Path, names: tuple[str, ...], transparent: bool, yes: bool, **given: Any) -> None:
     """Configure gstack: where it listens and which CloudStack it speaks to."""
     os.umask(0o077)
     config = config.expanduser()
     try:
         previous = read_file(config) if config.exists() else {}
+        names += certificates.GOOGLE_NAMES if transparent else ()
         settings = install(config, _answers(previous, given, yes), names)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error

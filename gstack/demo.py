@@ -32,7 +32,7 @@ from gstack import configure
 from gstack.app import create_app
 from gstack.auth import credentials
 from gstack.auth.identity import Refused
-from gstack.certificates import write_private
+from gstack.certificates import GOOGLE_NAMES, write_private
 from gstack.errors import GceError
 from gstack.settings import Settings, SettingsError
 from gstack.simulator import Simulator
@@ -179,12 +179,14 @@ def configured(folder: Path, port: int, cloud: Cloud) -> Gateway:
         {
             "PATH": str(folder.resolve()),
             "GSTACK_PORT": port,
+            "GSTACK_PROXY_PORT": _free_port(),
             "CLOUDSTACK_HOST": url.hostname or "localhost",
             "CLOUDSTACK_PORT": url.port or (443 if url.scheme == "https" else 80),
             "CLOUDSTACK_PROTOCOL": url.scheme,
             "CLOUDSTACK_PATH": url.path,
             "LOG_LEVEL": "WARNING",
         },
+        GOOGLE_NAMES,
     )
     return Gateway(settings, config)
 
@@ -229,6 +231,8 @@ def client_environment(settings: Settings, cloud: Cloud, project: str) -> dict[s
         "GSTACK_ZONE": zone,
         "GSTACK_REGION": zone[:-2],
         "GSTACK_CA_FILE": str(authority),
+        "GSTACK_CA_BUNDLE": str(bundle),
+        "GSTACK_PROXY": f"http://localhost:{settings['GSTACK_PROXY_PORT']}",
         "GSTACK_TOKEN": token,
         "GSTACK_API_KEY": cloud.api_key,
         "GSTACK_SECRET_KEY": cloud.secret_key,

@@ -1,4 +1,4 @@
-"""The running gateway: the WSGI server with TLS, and beside it the one process that runs operations.
+"""The running gateway: the WSGI server with TLS, and beside it the one process that runs operations, and the proxy.
 
 Apart from the app because nothing here knows a request. The surprising thing: the operations worker is a child of
 this process and not of a web worker, so that a web worker's death stops no operation; and every child watches its
@@ -44,8 +44,11 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
     tls = _tls_options(settings)
     _check_store(settings)
     address = _address(settings["GSTACK_BIND_ADDRESS"])
-    _refuse_taken_port(address, settings["GSTACK_PORT"])
-    worker = OperationsWorker(config_file)
+    _refuse_taken_port("GSTACK_PORT", address, settings["GSTACK_PORT"])
+    companions = [Companion("gstack.operations.worker", config_file)]
+    if settings["GSTACK_PROXY_PORT"]:
+        _check_proxy(settings)
+        companions.append(Companion("gstack.proxy", config_file))
     server = Granian(
         "gstack.app:create_app",
         address=address,
@@ -61,8 +64,9 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
         workers_kill_timeout=10,
         **tls,
     )
-    server.on_startup(worker.start)
-    server.on_shutdown(worker.stop)
+    for companion in companions:
+        server.on_startup(companion.start)
+        server.on_shutdown(companion.stop)
     parent = os.getpid()
 
     def load() -> Callable[..., Any]:
@@ -73,16 +77,17 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
     server.serve(target_loader=load, wrap_loader=False)
 
 
-class OperationsWorker:
-    """The child process that runs operations, started again whenever it ends before we do."""
+class Companion:
+    """A child process beside the web workers, started again whenever it ends before we do."""
 
-    def __init__(self, config_file: Path | None) -> None:
-        self._command = [sys.executable, "-m", "gstack.operations.worker"]
+    def __init__(self, module: str, config_file: Path | None) -> None:
+        self._module = module
+        self._command = [sys.executable, "-m", module]
         if config_file is not None:
             self._command += ["--config", str(config_file)]
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="operations-worker-keeper", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name=f"{module}-keeper", daemon=True)
 
     def start(self) -> None:
         self._process = self._spawn()
@@ -113,7 +118,7 @@ class OperationsWorker:
             if self._stopping.is_set():
                 return
             delay = 0.5 if time.monotonic() - started > 30 else min(delay * 2, 15)
-            log.error("operations_worker.ended", status=status, again_in_seconds=delay)
+            log.error("companion.ended", module=self._module, status=status, again_in_seconds=delay)
             if self._stopping.wait(delay):
                 return
             self._process = self._spawn()
@@ -165,16 +170,28 @@ def _address(name: str) -> str:
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        raise SettingsError(f"GSTACK_BIND_ADDRESS {name!r} is no address of this machine.") from error
+        raise SettingsError(f"{name!r} is no address of this machine to listen on.") from error
     # IPv4 first: a client told "localhost" that only tries 127.0.0.1 must find us.
     return str(min(found, key=lambda info: info[0] != socket.AF_INET)[4][0])
 
 
-def _refuse_taken_port(address: str, port: int) -> None:
+def _check_proxy(settings: Settings) -> None:
+    """The proxy is of no use, and clients fail far from its cause, where the certificate lacks Google's names."""
+    if not settings["GSTACK_TLS"]:
+        raise SettingsError("GSTACK_PROXY_PORT needs GSTACK_TLS: clients of the proxy speak TLS.")
+    certificate = settings.file("GSTACK_CERT_FILE", "server.pem")
+    missing = certificates.uncovered(certificate, certificates.GOOGLE_NAMES)
+    if missing:
+        raise SettingsError(f"{certificate} does not cover {', '.join(missing)}. Run gstack-configure --transparent.")
+    address = _address(settings["GSTACK_PROXY_ADDRESS"])
+    _refuse_taken_port("GSTACK_PROXY_PORT", address, settings["GSTACK_PROXY_PORT"])
+
+
+def _refuse_taken_port(setting: str, address: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise SettingsError(f"GSTACK_PORT {port} on {address} cannot be listened on: {error.strerror}.") from error
+            raise SettingsError(f"{setting} {port} on {address} cannot be listened on: {error.strerror}.") from error

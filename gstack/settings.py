@@ -53,6 +53,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("GSTACK_CA_FILE", str, "", "CA that clients are told to trust; empty: ca.pem in PATH."),
     Setting("GSTACK_WORKERS", int, 2, "Web worker processes.", least=1),
     Setting("GSTACK_THREADS", int, 32, "Threads of one web worker.", least=4),
+    Setting(
+        "GSTACK_PROXY_PORT",
+        int,
+        0,
+        "Port of a CONNECT proxy that leads Google's names here, for clients without an endpoint option; 0: none.",
+        least=0,
+        most=PORTS,
+    ),
+    Setting("GSTACK_PROXY_ADDRESS", str, "localhost", "Name or address that proxy listens on.", pattern=HOST),
     Setting("GSTACK_PUBLIC_URL", str, "", "How clients reach the gateway, where it is not the bind address."),
     Setting(
         "GSTACK_LITERAL_BEARER",

@@ -60,6 +60,18 @@ def test_running_again_keeps_everything_and_a_new_name_renews_only_the_server(tm
     assert (tmp_path / "server.pem").read_bytes() != before["server.pem"]
 
 
+def test_names_once_given_stay_when_the_certificate_is_made_again(tmp_path: Path) -> None:
+    certificates.ensure_certificates(tmp_path, ["localhost", "gce.example", "10.0.0.1"])
+    certificates.ensure_certificates(tmp_path, ["localhost", "other"])
+    assert certificates.uncovered(tmp_path / "server.pem", ["gce.example", "10.0.0.1", "other"]) == []
+
+
+def test_a_wildcard_covers_one_label_and_no_more(tmp_path: Path) -> None:
+    certificates.ensure_certificates(tmp_path, ["*.googleapis.com"])
+    asked = ["compute.googleapis.com", "googleapis.com", "a.b.googleapis.com", "accounts.google.com"]
+    assert certificates.uncovered(tmp_path / "server.pem", asked) == asked[1:]
+
+
 def test_a_key_that_is_not_the_certificates_is_refused_in_words(tmp_path: Path) -> None:
     certificates.ensure_certificates(tmp_path, ["localhost"])
     with pytest.raises(ValueError, match="not a certificate and its key"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gstack import configure
+from gstack import certificates, configure
 from gstack.settings import load
 
 
@@ -48,6 +48,14 @@ def test_a_script_gives_the_same_as_options_and_is_asked_nothing(configured) -> 
     assert result.exit_code == 0, result.output
     settings = load(config, {})
     assert (settings["GSTACK_PORT"], settings["CLOUDSTACK_HOST"]) == (5002, "cloud.example")
+
+
+def test_transparent_adds_googles_names_to_the_certificate_and_they_stay(configured) -> None:
+    configured("--yes")
+    certificate = configured("--yes", "--transparent")[1].parent / "server.pem"
+    assert certificates.uncovered(certificate, certificates.GOOGLE_NAMES) == []
+    configured("--yes", "--name", "gce.example")
+    assert certificates.uncovered(certificate, [*certificates.GOOGLE_NAMES, "gce.example"]) == []
 
 
 def test_everything_secret_is_readable_by_its_owner_alone(configured) -> None:

@@ -138,7 +138,9 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> str:
     return os.pathsep.join((str(folder), os.environ["PATH"]))
 
 
-def _start(command: tuple[str, ...], environment: dict[str, str], folder: Path | None) -> Ran:
+def _start(
+    command: tuple[str, ...], environment: dict[str, str], folder: Path | None, seconds: float = COMMAND_SECONDS
+) -> Ran:
     # What this machine tells clients about itself is not what a reader of the documentation has set.
     ours = {name: value for name, value in os.environ.items() if not name.startswith(SET_BY_MACHINES)}
     python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
@@ -148,7 +150,7 @@ def _start(command: tuple[str, ...], environment: dict[str, str], folder: Path |
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=COMMAND_SECONDS,
+        timeout=seconds,
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
@@ -158,8 +160,8 @@ def _start(command: tuple[str, ...], environment: dict[str, str], folder: Path |
 def run(demo: Demo, tools: str) -> Callable[..., Ran]:
     """Any command, in the demo's environment."""
 
-    def start(*command: str, folder: Path | None = None) -> Ran:
-        return _start(command, demo.environment | {"PATH": tools}, folder)
+    def start(*command: str, folder: Path | None = None, seconds: float = COMMAND_SECONDS) -> Ran:
+        return _start(command, demo.environment | {"PATH": tools}, folder, seconds)
 
     return start
 
