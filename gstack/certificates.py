@@ -24,7 +24,7 @@ AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397
 RENEW_BEFORE = datetime.timedelta(days=30)
 # What clients call without being told: the API under both its names, the token endpoints, and what their libraries
-# ask besides (design of the transparent ways in: docs/clients/ways-in.md).
+# ask besides (design of the transparent ways in: docs/clients/ways_in.md).
 GOOGLE_NAMES = (
     "compute.googleapis.com",
     "www.googleapis.com",
