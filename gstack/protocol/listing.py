@@ -256,11 +256,12 @@ def _reached(
 
 
 def _envelope(call: Call, members: Resource, token: str | None, warning: Resource | None) -> Resource:
-    """``members`` and what stands round them; answers without a kind (listManagedInstances) have no id."""
-    answer = dict(members)
-    if call.method.kind is not None:
-        path = HOLE.sub(lambda hole: str(call.params[hole[1]]), call.method.path)
-        answer |= {"kind": call.method.kind, "id": path, "selfLink": call.links.absolute(path)}
+    """``members`` and what stands round them, as far as the answer's schema has it: lists of licences have no kind,
+    listManagedInstances none of the three."""
+    path = HOLE.sub(lambda hole: str(call.params[hole[1]]), call.method.path)
+    round_them = {"kind": call.method.kind, "id": path, "selfLink": call.links.absolute(path)}
+    known = document().schemas[call.method.response or ""]["properties"]
+    answer = dict(members) | {name: value for name, value in round_them.items() if name in known}
     if token is not None:
         answer["nextPageToken"] = token
     if warning is not None:

@@ -6,20 +6,21 @@ Upstream calls: none once the catalogue is cached.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.methods import method
 from gstack.protocol.rendering import render
-from gstack.translate import disk_types, places
+from gstack.translate import disk_types, zonal
+from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
 from gstack.translate.places import Place
 from gstack.translate.times import NO_DATE, rfc3339
 
 COMMANDS = ("listZones", "listDiskOfferings")
+COLLECTION = "diskTypes"
 # What CloudStack allows for a custom size unless the operator sets custom.diskoffering.size.min and .max.
 LEAST_GB, MOST_GB, DEFAULT_GB = 1, 1024, 10
 
@@ -27,37 +28,23 @@ LEAST_GB, MOST_GB, DEFAULT_GB = 1, 1024, 10
 @method("compute.diskTypes.get", needs=COMMANDS)
 def get(call: Call) -> dict[str, Any]:
     """One disk type."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    name = call.params["diskType"]
-    found = disk_types.find(call.caller, name, place.id)
-    if found is None:
-        raise not_found(f"projects/{call.project}/zones/{place.name}/diskTypes/{name}")
-    return view(call, place, found)
+    return zonal.one(call, COLLECTION, call.params["diskType"], disk_types.find, view)
 
 
 @method("compute.diskTypes.list", needs=COMMANDS)
 def list_(call: Call) -> dict[str, Any]:
     """The disk types of one zone."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    rows = disk_types.of_caller(call.caller, place.id).listed()
-    return listing(call, rows, lambda row: view(call, place, row), name=lambda row: row.name)
+    return zonal.of_zone(call, _offered, view)
 
 
 @method("compute.diskTypes.aggregatedList", needs=COMMANDS)
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The disk types of every zone."""
-    scopes = [
-        (f"zones/{place.name}", [(place, row) for row in disk_types.of_caller(call.caller, place.id).listed()])
-        for place in places.of_caller(call.caller)
-    ]
-    return aggregated(
-        call,
-        scopes,
-        "diskTypes",
-        lambda row: view(call, *row),
-        name=lambda row: row[1].name,
-        identity=lambda row: row[1].id,
-    )
+    return zonal.of_all_zones(call, COLLECTION, _offered, view)
+
+
+def _offered(caller: Caller, zoneid: str) -> Iterable[DiskType]:
+    return disk_types.of_caller(caller, zoneid).listed()
 
 
 def view(call: Call, place: Place, row: DiskType) -> dict[str, Any]:
@@ -72,5 +59,5 @@ def view(call: Call, place: Place, row: DiskType) -> dict[str, Any]:
         valid_disk_size=sizes,
         default_disk_size_gb=str(DEFAULT_GB if row.custom_size else row.size_gb),
         zone=call.links.zone(call.project, place.name),
-        self_link=call.links.absolute(f"projects/{call.project}/zones/{place.name}/diskTypes/{row.name}"),
+        self_link=call.links.absolute(f"projects/{call.project}/zones/{place.name}/{COLLECTION}/{row.name}"),
     )

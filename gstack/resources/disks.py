@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found, not_ready
+from gstack.errors import GceError, already_exists, invalid, not_ready
 from gstack.operations import engine, labels
 from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
@@ -203,16 +203,11 @@ def _start(call: Call, verb: str, path: str, row: Row, **more: Any) -> dict[str,
 
 
 def _found(call: Call, wanted: str) -> tuple[Place, str, Row]:
-    """The zone of the URL and the disk that it names, or GCE's 404."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    found = volumes.find(call.caller.cloud, place.id, wanted)
-    if found is None:
-        raise not_found(_path(call, place, wanted))
-    return place, *found
+    return volumes.located(call.caller, call.params["zone"], wanted)
 
 
 def _path(call: Call, place: Place, name: str) -> str:
-    return f"projects/{call.project}/zones/{place.name}/disks/{name}"
+    return volumes.path(call.project, place, name)
 
 
 def _wanted_type(call: Call, place: Place, given: str) -> DiskType:

@@ -91,6 +91,16 @@ def get_from_family(call: Call) -> dict[str, Any]:
     return view(call, found)
 
 
+@method("compute.imageFamilyViews.get", needs=("listTemplates", "listZones"), public=True)
+def get_family_view(call: Call) -> dict[str, Any]:
+    """What a family resolves to in one zone."""
+    place, family = places.require_zone(call.caller, call.params["zone"]), call.params["family"]
+    found = images.find(call.caller, lambda known: known.newest(call.project, family, place.id))
+    if found is None:
+        raise not_found(f"projects/{call.project}/zones/{place.name}/imageFamilyViews/{family}")
+    return {"image": view(call, found)}
+
+
 @method("compute.images.list", needs=("listTemplates",), public=True)
 def list_(call: Call) -> dict[str, Any]:
     """The images of one project."""

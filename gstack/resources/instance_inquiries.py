@@ -14,15 +14,11 @@ from typing import Any
 from gstack.errors import GceError, invalid, not_found
 from gstack.protocol.call import Call
 from gstack.protocol.listing import listing
-from gstack.protocol.methods import HANDLERS, method, refused
-from gstack.protocol.policy import Policy
-from gstack.translate import machines, places
+from gstack.protocol.methods import method, refused
+from gstack.translate import machines, permissions, places
 
 READS = ("listVirtualMachines",)
 PORTS = range(1, 5)
-# Google's permissions are called as the methods are; this one is not.
-PERMISSIONS = {"compute.instances.create": "compute.instances.insert"}
-NO_POLICY_ETAG = "ACAB"  # what GCE answers of a resource that no policy was ever set on
 
 _ADDRESS = "All of an access config but its address is fixed: delete it and add another."
 _HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
@@ -35,7 +31,7 @@ REASONS = {
     "reportHostAsFaulty": _HOST,
     "resume": "CloudStack keeps no memory of a machine that is not running; stop and start it instead.",
     "sendDiagnosticInterrupt": "CloudStack sends no interrupts to guests.",
-    "setIamPolicy": "CloudStack's roles say who may do what; a single machine cannot be shared.",
+    "setIamPolicy": permissions.NO_OWN_POLICY,
     "setMachineResources": _HARDWARE,
     "setMinCpuPlatform": _HARDWARE,
     "setSecurityPolicy": "Google Cloud Armor has no counterpart in CloudStack.",
@@ -83,23 +79,14 @@ def list_referrers(call: Call) -> dict[str, Any]:
 def get_iam_policy(call: Call) -> dict[str, Any]:
     """The policy of the instance itself, which has none."""
     _found(call)
-    return {"version": 1, "etag": NO_POLICY_ETAG}
+    return permissions.policy()
 
 
-@method("compute.instances.testIamPermissions", needs=READS, body=Policy(honoured=("permissions",)))
+@method("compute.instances.testIamPermissions", needs=READS, body=permissions.ASKED)
 def test_iam_permissions(call: Call) -> dict[str, Any]:
     """Those of the permissions that the caller's CloudStack role carries."""
     _found(call)
-    asked: list[str] = call.body.get("permissions") or []
-    allowed = call.caller.catalogue.apis(call.caller.cloud)
-    held = [name for name in dict.fromkeys(asked) if _held(name, allowed)]
-    return {"permissions": held} if held else {}
-
-
-def _held(permission: str, allowed: frozenset[str]) -> bool:
-    handler = HANDLERS.get(PERMISSIONS.get(permission, permission))
-    of_instances = permission.startswith("compute.instances.")
-    return handler is not None and of_instances and allowed.issuperset(handler.needs)
+    return permissions.held(call)
 
 
 def _found(call: Call) -> tuple[str, Mapping[str, Any]]:

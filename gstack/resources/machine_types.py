@@ -7,20 +7,21 @@ how many disks a machine may have, so the limits are CloudStack's defaults. Upst
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.methods import method
 from gstack.protocol.rendering import render
-from gstack.translate import machine_types, places
+from gstack.translate import accelerators, machine_types, zonal
+from gstack.translate.caller import Caller
 from gstack.translate.machine_types import MachineType
 from gstack.translate.places import Place
 from gstack.translate.times import NO_DATE, rfc3339
 
 COMMANDS = ("listZones", "listServiceOfferings")
+COLLECTION = "machineTypes"
 # CloudStack's default for KVM: the root disk and five more (max data disks limit of the hypervisor capabilities).
 MAXIMUM_DISKS = 6
 # storage.max.volume.size: 2,000 GB a volume unless the operator sets another.
@@ -30,44 +31,28 @@ MAXIMUM_DISKS_SIZE_GB = 2000 * MAXIMUM_DISKS
 @method("compute.machineTypes.get", needs=COMMANDS)
 def get(call: Call) -> dict[str, Any]:
     """One machine type: an offering, a custom size, or one of Google's names."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    name = call.params["machineType"]
-    found = machine_types.find(call.caller, name, place.id)
-    if found is None:
-        raise not_found(f"projects/{call.project}/zones/{place.name}/machineTypes/{name}")
-    return view(call, place, found)
+    return zonal.one(call, COLLECTION, call.params["machineType"], machine_types.find, view)
 
 
 @method("compute.machineTypes.list", needs=COMMANDS)
 def list_(call: Call) -> dict[str, Any]:
     """The fixed offerings that a machine of one zone may have."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    rows = machine_types.of_caller(call.caller, place.id).listed()
-    return listing(call, rows, lambda row: view(call, place, row), name=_name)
+    return zonal.of_zone(call, _offered, view)
 
 
 @method("compute.machineTypes.aggregatedList", needs=COMMANDS)
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The fixed offerings of every zone."""
-    scopes = [
-        (
-            f"zones/{place.name}",
-            [(place, row) for row in machine_types.of_caller(call.caller, place.id).listed()],
-        )
-        for place in places.of_caller(call.caller)
-    ]
-    return aggregated(
-        call,
-        scopes,
-        "machineTypes",
-        lambda row: view(call, *row),
-        name=lambda row: row[1].name,
-        identity=lambda row: row[1].id,
-    )
+    return zonal.of_all_zones(call, COLLECTION, _offered, view)
+
+
+def _offered(caller: Caller, zoneid: str) -> Iterable[MachineType]:
+    return machine_types.of_caller(caller, zoneid).listed()
 
 
 def view(call: Call, place: Place, row: MachineType) -> dict[str, Any]:
     """A machine type."""
+    gpus = accelerators.of_offering(call.caller, row.offering)
     return render(
         "machine_type",
         id=str(numeric_id(f"{row.id}/{row.name}")),
@@ -79,7 +64,8 @@ def view(call: Call, place: Place, row: MachineType) -> dict[str, Any]:
         maximum_disks=MAXIMUM_DISKS,
         maximum_disks_size_gb=str(MAXIMUM_DISKS_SIZE_GB),
         zone=place.name,
-        self_link=call.links.absolute(f"projects/{call.project}/zones/{place.name}/machineTypes/{row.name}"),
+        accelerators=[{"guestAcceleratorType": gpus[0], "guestAcceleratorCount": gpus[1]}] if gpus else None,
+        self_link=call.links.absolute(f"projects/{call.project}/zones/{place.name}/{COLLECTION}/{row.name}"),
     )
 
 
@@ -87,7 +73,3 @@ def _description(row: MachineType) -> str:
     size = f"{row.cpus} vCPU{'s' if row.cpus != 1 else ''}, {row.memory_mb / 1024:g} GB RAM"
     offering = str(row.offering["name"])
     return f"{size} (CloudStack offering {offering})" if row.name != offering else size
-
-
-def _name(row: MachineType) -> str:
-    return row.name

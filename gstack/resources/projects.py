@@ -16,6 +16,7 @@ from gstack.operations.instances import sealed
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
+from gstack.protocol.listing import listing
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
@@ -67,6 +68,12 @@ def get_xpn_resources(call: Call) -> dict[str, Any]:
     return {"kind": "compute#projectsGetXpnResources"}
 
 
+@method("compute.projects.listXpnHosts", body=Policy(honoured=("organization",)))
+def list_xpn_hosts(call: Call) -> dict[str, Any]:
+    """The hosts of shared VPCs in an organization, whichever is asked about: none."""
+    return listing(call, [], dict, name=str)
+
+
 def view(call: Call) -> dict[str, Any]:
     """A project."""
     project = call.caller.project
@@ -84,7 +91,7 @@ def view(call: Call) -> dict[str, Any]:
     )
 
 
-for _verb in ("enableXpnHost", "disableXpnHost", "enableXpnResource", "disableXpnResource", "listXpnHosts"):
+for _verb in ("enableXpnHost", "disableXpnHost", "enableXpnResource", "disableXpnResource"):
     refused(f"compute.projects.{_verb}", _NO_XPN)
 refused("compute.projects.moveInstance", _NO_MOVES)
 refused("compute.projects.moveDisk", _NO_MOVES)

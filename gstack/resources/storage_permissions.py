@@ -1,9 +1,8 @@
 """disks, snapshots, images: who may do what with one of them.
 
-Apart because the three are answered alike, from the role that CloudStack gave the caller: a permission is held where
-the commands are allowed that its method needs. No policy is attached to an object. The surprising thing: of a public
-image only the permissions to read it are held, whatever the role says, because CloudStack lets its owner alone change
-it.
+Apart because the three are answered alike, from the role that CloudStack gave the caller (translate/permissions.py).
+The surprising thing: of a public image only the permissions to read it are held, whatever the role says, because
+CloudStack lets its owner alone change it.
 """
 
 from __future__ import annotations
@@ -13,39 +12,64 @@ from typing import Any
 from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.methods import HANDLERS, method, refused
-from gstack.protocol.policy import Policy
-from gstack.translate import images, places, snapshots, volumes
+from gstack.protocol.methods import method, refused
+from gstack.translate import images, permissions, snapshots, volumes
 
-BODY = Policy(honoured=("permissions",))
-# Google's permissions are called as the methods are; these are not.
-CREATE = {f"compute.{kind}.create": f"compute.{kind}.insert" for kind in ("disks", "snapshots", "images")}
+DISKS = ("listVolumes", "listVirtualMachines")
 
 for _kind in ("disks", "snapshots", "images"):
-    refused(f"compute.{_kind}.setIamPolicy", "CloudStack's roles say who may do what; a single object has no policy.")
+    refused(f"compute.{_kind}.setIamPolicy", permissions.NO_OWN_POLICY)
 
 
-@method("compute.disks.testIamPermissions", needs=("listVolumes", "listVirtualMachines"), body=BODY)
+@method("compute.disks.testIamPermissions", needs=DISKS, body=permissions.ASKED)
 def of_disk(call: Call) -> dict[str, Any]:
     """Those of the permissions that the caller has on a disk."""
-    place, wanted = places.require_zone(call.caller, call.params["zone"]), call.params["resource"]
-    if volumes.find(call.caller.cloud, place.id, wanted) is None:
-        raise not_found(f"projects/{call.project}/zones/{place.name}/disks/{wanted}")
-    return _held(call, "compute.disks.")
+    volumes.located(call.caller, call.params["zone"], call.params["resource"])
+    return permissions.held(call)
 
 
-@method("compute.snapshots.testIamPermissions", needs=("listSnapshots",), body=BODY)
+@method("compute.disks.getIamPolicy", needs=DISKS)
+def policy_of_disk(call: Call) -> dict[str, Any]:
+    """The policy of a disk, which has none."""
+    volumes.located(call.caller, call.params["zone"], call.params["resource"])
+    return permissions.policy()
+
+
+@method("compute.snapshots.testIamPermissions", needs=("listSnapshots",), body=permissions.ASKED)
 def of_snapshot(call: Call) -> dict[str, Any]:
     """Those of the permissions that the caller has on a snapshot."""
+    _snapshot(call)
+    return permissions.held(call)
+
+
+@method("compute.snapshots.getIamPolicy", needs=("listSnapshots",))
+def policy_of_snapshot(call: Call) -> dict[str, Any]:
+    """The policy of a snapshot, which has none."""
+    _snapshot(call)
+    return permissions.policy()
+
+
+@method("compute.images.testIamPermissions", needs=("listTemplates",), body=permissions.ASKED, public=True)
+def of_image(call: Call) -> dict[str, Any]:
+    """Those of the permissions that the caller has on an image."""
+    _image(call)
+    return permissions.held(call, public=call.caller.project.public)
+
+
+@method("compute.images.getIamPolicy", needs=("listTemplates",), public=True)
+def policy_of_image(call: Call) -> dict[str, Any]:
+    """The policy of an image, which has none."""
+    _image(call)
+    return permissions.policy()
+
+
+def _snapshot(call: Call) -> None:
     wanted = call.params["resource"]
     if snapshots.find(call.caller.cloud, wanted) is None:
         raise not_found(f"projects/{call.project}/global/snapshots/{wanted}")
-    return _held(call, "compute.snapshots.")
 
 
-@method("compute.images.testIamPermissions", needs=("listTemplates",), body=BODY, public=True)
-def of_image(call: Call) -> dict[str, Any]:
-    """Those of the permissions that the caller has on an image."""
+def _image(call: Call) -> None:
     wanted = call.params["resource"]
     found = images.find(
         call.caller,
@@ -55,16 +79,3 @@ def of_image(call: Call) -> dict[str, Any]:
     )
     if found is None:
         raise not_found(f"projects/{call.project}/global/images/{wanted}")
-    return _held(call, "compute.images.", public=call.caller.project.public)
-
-
-def _held(call: Call, prefix: str, *, public: bool = False) -> dict[str, Any]:
-    allowed = call.caller.catalogue.apis(call.caller.cloud)
-    held = []
-    for name in dict.fromkeys(call.body.get("permissions") or []):
-        handler = HANDLERS.get(CREATE.get(name, name))
-        if handler is None or not name.startswith(prefix) or (public and not handler.public):
-            continue
-        if allowed.issuperset(handler.needs):
-            held.append(name)
-    return {"permissions": held} if held else {}

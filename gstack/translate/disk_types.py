@@ -14,6 +14,7 @@ from typing import Any
 
 from gstack.translate.caller import Caller
 from gstack.translate.names import named
+from gstack.translate.zonal import offered
 
 Row = Mapping[str, Any]
 
@@ -52,7 +53,7 @@ class DiskTypes:
         """``offerings`` are rows of listDiskOfferings, ``aliases`` the setting DISK_TYPE_ALIASES,
         ``zoneid`` a CloudStack zone: offerings bound to other zones are left out."""
         everywhere = named(offerings)
-        rows = {name: row for name, row in everywhere.items() if _offered(row, zoneid)}
+        rows = {name: row for name, row in everywhere.items() if offered(row, zoneid)}
         self._types = {name: _disk_type(name, row) for name, row in rows.items()}
         self._by_id = {disk_type.id: disk_type for disk_type in self._types.values()}
         aged = sorted(rows.values(), key=lambda row: (str(row.get("created", "")), str(row["id"])))
@@ -102,8 +103,3 @@ def _fits(row: Row, *, local: bool) -> bool:
     if local:
         return row.get("storagetype") == "local"
     return row.get("storagetype") != "local" and bool(row.get("iscustomized")) and not row.get("iscustomizediops")
-
-
-def _offered(row: Row, zoneid: str | None) -> bool:
-    bound = str(row.get("zoneid") or "")
-    return zoneid is None or not bound or zoneid in bound.split(",")

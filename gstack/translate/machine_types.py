@@ -21,6 +21,7 @@ import orjson
 from gstack.errors import GceError, invalid
 from gstack.translate.caller import Caller
 from gstack.translate.names import label, named
+from gstack.translate.zonal import offered
 
 Row = Mapping[str, Any]
 
@@ -71,7 +72,7 @@ class MachineTypes:
         """``offerings`` are rows of listServiceOfferings, ``aliases`` the setting MACHINE_TYPE_ALIASES,
         ``zoneid`` a CloudStack zone: offerings bound to other zones are left out."""
         everywhere = named(offerings)  # before the zone counts: a name must not depend on the zone
-        self._by_name = {name: row for name, row in everywhere.items() if _offered(row, zoneid)}
+        self._by_name = {name: row for name, row in everywhere.items() if offered(row, zoneid)}
         self._names = {str(row["id"]): name for name, row in self._by_name.items()}
         self._by_own_name = {str(row["name"]): row for row in reversed(self._by_name.values())}
         self._aliases = dict(aliases or {})
@@ -178,11 +179,6 @@ def find(caller: Caller, name: str, zoneid: str | None = None) -> MachineType | 
 
 def _customizable(row: Row) -> bool:
     return bool(row.get("iscustomized"))
-
-
-def _offered(row: Row, zoneid: str | None) -> bool:
-    bound = str(row.get("zoneid") or "")
-    return zoneid is None or not bound or zoneid in bound.split(",")
 
 
 def _plain(row: Row) -> bool:

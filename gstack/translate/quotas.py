@@ -19,6 +19,7 @@ PROJECT_METRICS = {
     "STATIC_ADDRESSES": "ip",
     "IN_USE_ADDRESSES": "ip",
     "CPUS_ALL_REGIONS": "cpu",
+    "GPUS_ALL_REGIONS": "gpu",
 }
 REGION_METRICS = {
     "CPUS": "cpu",

@@ -168,6 +168,20 @@ def find(cloud: Cloud, zoneid: str, name: str, *, thorough: bool = True) -> tupl
     return _named(visible(cloud.list("listVolumes", zoneid=zoneid)), name)
 
 
+def located(caller: Caller, zone: str, wanted: str) -> tuple[Place, str, Row]:
+    """The zone and the disk of a URL, or GCE's 404."""
+    place = places.require_zone(caller, zone)
+    found = find(caller.cloud, place.id, wanted)
+    if found is None:
+        raise not_found(path(caller.project.id, place, wanted))
+    return place, *found
+
+
+def path(project: str, place: Place, name: str) -> str:
+    """The link of a disk, from ``projects/`` on."""
+    return f"projects/{project}/zones/{place.name}/disks/{name}"
+
+
 def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[Place, str, Row]:
     """The disk that a client named in field ``where``, with its zone and name. ``alias`` is the project as the client
     wrote it. Raises GceError."""
@@ -176,11 +190,7 @@ def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[Plac
         raise invalid(where, given, "It must name a disk with its zone.")
     if reference.project not in (alias, caller.project.id):
         raise invalid(where, given, "The disk belongs to another project.")
-    place = places.require_zone(caller, reference.zone)
-    found = find(caller.cloud, place.id, reference.name)
-    if found is None:
-        raise not_found(f"projects/{caller.project.id}/zones/{place.name}/disks/{reference.name}")
-    return place, *found
+    return located(caller, reference.zone, reference.name)
 
 
 def _candidates(cloud: Cloud, zoneid: str, name: str) -> list[Row]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 
@@ -151,3 +153,57 @@ def test_a_project_out_of_reach_looks_like_one_that_does_not_exist(gateway) -> N
     theirs = gateway.refuse("GET", "/compute/v1/projects/other", status=404)
     nobodys = gateway.refuse("GET", "/compute/v1/projects/nobodys", status=404)
     assert theirs.replace("other", "nobodys") == nobodys
+
+
+def test_a_family_is_shown_as_it_is_in_one_zone(gateway) -> None:
+    public = "/compute/v1/projects/debian-cloud"
+    view = gateway.get(f"{public}/zones/{gateway.zone}/imageFamilyViews/debian-12")
+    assert view["image"] == gateway.get(f"{public}/global/images/family/debian-12")
+    message = gateway.refuse("GET", "zones/{zone}/imageFamilyViews/none", status=404)
+    assert message == "The resource 'projects/tenant/zones/ch-gva-2/imageFamilyViews/none' was not found"
+
+
+def test_there_are_no_licences_anywhere(gateway) -> None:
+    for project in ("tenant", "debian-cloud"):
+        assert "items" not in gateway.get(f"/compute/v1/projects/{project}/global/licenses")
+        gateway.refuse("GET", f"/compute/v1/projects/{project}/global/licenses/any", status=404)
+
+
+def test_there_are_no_hosts_of_shared_networks(gateway) -> None:
+    answer = gateway.call("POST", "listXpnHosts", {"organization": "1"})
+    assert answer["kind"] == "compute#xpnHostList" and "items" not in answer
+
+
+@pytest.mark.parametrize("path", ["regions/ch-gva/disks", "regions/ch-gva/diskTypes"])
+def test_disks_of_regions_are_refused_by_design(gateway, path) -> None:
+    assert "CloudStack keeps a volume in one zone" in gateway.refuse("GET", path, status=501)
+
+
+def gpu_offering(gateway, name: str, count: int, **more: str) -> None:
+    """An offering with GPUs, as CloudStack 4.22 shows one."""
+    world = gateway.simulator.world
+    like = next(record for record in world.service_offering if record.name == "Tiny")
+    gpu = {"gpucardid": "c1", "gpucardname": "Tesla T4", "vgpuprofileid": "p1", "vgpuprofilename": "passthrough"}
+    row = {**like.row, "id": world.uuid(), "name": name, "gpucount": count, **gpu, **more}
+    world.service_offering.add(
+        replace(like, id=row["id"], number=world.service_offering.take_number(), name=name, row=row)
+    )
+
+
+def test_without_gpus_there_are_no_accelerator_types(gateway) -> None:
+    assert gateway.names("zones/{zone}/acceleratorTypes") == []
+    gateway.refuse("GET", "zones/{zone}/acceleratorTypes/tesla-t4", status=404)
+
+
+def test_gpus_of_offerings_are_accelerator_types_and_parts_of_machine_types(gateway) -> None:
+    gpu_offering(gateway, "one-gpu", 1)
+    gpu_offering(gateway, "four-gpus", 4)
+    gpu_offering(gateway, "a-piece", 1, vgpuprofileid="p2", vgpuprofilename="T4-4Q")
+    found = gateway.get("zones/{zone}/acceleratorTypes")["items"]
+    assert [(one["name"], one["maximumCardsPerInstance"]) for one in found] == [("tesla-t4", 4), ("tesla-t4-t4-4q", 1)]
+    assert gateway.get("zones/{zone}/acceleratorTypes/tesla-t4") == found[0]
+    everywhere = gateway.get("aggregated/acceleratorTypes")["items"]
+    assert found[0] in everywhere["zones/ch-gva-2"]["acceleratorTypes"]
+    shown = gateway.get("zones/{zone}/machineTypes/four-gpus")["accelerators"]
+    assert shown == [{"guestAcceleratorType": "tesla-t4", "guestAcceleratorCount": 4}]
+    assert "accelerators" not in gateway.get("zones/{zone}/machineTypes/tiny")

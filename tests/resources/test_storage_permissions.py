@@ -30,3 +30,18 @@ def test_a_public_image_may_be_read_only(gateway: Any) -> None:
 def test_permissions_on_what_is_not_there_are_not_found(gateway: Any) -> None:
     for path in ("zones/{zone}/disks/none", "global/snapshots/none", "global/images/none"):
         gateway.refuse("POST", f"{path}/testIamPermissions", {"permissions": []}, status=404)
+
+
+def test_an_object_without_a_policy_shows_the_empty_one_and_takes_none(gateway: Any) -> None:
+    gateway.deploy("web")
+    gateway.run("POST", "zones/{zone}/disks/web/createSnapshot", {"name": "snap"})
+    public = "/compute/v1/projects/debian-cloud/global/images"
+    image = f"{public}/{gateway.names(public)[0]}"
+    for path in ("zones/{zone}/disks/web", "global/snapshots/snap", image):
+        assert gateway.get(f"{path}/getIamPolicy") == {"version": 1, "etag": "ACAB"}
+        assert "CloudStack's roles" in gateway.refuse("POST", f"{path}/setIamPolicy", {}, status=501)
+
+
+def test_the_policy_of_what_is_not_there_is_not_found(gateway: Any) -> None:
+    for path in ("zones/{zone}/disks/none", "global/snapshots/none", "global/images/none"):
+        gateway.refuse("GET", f"{path}/getIamPolicy", status=404)

@@ -1,0 +1,72 @@
+"""What CloudStack's operator offers in every zone (machine types, disk types, accelerator types), looked up and listed.
+
+Apart because the three collections are read alike and differ in their rows only. The surprising thing: one offering is
+as many resources as there are zones, so a row goes with its zone into every view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from gstack.errors import not_found
+from gstack.protocol.call import Call
+from gstack.protocol.listing import aggregated, listing
+from gstack.translate import places
+from gstack.translate.caller import Caller
+from gstack.translate.places import Place
+
+
+class Named(Protocol):
+    """A row: something with a name, and an id that tells it from others of that name."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Named)
+View = Callable[[Call, Place, Row], dict[str, Any]]
+# What a caller is offered in the zone of a CloudStack id.
+Offered = Callable[[Caller, str], Iterable[Row]]
+
+
+def offered(offering: Mapping[str, Any], zoneid: str | None) -> bool:
+    """Whether a row of CloudStack's offerings holds in a zone; in any where that is None."""
+    bound = str(offering.get("zoneid") or "")
+    return zoneid is None or not bound or zoneid in bound.split(",")
+
+
+def one(
+    call: Call, collection: str, wanted: str, find: Callable[[Caller, str, str], Row | None], view: View[Row]
+) -> dict[str, Any]:
+    """The resource called ``wanted`` in the zone of the URL; GceError ``notFound`` where ``find`` finds none."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    found = find(call.caller, wanted, place.id)
+    if found is None:
+        raise not_found(f"projects/{call.project}/zones/{place.name}/{collection}/{wanted}")
+    return view(call, place, found)
+
+
+def of_zone(call: Call, offered: Offered[Row], view: View[Row]) -> dict[str, Any]:
+    """The list of the zone of the URL."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    return listing(call, offered(call.caller, place.id), lambda row: view(call, place, row), name=lambda row: row.name)
+
+
+def of_all_zones(call: Call, collection: str, offered: Offered[Row], view: View[Row]) -> dict[str, Any]:
+    """The aggregated list."""
+    scopes = [
+        (f"zones/{place.name}", [(place, row) for row in offered(call.caller, place.id)])
+        for place in places.of_caller(call.caller)
+    ]
+    return aggregated(
+        call,
+        scopes,
+        collection,
+        lambda row: view(call, *row),
+        name=lambda row: row[1].name,
+        identity=lambda row: row[1].id,
+    )
