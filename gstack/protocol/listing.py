@@ -124,9 +124,9 @@ class _Entry(Generic[Row]):
     resource: Resource | None = None
 
     @property
-    def rank(self) -> paging.Rank:
+    def digest(self) -> str:
         """What the row is known by while its page token goes round, whatever becomes of its name."""
-        return (self.scope, self.identity)
+        return paging.digest(self.scope, self.identity)
 
 
 class _Page(Generic[Row]):
@@ -135,7 +135,7 @@ class _Page(Generic[Row]):
     def __init__(self, call: Call, shape: Shape[Row], seal: paging.Seal | None) -> None:
         params = call.params
         self.token: str | None = None
-        self._ranks: list[paging.Rank] | None = None
+        self._left: tuple[str, ...] = ()
         self._shape = shape
         self._filter = compile_filter(params.get("filter"))
         self._by_name = self._filter.part({"name"})
@@ -143,8 +143,8 @@ class _Page(Generic[Row]):
         self._size = paging.page_size(params.get("maxResults"))
         self._given_seal = seal
         # Another credential may see other rows, or the same ones under other names.
-        caller = str(getattr(call.caller, "credential_id", ""))
-        self._query = paging.query_digest(call.method.id, params, caller)
+        self._caller = str(getattr(call.caller, "credential_id", ""))
+        self._query = paging.query_digest(call.method.id, params, self._caller)
         token = params.get("pageToken")
         self._mark = self._seal.redeem(self._query, token) if token else paging.Mark(())
 
@@ -182,31 +182,36 @@ class _Page(Generic[Row]):
                 name = self._shape.name(row)
                 if self._by_name.matches({"name": name}):
                     entries.append(self._entry(scope, name, row))
-        kept = self._kept()
-        if kept is not None:
-            known = {entry.rank: entry for entry in entries}
-            return [known[rank] for rank in kept[self._mark.at :] if rank in known]
+        self._left = self._kept()
+        if self._left:
+            known = {entry.digest: entry for entry in entries}
+            return [known[digest] for digest in self._left if digest in known]
         entries.sort(key=_key)
         return entries[bisect_right(entries, self._mark.after, key=_key) :]
 
-    def _kept(self) -> list[paging.Rank] | None:
-        """The order in which this list began; None where it was not long, or too long ago."""
-        snapshots, name = self._seal.snapshots, self._mark.snapshot
-        content = snapshots.read(name) if snapshots is not None and name else None
-        self._ranks = paging.unpacked(content) if content is not None else None
-        return self._ranks
+    def _kept(self) -> tuple[str, ...]:
+        """What was left of this list when the page before was read; nothing where only the key is known."""
+        snapshots, mark = self._seal.snapshots, self._mark
+        if mark.left or snapshots is None or not mark.snapshot:
+            return mark.left
+        content = snapshots.read(mark.snapshot)
+        return paging.unpacked(content)[mark.at :] if content is not None else ()
 
     def _next(self, waiting: list[_Entry[Row]], last: _Entry[Row]) -> paging.Mark:
-        """Where the next page begins. A list that is long is kept from here on."""
-        if self._ranks is not None:
-            return paging.Mark(last.key, self._mark.snapshot, self._ranks.index(last.rank) + 1)
-        snapshots, name = self._seal.snapshots, None
-        if snapshots is not None and len(waiting) > paging.LONG:
-            ranks = [entry.rank for entry in waiting]
-            if len(set(ranks)) == len(ranks):  # rows that cannot be told apart are known by their keys alone
-                rest = ranks[ranks.index(last.rank) + 1 :]
-                name = snapshots.keep(paging.packed(rest), paging.SNAPSHOT_LIFE)
-        return paging.Mark(last.key, name or "")
+        """Where the next page begins, and what is left for it: in the token where that is short, else in the store."""
+        snapshots, name = self._seal.snapshots, self._mark.snapshot
+        left = self._left or tuple(entry.digest for entry in waiting)
+        if len(set(left)) < len(left):  # rows that cannot be told apart are known by their keys alone
+            return paging.Mark(last.key)
+        at = left.index(last.digest) + 1
+        if len(left) - at <= paging.CARRIED:
+            return paging.Mark(last.key, left[at:])
+        if self._left and name:
+            return paging.Mark(last.key, snapshot=name, at=self._mark.at + at)
+        if snapshots is not None and len(left) - at <= paging.MOST_KEPT:
+            name = snapshots.keep(self._caller, paging.packed(left[at:]), paging.SNAPSHOT_LIFE) or ""
+            return paging.Mark(last.key, snapshot=name)
+        return paging.Mark(last.key)
 
     def _entry(self, scope: str, name: str, row: Row) -> _Entry[Row]:
         shape, resource, created = self._shape, None, None

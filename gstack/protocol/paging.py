@@ -1,10 +1,10 @@
 """``maxResults``, ``pageToken``, ``nextPageToken``: where a page ends, and how the next one finds its place.
 
 Apart from the listing because tokens need a key. A token says after which sort key to go on, never a row number: rows
-that come and go between two pages make no other row appear twice or not at all. What key alone cannot stand is a row
-whose name changes on the way, so long lists also keep which rows were there, and in which order, for ten minutes. The
-surprising thing: a token is sealed with the query it belongs to, so it can be neither made up nor carried to another
-list, filter or caller.
+that come and go between two pages make no other row appear twice or not at all. What a key alone cannot stand is a row
+whose name changes on the way, so a token also says which rows are left, and in which order: by itself where they are
+few, else by the name under which the store keeps them for ten minutes. The surprising thing: a token is sealed with the
+query it belongs to, so it can be neither made up nor carried to another list, filter or caller.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,11 +26,12 @@ from gstack.protocol.ordering import Key
 LIFE = 24 * 60 * 60  # seconds that a token is good for
 DEFAULT_SIZE = 500
 LARGEST_SIZE = 500  # Google's discovery document: "0 to 500, inclusive"
-# Lists that are longer are kept while they are read: as many rows as CloudStack gives at once.
-LONG = 500
+CARRIED = 100  # rows that a token names by itself: it has 1,600 characters then, and servers take URLs of 4,000
+MOST_KEPT = 50_000  # rows that the store keeps of one list, 8 bytes each; a longer one goes by its key alone
 SNAPSHOT_LIFE = 600  # seconds; afterwards the key alone says where to go on
+DIGEST = 8  # bytes by which a row is known: two of 50,000 are taken for each other once in ten billion lists
 SHOWN = 64  # characters of a bad token that the error repeats
-FORM = 2  # of the content; to be raised when keys change their shape
+FORM = 3  # of the content; to be raised when keys change their shape
 EXTENSION = "gstack.paging"
 
 # A client may change these from one page to the next: they do not choose or order the rows.
@@ -60,8 +60,9 @@ FREE = frozenset(
 class Snapshots(Protocol):
     """Where the order of long lists is kept: implemented by the store."""
 
-    def keep(self, content: bytes, seconds: int) -> str | None:
-        """The name under which ``content`` is found for ``seconds``; None where it could not be kept."""
+    def keep(self, owner: str, content: bytes, seconds: int) -> str | None:
+        """The name under which ``content`` is found for at least ``seconds``, unless ``owner``, a client, has many
+        more kept after it; None where it could not be kept."""
 
     def read(self, name: str) -> bytes | None:
         """What was kept; None when its time is over."""
@@ -69,9 +70,11 @@ class Snapshots(Protocol):
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a page ended: after ``after`` in the order; before number ``at`` of ``snapshot``, where there is one."""
+    """Where a page ended: after ``after`` in the order. What is left then is ``left``, or number ``at`` and those
+    behind it of ``snapshot``; with neither the key alone decides."""
 
     after: Key
+    left: tuple[str, ...] = ()
     snapshot: str = ""
     at: int = 0
 
@@ -85,7 +88,9 @@ class Seal:
 
     def issue(self, query: str, mark: Mark, now: float | None = None) -> str:
         """The token that goes on at ``mark`` in ``query``, a :func:`query_digest`; ``now`` is Unix time."""
+        left = packed(mark.left)
         content = {"form": FORM, "query": query, "after": mark.after, "snapshot": mark.snapshot, "at": mark.at}
+        content["left"] = base64.b85encode(left).decode()
         moment = int(time.time() if now is None else now)
         return self._fernet.encrypt_at_time(orjson.dumps(content), moment).decode()
 
@@ -99,27 +104,27 @@ class Seal:
         content = orjson.loads(text)
         if content["form"] != FORM or content["query"] != query:
             raise refused(token)
-        return Mark(tuple(content["after"]), content["snapshot"], content["at"])
+        left = unpacked(base64.b85decode(content["left"]))
+        return Mark(tuple(content["after"]), left, content["snapshot"], content["at"])
 
     def __repr__(self) -> str:
         return "<Seal>"
 
 
-Rank = tuple[str, str]  # scope and identity of one row
+def digest(scope: str, identity: str) -> str:
+    """What one row is known by while page tokens go round, whatever becomes of its name: hexadecimal digits."""
+    return hashlib.blake2b(f"{scope}\0{identity}".encode("utf-8", "surrogatepass"), digest_size=DIGEST).hexdigest()
 
 
-def packed(ranks: list[Rank]) -> bytes:
-    """The order of a list, small: scopes follow one another, so each is written once."""
-    scopes: dict[str, list[str]] = {}
-    for scope, identity in ranks:
-        scopes.setdefault(scope, []).append(identity)
-    return zlib.compress(orjson.dumps(scopes), 1)
+def packed(digests: Iterable[str]) -> bytes:
+    """The order of a list, in few bytes."""
+    return bytes.fromhex("".join(digests))
 
 
-def unpacked(content: bytes) -> list[Rank]:
+def unpacked(content: bytes) -> tuple[str, ...]:
     """The opposite of :func:`packed`."""
-    scopes: dict[str, list[str]] = orjson.loads(zlib.decompress(content))
-    return [(scope, identity) for scope, identities in scopes.items() for identity in identities]
+    text = content.hex()
+    return tuple(text[start : start + 2 * DIGEST] for start in range(0, len(text), 2 * DIGEST))
 
 
 def refused(token: str) -> GceError:

@@ -32,6 +32,7 @@ class Operation(Model):
     __tablename__ = "operation"
     __table_args__ = (
         Index("ix_operation_project_scope", "project", "scope", "insert_ms"),
+        Index("ix_operation_project_scope_name", "project", "scope", "name"),
         Index("ix_operation_status_end", "status", "end_ms"),
     )
 

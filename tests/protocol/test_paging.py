@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gstack.errors import GceError
-from gstack.protocol.paging import LIFE, Mark, Seal, current_seal, init_app, page_size, query_digest
+from gstack.protocol.paging import CARRIED, LIFE, Mark, Seal, current_seal, digest, init_app, page_size, query_digest
 
 RECORDED = json.loads((Path(__file__).parent.parent / "recordings" / "list_queries.json").read_text())
 SEAL = Seal(b"k" * 32)
@@ -29,7 +29,13 @@ def refusal(token: str, query: str = QUERY, now: float | None = None, seal: Seal
 @given(st.lists(st.text() | st.integers(-(2**62), 2**62), max_size=4).map(tuple))
 @settings(deadline=None)
 def test_a_token_gives_back_the_key_it_was_issued_for(key: tuple[str | int, ...]) -> None:
-    assert SEAL.redeem(QUERY, SEAL.issue(QUERY, Mark(key, "name", 7))) == Mark(key, "name", 7)
+    mark = Mark(key, (digest("zones/a", "1"), digest("zones/b", "1")), "name", 7)
+    assert SEAL.redeem(QUERY, SEAL.issue(QUERY, mark)) == mark
+
+
+def test_the_longest_token_fits_a_url() -> None:
+    left = tuple(digest("zones/a", str(number)) for number in range(CARRIED))
+    assert len(SEAL.issue(QUERY, Mark(("zones/a", "n" * 63, "i" * 36), left))) < 2000
 
 
 @pytest.mark.parametrize(
