@@ -1,18 +1,16 @@
 """Authorization codes (RFC 6749, section 4.1, with PKCE, RFC 7636): one minute, one use.
 
-Apart because the consent page makes them and a grant redeems them. There are two kinds. A *bound* code stands for
-somebody who signed in; only the client that knows its PKCE verifier can redeem it. An *open* code stands for nobody:
-it is for clients that authenticate themselves with a CloudStack key pair as client id and secret (the gcutil
-way), is sealed instead of stored, and is worth nothing without that pair.
+Apart from the grant that makes and redeems them because this is what is kept of one. There are two kinds. A *bound*
+code stands for somebody who signed in; only the client that knows its PKCE verifier can redeem it. An *open* code
+stands for nobody: it is for clients that authenticate themselves with a CloudStack key pair as client id and secret
+(the gcutil way), is sealed instead of stored, and is worth nothing without that pair.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete
@@ -24,7 +22,6 @@ from gstack.store.sealing import Sealer, Unsealable
 
 LIFE_SECONDS = 60
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _OPEN = "open."
 
 
@@ -36,6 +33,35 @@ class Asked:
     redirect_uri: str
     scope: str
     challenge: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """A code that was redeemed, as Authlib asks about it; ``credential_id`` is empty for an open one."""
+
+    redirect_uri: str
+    scope: str
+    code_challenge: str
+    credential_id: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it stands for nobody."""
+        return not self.credential_id
+
+    def get_redirect_uri(self) -> str:
+        """Where it was sent."""
+        return self.redirect_uri
+
+    def get_scope(self) -> str:
+        """What its client asked for."""
+        return self.scope
+
+
+def asked(parameters: Mapping[str, str]) -> Asked:
+    """What the parameters of an authorization request ask for."""
+    names = ("client_id", "redirect_uri", "scope", "code_challenge")
+    return Asked(*(parameters.get(name, "") for name in names))
 
 
 def bound(asked: Asked, credential_id: str, now: int) -> str:
@@ -64,36 +90,24 @@ def unbound(asked: Asked, sealer: Sealer, now: int) -> str:
     return _OPEN + sealer.seal(json.dumps(content).encode())
 
 
-def is_open(code: str) -> bool:
-    """Whether a code is of the kind that stands for nobody."""
-    return code.startswith(_OPEN)
-
-
-def redeem(code: str, *, client_id: str, redirect_uri: str, verifier: str, now: int) -> AuthorizationCode | None:
-    """Use up a bound code: its row, or None for a wrong client, address, verifier, or time. A code is gone after
-    the first try, good or bad."""
+def redeem(code: str, sealer: Sealer, client_id: str, now: int) -> Code | None:
+    """Use up a code of this client: None for one that is unknown, another client's, or too old. A bound code is gone
+    after the first try, good or bad."""
+    if code.startswith(_OPEN):
+        return _redeem_open(code, sealer, client_id, now)
     with own_session() as session:
         statement = delete(AuthorizationCode).where(AuthorizationCode.hash == hashed(code)).returning(AuthorizationCode)
         row = session.scalars(statement).first()
         session.commit()
-    if row is None or row.expires_at <= now:
+    if row is None or row.expires_at <= now or row.client_hash != hashed(client_id):
         return None
-    fits = row.client_hash == hashed(client_id) and row.redirect_uri == redirect_uri
-    return row if fits and _answers(row.code_challenge, verifier) else None
+    return Code(row.redirect_uri, row.scope, row.code_challenge, row.credential_id)
 
 
-def redeem_open(code: str, sealer: Sealer, *, client_id: str, redirect_uri: str, now: int) -> str | None:
-    """The scope of an open code, or None where anything about it is wrong."""
+def _redeem_open(code: str, sealer: Sealer, client_id: str, now: int) -> Code | None:
     try:
         kind, client, address, scope, expires_at = json.loads(sealer.open(code.removeprefix(_OPEN)))
     except (Unsealable, ValueError):
         return None
-    fits = kind == "code" and client == hashed(client_id) and address == redirect_uri and expires_at > now
-    return str(scope) if fits else None
-
-
-def _answers(challenge: str, verifier: str) -> bool:
-    if not _VERIFIER.fullmatch(verifier):
-        return False
-    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
-    return hmac.compare_digest(digest, challenge.encode())
+    fits = kind == "code" and client == hashed(client_id) and expires_at > now
+    return Code(address, str(scope), "", "") if fits else None

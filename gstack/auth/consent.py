@@ -9,76 +9,79 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
+from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Flask, Response, request
 
 from gstack.auth import audit, codes, pages
+from gstack.auth.clients import KNOWN_CLIENTS, SHOWN, Client
 from gstack.auth.codes import Asked
-from gstack.auth.grants.request import KNOWN_CLIENTS, OAuthError
+from gstack.auth.grant import Grant
+from gstack.auth.grants.authorization_code import ANYBODY
 from gstack.auth.guard import Gatekeeper, request_address
 from gstack.auth.identity import Refused
 from gstack.auth.limiter import TooManyFailures
-from gstack.auth.wire import read_parameters
+from gstack.auth.server import TokenServer
+from gstack.auth.wire import OAuthError, OAuthRequest, read_parameters
 from gstack.errors import GceError
 from gstack.store.sealing import Unsealable
 
 AUTH_PATHS = ("/o/oauth2/auth", "/o/oauth2/v2/auth", "/oauth2/auth")
-View = Callable[[Gatekeeper], Response]
-# Addresses that stand for "show the code, the user will copy it".
-SHOWN = frozenset(
-    {
-        "urn:ietf:wg:oauth:2.0:oob",
-        "https://sdk.cloud.google.com/authcode.html",  # gcloud auth login --no-launch-browser
-        "https://sdk.cloud.google/authcode.html",  # the same with --login-config
-    }
-)
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+View = Callable[[Gatekeeper, TokenServer], Response]
 LONGEST = 2048
 PAGE_SECONDS = 600
 COOKIE = "gstack_consent"
+_NOT_PLAIN = re.compile(r"[^a-z_ ]")
 
 
 @dataclass(frozen=True)
 class Page:
     """One authorization request on its way through the browser: sealed inside the form."""
 
-    asked: Asked
-    state: str
+    query: dict[str, str]
     nonce: str
     expires_at: int
+
+    @property
+    def asked(self) -> Asked:
+        """What the client asked for."""
+        return codes.asked(self.query)
 
 
 class Wrong(Exception):
     """A request that cannot even be answered by a redirect; the text is for the person in front of the page."""
 
 
-def register(app: Flask, guard: Gatekeeper) -> None:
+def register(app: Flask, guard: Gatekeeper, server: TokenServer) -> None:
     """Add the authorization endpoint to ``app``."""
     blueprint = Blueprint("oauth_consent", __name__)
     for path in AUTH_PATHS:
         name = path.strip("/").replace("/", "_")
-        blueprint.add_url_rule(path, f"{name}_ask", partial(_guarded, ask, guard), methods=["GET"])
-        blueprint.add_url_rule(path, f"{name}_answer", partial(_guarded, answer, guard), methods=["POST"])
+        blueprint.add_url_rule(path, f"{name}_ask", partial(_guarded, ask, guard, server), methods=["GET"])
+        blueprint.add_url_rule(path, f"{name}_answer", partial(_guarded, answer, guard, server), methods=["POST"])
     app.register_blueprint(blueprint)
 
 
-def ask(guard: Gatekeeper) -> Response:
+def ask(guard: Gatekeeper, server: TokenServer) -> Response:
     """The page, or at once an open code for a client that will show a key pair."""
-    query = request.args
+    query = {name: _short(name) for name in request.args}
     asked = _asked(query)
-    state = _short(query, "state")
-    if query.get("response_type") != "code":
-        return _back(asked, state, error="unsupported_response_type")
-    if query.get("code_challenge") is None:
-        return _back(asked, state, code=codes.unbound(asked, guard.sealer, guard.keyring.now))
-    if query.get("code_challenge_method") != "S256" or not codes.CHALLENGE.fullmatch(asked.challenge):
-        return _back(asked, state, error="invalid_request")
-    page = Page(asked, state, secrets.token_urlsafe(24), guard.keyring.now + PAGE_SECONDS)
+    try:
+        grant = _grant(server, query)
+        grant.validate_no_multiple_request_parameter(grant.request)
+        grant.validate_consent_request()
+    except OAuth2Error as error:
+        return _back(asked, _error_at(asked, query, error))
+    if not asked.challenge:
+        return _finish(server, asked, query, ANYBODY)
+    page = Page(query, secrets.token_urlsafe(24), guard.keyring.now + PAGE_SECONDS)
     response = _signin(page, _seal(page, guard))
     response.set_cookie(
         COOKIE, page.nonce, max_age=PAGE_SECONDS, secure=request.is_secure, httponly=True, samesite="Strict"
@@ -86,7 +89,7 @@ def ask(guard: Gatekeeper) -> Response:
     return response
 
 
-def answer(guard: Gatekeeper) -> Response:
+def answer(guard: Gatekeeper, server: TokenServer) -> Response:
     """What the person chose: back to the client with a code or a refusal, or the page again with the problem."""
     form = read_parameters(request)
     sealed = form.get("page", "")
@@ -94,7 +97,7 @@ def answer(guard: Gatekeeper) -> Response:
     if not hmac.compare_digest(page.nonce.encode(), request.cookies.get(COOKIE, "").encode()):
         raise Wrong("This page was not opened in this browser. Start again from your client.")
     if form.get("choice") != "allow":
-        return _back(page.asked, page.state, error="access_denied")
+        return _finish(server, page.asked, page.query, None)
     try:
         grant = guard.keyring.admit(*pages.key_pair(guard, form), request_address())
     except (Refused, TooManyFailures, GceError) as error:
@@ -102,46 +105,51 @@ def answer(guard: Gatekeeper) -> Response:
         audit.refused("consent", problem, request_address())
         return _signin(page, sealed, problem)
     audit.issued("code", grant.credential_id, grant.identity.account, request_address())
-    return _back(page.asked, page.state, code=codes.bound(page.asked, grant.credential_id, guard.keyring.now))
+    return _finish(server, page.asked, page.query, grant)
 
 
-def _asked(query: Mapping[str, str]) -> Asked:
-    address = _short(query, "redirect_uri")
-    client = _short(query, "client_id")
-    if not client:
+def _grant(server: TokenServer, query: dict[str, str]) -> Any:
+    return server.get_authorization_grant(OAuthRequest("GET", query, lists=request.args.to_dict(flat=False)))
+
+
+def _finish(server: TokenServer, asked: Asked, query: dict[str, str], user: Grant | str | None) -> Response:
+    """The end of an authorization request, as Authlib answers it: a code, or without a user a refusal."""
+    grant = _grant(server, query)
+    return _back(asked, server.create_authorization_response(grant.request, user, grant).headers["Location"])
+
+
+def _error_at(asked: Asked, query: dict[str, str], error: OAuth2Error) -> str:
+    error.redirect_uri, error.state = asked.redirect_uri, query.get("state")
+    return str(dict(error()[2])["Location"])
+
+
+def _asked(query: dict[str, str]) -> Asked:
+    """Checked here before Authlib sees it, which repeats wrong values in its errors and fails over some of them."""
+    asked = codes.asked(query)
+    if not asked.client_id:
         raise Wrong("The client did not say who it is (client_id).")
-    if address not in SHOWN and not _is_loopback(address):
+    if not Client(asked.client_id).check_redirect_uri(asked.redirect_uri):
         raise Wrong("The client wants the code sent elsewhere than to this computer (redirect_uri). Refused.")
-    return Asked(client, address, _short(query, "scope"), _short(query, "code_challenge"))
+    if _NOT_PLAIN.search(query.get("response_type", "")):
+        raise Wrong("The client asks for something that is no answer (response_type). Refused.")
+    return asked
 
 
-def _short(query: Mapping[str, str], name: str) -> str:
-    value = query.get(name, "")
+def _short(name: str) -> str:
+    value = request.args[name]
     if len(value) > LONGEST or any(ord(character) < 32 for character in value):
-        raise Wrong(f"The parameter {name} is too long or holds control characters.")
+        raise Wrong(f"The parameter {name[:40]} is too long or holds control characters.")
     return value
 
 
-def _is_loopback(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        return False
-    plain = parts.scheme == "http" and parts.hostname in LOOPBACK and not parts.fragment
-    return plain and parts.username is None and port != 0 and "\\" not in address
-
-
-def _back(asked: Asked, state: str, **answered: str) -> Response:
-    """To the client: by redirect, or shown on a page."""
+def _back(asked: Asked, address: str) -> Response:
+    """To the client at ``address``, which holds a code or an error: by redirect, or shown on a page."""
     if asked.redirect_uri in SHOWN:
-        status = 200 if "code" in answered else 400
-        return pages.page("code", status=status, code=answered.get("code", ""), error=answered.get("error", ""))
-    parts = urlsplit(asked.redirect_uri)
-    added = urlencode(answered | ({"state": state} if state else {}))
-    target = urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
+        found = dict(parse_qsl(urlsplit(address).query))
+        status = 200 if "code" in found else 400
+        return pages.page("code", status=status, code=found.get("code", ""), error=found.get("error", ""))
     response = pages.protected(Response(status=303))
-    response.headers["Location"] = target
+    response.headers["Location"] = address
     response.delete_cookie(COOKIE)
     return response
 
@@ -153,7 +161,8 @@ def _seal(page: Page, guard: Gatekeeper) -> str:
 def _open(sealed: str, guard: Gatekeeper) -> Page:
     try:
         content = json.loads(guard.sealer.open(sealed))
-        page = Page(Asked(**content.pop("asked")), **content)
+        page = Page(**content)
+        _asked(page.query)
     except (Unsealable, ValueError, TypeError, KeyError, AttributeError):
         raise Wrong("This page cannot be read. Start again from your client.") from None
     if page.expires_at <= guard.keyring.now:
@@ -161,12 +170,13 @@ def _open(sealed: str, guard: Gatekeeper) -> Page:
     return page
 
 
-def _guarded(view: View, guard: Gatekeeper) -> Response:
+def _guarded(view: View, guard: Gatekeeper, server: TokenServer) -> Response:
     try:
-        return view(guard)
+        return view(guard, server)
     except (Wrong, OAuthError) as error:
-        audit.refused("consent", str(error), request_address())
-        return pages.page("code", status=getattr(error, "status", 400), code="", error=str(error))
+        words = error.get_error_description() if isinstance(error, OAuthError) else str(error)
+        audit.refused("consent", words, request_address())
+        return pages.page("code", status=getattr(error, "status_code", 400), code="", error=words)
 
 
 def _signin(page: Page, sealed: str, problem: str = "") -> Response:

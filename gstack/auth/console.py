@@ -19,11 +19,10 @@ from flask import Blueprint, Flask, Response, request
 
 from gstack.auth import audit, credentials, pages, tokens
 from gstack.auth.grant import Grant, grant_of
-from gstack.auth.grants.request import OAuthError
 from gstack.auth.guard import Gatekeeper, request_address
 from gstack.auth.identity import Refused
 from gstack.auth.limiter import TooManyFailures
-from gstack.auth.wire import read_parameters
+from gstack.auth.wire import OAuthError, read_parameters
 from gstack.errors import GceError
 from gstack.store.credentials import SERVICE_ACCOUNT, Credential
 
@@ -78,7 +77,8 @@ def _enter(guard: Gatekeeper, form: Mapping[str, str]) -> Response:
         audit.refused("page", problem, request_address())
         return _signin(problem)
     now = guard.keyring.now
-    session = tokens.issue(grant.credential_id, tokens.SESSION, "", now=now, seconds=SESSION_SECONDS)
+    session = tokens.new_secret()
+    tokens.keep(session, grant.credential_id, tokens.SESSION, "", now=now, seconds=SESSION_SECONDS)
     audit.issued("page", grant.credential_id, grant.identity.account, request_address())
     response = _again()
     response.set_cookie(
@@ -235,6 +235,6 @@ def _answered(view: Callable[[Gatekeeper], Response], guard: Gatekeeper) -> Resp
     try:
         return view(guard)
     except OAuthError as error:
-        return pages.page("code", status=error.status, code="", error=error.description)
+        return pages.page("code", status=error.status_code, code="", error=error.description)
     except GceError as error:  # CloudStack cannot be asked
         return pages.page("code", status=error.http, code="", error=error.message)

@@ -31,7 +31,7 @@ def grant_of(credential: Credential, how: str, expires_at: int) -> Grant:
     """The grant that a credential's row gives."""
     return Grant(
         credential_id=credential.id,
-        user=credential.email or credential.user_email or credential.user_name,
+        user=email_of(credential),
         identity=Identity(
             account=credential.account,
             account_id=credential.account_id,
@@ -46,3 +46,8 @@ def grant_of(credential: Credential, how: str, expires_at: int) -> Grant:
         expires_at=expires_at,
         how=how,
     )
+
+
+def email_of(credential: Credential) -> str:
+    """What the user of a credential is called: an address where there is one."""
+    return credential.email or credential.user_email or credential.user_name

@@ -1,84 +1,102 @@
-"""The token endpoint, under every path that clients have it at. Reads the request; the grants answer it.
+"""The OAuth endpoints that programs call, under every path that clients have them at; the server's grants answer.
 
 Apart from the grants so that each of them is one small file. The surprising thing: clients send forms, JSON,
 Basic headers and paths that Google retired years ago; what none of them sends is a secret in the URL, so
-that is refused.
+that is refused, but for a token that is to be revoked or looked at, where gcloud puts it.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
+from collections.abc import Callable
 from functools import partial
-from urllib.parse import unquote_plus
 
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from gstack.auth import audit, consent, console, inspection, resource_manager
-from gstack.auth.grants import GRANTS
-from gstack.auth.grants.request import OAuthError, TokenRequest
 from gstack.auth.guard import Gatekeeper, request_address
 from gstack.auth.limiter import TooManyFailures
-from gstack.auth.wire import answer_json, read_parameters
+from gstack.auth.server import TokenServer
+from gstack.auth.wire import OAuthError, OAuthRequest, basic_client, read_parameters, refuse, upstream
 from gstack.errors import GceError
 
 log = logging.getLogger(__name__)
 
 TOKEN_PATHS = ("/token", "/o/oauth2/token", "/oauth2/v4/token", "/oauth2/token")
+REVOKE_PATHS = ("/revoke", "/o/oauth2/revoke", "/oauth2/revoke")
+INTROSPECT_PATHS = ("/introspect", "/v1/introspect", "/oauth2/introspect")
+
+Answer = Callable[[TokenServer, OAuthRequest], Response]
 
 
 def register(app: Flask, guard: Gatekeeper) -> None:
     """Add the token endpoint to ``app``, and what belongs around it."""
+    server = TokenServer(guard)
     blueprint = Blueprint("oauth", __name__)
-    for path in TOKEN_PATHS:
-        blueprint.add_url_rule(
-            path,
-            endpoint=path.strip("/").replace("/", "_"),
-            view_func=partial(token, guard),
-            methods=["POST"],
-            provide_automatic_options=False,
-        )
+    table: tuple[tuple[tuple[str, ...], Answer, list[str]], ...] = (
+        (TOKEN_PATHS, token, ["POST"]),
+        (REVOKE_PATHS, revoke, ["GET", "POST"]),
+        (INTROSPECT_PATHS, introspect, ["POST"]),
+    )
+    for paths, answer, verbs in table:
+        for path in paths:
+            name = path.strip("/").replace("/", "_")
+            view = partial(_answered, answer, server)
+            blueprint.add_url_rule(path, name, view, methods=verbs, provide_automatic_options=False)
     app.register_blueprint(blueprint)
     app.before_request(audit.unbind)
-    consent.register(app, guard)
+    consent.register(app, guard, server)
     console.register(app, guard)
     inspection.register(app, guard)
     resource_manager.register(app, guard)
 
 
-def token(guard: Gatekeeper) -> Response:
-    """Answer one token request; every refusal is logged, and none holds what the client sent."""
-    grant_type = "unread"
+def token(server: TokenServer, asked: OAuthRequest) -> Response:
+    """RFC 6749, section 3.2."""
+    asked.required("grant_type")
+    return _response(server.create_token_response(asked))
+
+
+def revoke(server: TokenServer, asked: OAuthRequest) -> Response:
+    """RFC 7009."""
+    return _response(server.create_endpoint_response("revocation", asked))
+
+
+def introspect(server: TokenServer, asked: OAuthRequest) -> Response:
+    """RFC 7662."""
+    return _response(server.create_endpoint_response("introspection", asked))
+
+
+def _answered(answer: Answer, server: TokenServer) -> Response:
+    """One request; every refusal is logged, and none holds what the client sent."""
+    what = answer.__name__
     try:
-        parameters = read_parameters(request)
-        grant_type = parameters.get("grant_type", "")
-        if not grant_type:
-            raise OAuthError("invalid_request", "The parameter grant_type is required.")
-        if grant_type not in GRANTS:
-            raise OAuthError("unsupported_grant_type", f"Supported grant types: {', '.join(GRANTS)}.")
-        return answer_json(GRANTS[grant_type](token_request(grant_type, parameters, guard), guard))
+        asked = _read(server.guard)
+        what = asked.grant_type or what
+        return answer(server, asked)
     except OAuthError as error:
-        return refuse(error, grant_type)
+        return refuse(error, what)
     except TooManyFailures as error:
-        return refuse(OAuthError("invalid_client", str(error), status=429, retry_after=error.retry_after), grant_type)
+        return refuse(OAuthError("invalid_client", str(error), status=429, retry_after=error.retry_after), what)
     except HTTPException as error:  # a body that is too large, or a form that cannot be read
-        return refuse(OAuthError("invalid_request", "The body cannot be read.", status=error.code or 400), grant_type)
+        return refuse(OAuthError("invalid_request", "The body cannot be read.", status=error.code or 400), what)
     except GceError as error:
-        return refuse(_upstream(error), grant_type)
+        return refuse(upstream(error), what)
     except Exception:
-        log.exception("token request failed")
+        log.exception("%s request failed", answer.__name__)
         internal = OAuthError("server_error", "Internal error. See the gateway's log.", status=500)
-        return refuse(internal, grant_type)
+        return refuse(internal, what)
 
 
-def token_request(grant_type: str, parameters: dict[str, str], guard: Gatekeeper) -> TokenRequest:
-    """The request under way, read."""
+def _read(guard: Gatekeeper) -> OAuthRequest:
+    parameters = read_parameters(request) if request.method == "POST" else {}
+    if "token" in request.args:
+        parameters.setdefault("token", request.args["token"])
     roots = {f"https://{request.host}", f"http://{request.host}", guard.settings.public_url}
-    return TokenRequest(
-        grant_type=grant_type,
-        parameters=parameters,
+    return OAuthRequest(
+        request.method,
+        parameters,
         basic=basic_client(request.headers.get("Authorization", "")),
         address=request_address(),
         token_uris=frozenset(root + path for root in roots for path in TOKEN_PATHS),
@@ -86,38 +104,7 @@ def token_request(grant_type: str, parameters: dict[str, str], guard: Gatekeeper
     )
 
 
-def basic_client(header: str) -> tuple[str, str] | None:
-    """Client id and secret of an HTTP Basic header, or None. Raises :class:`OAuthError`."""
-    scheme, _, encoded = header.strip().partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    name, colon, secret = text.partition(":")
-    if not colon:
-        raise OAuthError("invalid_client", "The Basic authorization header is malformed.", status=401)
-    return unquote_plus(name), unquote_plus(secret)
-
-
-def refuse(error: OAuthError, grant_type: str) -> Response:
-    """The error as RFC 6749 (section 5.2) wants it, and a line in the audit log."""
-    audit.refused(grant_type, error.description, request_address())
-    response = answer_json({"error": error.error, "error_description": error.description}, error.status)
-    if error.status == 401:
-        response.headers["WWW-Authenticate"] = 'Basic realm="gstack"'
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
-
-
-def _upstream(error: GceError) -> OAuthError:
-    if error.http in (429, 503):
-        return OAuthError(
-            "temporarily_unavailable",
-            "CloudStack cannot be asked whether the credential is valid. Try again.",
-            status=503,
-            retry_after=error.retry_after,
-        )
-    return OAuthError("access_denied", error.message, status=403)
+def _response(made: Response | None) -> Response:
+    if made is None:  # Authlib allows endpoints that give nothing; none of ours does
+        raise RuntimeError("the endpoint gave no answer")
+    return made

@@ -31,11 +31,17 @@ def hashed(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def issue(
-    credential_id: str, grant_type: str, scope: str, *, now: int, seconds: int, refresh_hash: str | None = None
-) -> str:
-    """A new access token for a credential; expired ones are thrown away on the way."""
-    token = new_secret()
+def keep(
+    token: str,
+    credential_id: str,
+    grant_type: str,
+    scope: str,
+    *,
+    now: int,
+    seconds: int,
+    refresh_hash: str | None = None,
+) -> None:
+    """Keep a new access token of a credential, as its hash; expired ones are thrown away on the way."""
     with own_session() as session:
         session.execute(delete(AccessToken).where(AccessToken.expires_at <= now))
         session.add(
@@ -50,7 +56,6 @@ def issue(
             )
         )
         session.commit()
-    return token
 
 
 def look_up(token: str, now: int, grant_type: str = "") -> tuple[Credential, AccessToken] | None:
@@ -74,12 +79,11 @@ def find(token: str, now: int) -> Grant | None:
     return grant_of(found[0], "token", found[1].expires_at) if found is not None else None
 
 
-def issue_refresh(
-    credential_id: str, client_id: str, scope: str, *, confidential: bool, now: int, client: str = ""
+def keep_refresh(
+    token: str, credential_id: str, client_id: str, scope: str, *, confidential: bool, now: int, client: str = ""
 ) -> str:
-    """A new refresh token for one client, which calls itself ``client``; those unused for ninety days are thrown
-    away on the way."""
-    token = new_secret()
+    """Keep a new refresh token for one client, which calls itself ``client``; those unused for ninety days are thrown
+    away on the way. Returns its hash."""
     with own_session() as session:
         session.execute(delete(RefreshToken).where(RefreshToken.used_at <= now - IDLE_SECONDS))
         session.add(
@@ -95,7 +99,7 @@ def issue_refresh(
             )
         )
         session.commit()
-    return token
+    return hashed(token)
 
 
 def look_up_refresh(token: str, now: int) -> tuple[Credential, RefreshToken] | None:

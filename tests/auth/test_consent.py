@@ -175,6 +175,8 @@ def test_loopback_addresses_get_their_code(room: Room, address: str) -> None:
         "http://127.0.0.2.evil.test/",
         "http://0.0.0.0/",
         "http://localhost/\r\nSet-Cookie: a=b",
+        "http://localhost/?%zz",
+        "http://localhost/?a=é",
         "http://localhost/" + "x" * 3000,
         "",
         None,
@@ -205,6 +207,10 @@ def test_a_code_to_be_copied_is_shown_and_not_sent(room: Room, address: str) -> 
         ({"response_type": None}, "unsupported_response_type"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
+        ({"code_challenge": None}, "invalid_request"),
+        ({"response_type": "code token"}, "unsupported_response_type"),
+        ({"state": ["a", "b"]}, "invalid_request"),
+        ({"scope": ["a", "b"]}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
         ({"code_challenge": ""}, "invalid_request"),
     ],
@@ -213,6 +219,12 @@ def test_a_wrong_request_goes_back_to_the_client_as_an_error(room: Room, changes
     answer = ask(room, **changes)
     assert answer.status_code == 303
     assert parse_qs(urlsplit(answer.headers["Location"]).query)["error"] == [error]
+
+
+@pytest.mark.parametrize("kind", ['a"b', "é", "<b>", "x" * 3000])
+def test_what_no_error_may_repeat_is_said_on_the_page(room: Room, kind: str) -> None:
+    answer = ask(room, response_type=kind)
+    assert answer.status_code == 400 and "Location" not in answer.headers and kind not in answer.text
 
 
 def test_denying_sends_no_code(room: Room) -> None:
@@ -270,16 +282,24 @@ def test_the_gcutil_way_needs_no_page_but_a_key_pair(room: Room) -> None:
     answer = ask(room, client_id=api_key, code_challenge=None, code_challenge_method=None)
     assert answer.status_code == 303
     code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
-    assert redeem(room, code, client_id=api_key, client_secret="wrong").status_code == 401
+    assert redeem(room, code, client_id=api_key, client_secret="wrong", code_verifier=None).status_code == 401
     assert redeem(room, code, client_id=GCLOUD).status_code == 400
     tokens = redeem(room, code, client_id=api_key, client_secret=secret_key, code_verifier=None)
     assert tokens.status_code == 200 and "refresh_token" in tokens.json
     room.clock.advance(60)
+    again = redeem(room, code, client_id=api_key, client_secret=secret_key, code_verifier=None)
+    assert (again.status_code, again.json["error"]) == (400, "invalid_grant")
+
+
+def test_a_verifier_does_not_fit_a_code_without_a_challenge(room: Room) -> None:
+    api_key, secret_key = room.keys()
+    answer = ask(room, client_id=api_key, code_challenge=None, code_challenge_method=None)
+    code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
     assert redeem(room, code, client_id=api_key, client_secret=secret_key).status_code == 400
 
 
 def test_gcutils_code_is_shown_where_it_asks_for_that(room: Room) -> None:
-    answer = ask(room, client_id=room.keys()[0], redirect_uri=OOB, code_challenge=None)
+    answer = ask(room, client_id=room.keys()[0], redirect_uri=OOB, code_challenge=None, code_challenge_method=None)
     assert answer.status_code == 200 and "<code>open." in answer.text
 
 

@@ -130,7 +130,9 @@ def test_logins_are_listed_and_one_is_ended(shell: Shell) -> None:
     shell.create("--name", "ci")
     owner = administration.listing()[0].id
     kept, ended = (
-        tokens.issue_refresh(owner, f"c{n}", "s", confidential=False, now=int(time.time()), client=f"tool{n}")
+        tokens.keep_refresh(
+            tokens.new_secret(), owner, f"c{n}", "s", confidential=False, now=int(time.time()), client=f"tool{n}"
+        )
         for n in range(2)
     )
     rows = json.loads(shell.run("logins", "--json").output)

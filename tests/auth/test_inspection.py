@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from gstack.auth.inspection import INTROSPECT_PATHS, REVOKE_PATHS, TOKENINFO_PATHS, USERINFO_PATHS
+from gstack.auth.inspection import TOKENINFO_PATHS, USERINFO_PATHS
+from gstack.auth.oauth import INTROSPECT_PATHS, REVOKE_PATHS
 from gstack.errors import GceError
 from gstack.protocol.ids import numeric_id
 
@@ -39,7 +41,23 @@ def test_gclouds_way_of_revoking_has_the_token_in_the_url(room: Room) -> None:
 def test_revoking_what_nobody_knows_says_the_same(room: Room) -> None:
     known, unknown = room.post("/revoke", token=room.pair_token()), room.post("/revoke", token="x")
     assert (known.status_code, known.data) == (unknown.status_code, unknown.data)
-    assert room.post("/revoke").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/revoke", "/introspect"])
+def test_a_request_without_a_token_is_refused_by_name(room: Room, path: str) -> None:
+    answer = room.post(path)
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
+    assert "token" in answer.json["error_description"]
+
+
+@pytest.mark.parametrize(
+    "hint", ["access_token", "refresh_token", "urn:ietf:params:oauth:token-type:access_token", "x"]
+)
+def test_a_hint_about_the_token_is_not_needed_and_does_no_harm(room: Room, hint: str) -> None:
+    token = room.pair_token()
+    assert room.post("/introspect", token=token, token_type_hint=hint).json["active"] is True
+    assert room.post("/revoke", token=token, token_type_hint=hint).status_code == 200
+    assert room.post("/introspect", token=token, token_type_hint=hint).json == {"active": False}
 
 
 @pytest.mark.parametrize("path", TOKENINFO_PATHS)
@@ -103,6 +121,14 @@ def test_the_configuration_names_addresses_that_exist(room: Room) -> None:
     addresses = [value for name, value in found.items() if name.endswith(("endpoint", "_uri"))]
     assert len(addresses) == 6
     assert all(address.removeprefix(f"https://{HOST}") in rules for address in addresses)
+
+
+def test_the_configuration_is_server_metadata_and_names_every_grant(room: Room) -> None:
+    found = get(room, "/.well-known/oauth-authorization-server").json
+    AuthorizationServerMetadata(found | {"issuer": found["issuer"].replace("http:", "https:")}).validate()
+    for grant in found["grant_types_supported"]:
+        assert room.post(grant_type=grant).json["error"] != "unsupported_grant_type"
+    assert len(found["grant_types_supported"]) == 5
 
 
 def test_resource_manager_gets_a_project(room: Room) -> None:

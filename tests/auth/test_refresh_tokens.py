@@ -13,7 +13,7 @@ from gstack.store.credentials import AccessToken, RefreshToken
 from gstack.store.db import own_session
 
 from .conftest import NOW, Room, assertion
-from .test_consent import GCLOUD, LOOPBACK, ask, redeem, sign_in
+from .test_consent import GCLOUD, LOOPBACK, SCOPE, ask, redeem, sign_in
 
 DAY = 86_400
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -36,6 +36,14 @@ def test_a_refresh_token_gets_further_access_tokens_and_stays_the_same(room: Roo
         assert answer.status_code == 200, answer.json
         assert room.bearer(answer.json["access_token"]).identity.account == "tenant"
         assert "refresh_token" not in answer.json
+
+
+def test_the_scope_of_a_refresh_changes_nothing(room: Room) -> None:
+    token = redeem(room, sign_in(room)).json["refresh_token"]
+    answer = refresh(room, token, scope="https://www.googleapis.com/auth/devstorage.read_only")
+    assert answer.status_code == 200 and "id_token" in answer.json
+    told = room.client.get("/tokeninfo", query_string={"access_token": answer.json["access_token"]}).json
+    assert told["scope"] == SCOPE
 
 
 def test_an_id_token_comes_only_with_the_scope_openid(room: Room) -> None:
@@ -98,9 +106,9 @@ def test_a_key_pair_is_a_refresh_token_too(room: Room) -> None:
 
 def test_a_client_with_a_key_pair_must_show_it_to_refresh(room: Room) -> None:
     api_key, secret_key = room.keys()
-    location = ask(room, client_id=api_key, code_challenge=None).headers["Location"]
+    location = ask(room, client_id=api_key, code_challenge=None, code_challenge_method=None).headers["Location"]
     code = location.partition("code=")[2].partition("&")[0].replace("%3D", "=")
-    token = redeem(room, code, client_id=api_key, client_secret=secret_key).json["refresh_token"]
+    token = redeem(room, code, client_id=api_key, client_secret=secret_key, code_verifier=None).json["refresh_token"]
     assert refresh(room, token, api_key).status_code == 401
     assert refresh(room, token, api_key, client_secret="wrong").status_code == 401
     assert refresh(room, token, api_key, client_secret=secret_key).status_code == 200

@@ -222,6 +222,13 @@ def test_each_token_and_each_refusal_is_a_line_in_the_audit_log_without_secrets(
         assert secret not in everything
 
 
+def test_authlib_does_not_log_what_it_hands_out(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    room.pair_token()
+    assert "gstack.audit" in {record.name for record in caplog.records}
+    assert not [record for record in caplog.records if record.name.startswith("authlib")]
+
+
 def test_an_unexpected_failure_is_a_server_error_without_its_text(
     room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

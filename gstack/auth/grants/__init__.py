@@ -1,23 +1,28 @@
-"""The grant types of the token endpoint, one small file each. A grant takes a request apart and answers JSON.
+"""The grant types of the token endpoint and the endpoints for tokens, one small file each, on Authlib's classes.
 
-A file is added here and nowhere else: :data:`GRANTS` is the table. Errors are :class:`OAuthError`.
+A file is added here and nowhere else: :data:`GRANTS` and :data:`ENDPOINTS` are what the server registers, the grants
+with their extensions. Errors are :class:`~gstack.auth.wire.OAuthError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from gstack.auth.grants import authorization_code, client_credentials, jwt_bearer, refresh_token, token_exchange
-from gstack.auth.grants.request import TokenRequest
-from gstack.auth.guard import Gatekeeper
+from gstack.auth.grants.authorization_code import CodeGrant, Pkce
+from gstack.auth.grants.base import IdToken
+from gstack.auth.grants.client_credentials import KeyPairGrant
+from gstack.auth.grants.introspection import Introspection
+from gstack.auth.grants.jwt_bearer import AssertionGrant
+from gstack.auth.grants.refresh_token import LiteralGrant, RefreshGrant
+from gstack.auth.grants.revocation import Revocation
+from gstack.auth.grants.token_exchange import ExchangeGrant
 
-GrantType = Callable[[TokenRequest, Gatekeeper], dict[str, Any]]
-
-GRANTS: dict[str, GrantType] = {
-    authorization_code.GRANT_TYPE: authorization_code.answer,
-    client_credentials.GRANT_TYPE: client_credentials.answer,
-    jwt_bearer.GRANT_TYPE: jwt_bearer.answer,
-    refresh_token.GRANT_TYPE: refresh_token.answer,
-    token_exchange.GRANT_TYPE: token_exchange.answer,
-}
+GRANTS: tuple[tuple[Any, list[Any]], ...] = (
+    (CodeGrant, [Pkce(), IdToken(asked_for=False)]),
+    (KeyPairGrant, []),
+    (AssertionGrant, []),
+    (LiteralGrant, []),
+    (RefreshGrant, [IdToken(asked_for=True)]),
+    (ExchangeGrant, []),
+)
+ENDPOINTS = (Revocation, Introspection)

@@ -7,55 +7,92 @@ signs somebody in without a browser and without a key file; only where GSTACK_LI
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from gstack.auth import signing, tokens
-from gstack.auth.grants.request import OAuthError, TokenRequest, confirmed, token_answer
-from gstack.auth.guard import Gatekeeper
+from authlib.oauth2.rfc6749 import InvalidGrantError, RefreshTokenGrant
+
+from gstack.auth import tokens
+from gstack.auth.grant import Grant
+from gstack.auth.grants.base import DirectGrant, confirmed
 from gstack.auth.identity import Refused
-from gstack.store.credentials import RefreshToken
+from gstack.auth.wire import OAuthError
+from gstack.store.credentials import Credential, RefreshToken
 
-GRANT_TYPE = "refresh_token"
+
+@dataclass(frozen=True)
+class Login:
+    """A refresh token as Authlib asks about it: its row, and whose it is."""
+
+    credential: Credential
+    row: RefreshToken
+
+    def check_client(self, client: Any) -> bool:
+        """Whether it was made for this client."""
+        return self.row.client_hash == tokens.hashed(client.client_id)
+
+    def get_scope(self) -> str:
+        """What its client once asked for."""
+        return self.row.scope
 
 
-def answer(request: TokenRequest, guard: Gatekeeper) -> dict[str, Any]:
+class RefreshGrant(RefreshTokenGrant):
     """A further access token; one error for a token that is unknown, revoked, idle too long or another client's."""
-    token = request.required("refresh_token")
-    if ":" in token:
-        return _literal(request, guard, token)
-    found = tokens.look_up_refresh(token, guard.keyring.now)
-    if found is None or found[1].client_hash != tokens.hashed(request.client_id()):
-        raise _wrong_token()
-    credential, row = found
-    _check_client(request, guard, row)
-    grant = confirmed(guard, credential)
-    tokens.note_use(row, guard.keyring.now)
-    made = token_answer(request, guard, grant, scope=row.scope, refresh_hash=row.hash)
-    if "openid" in row.scope.split():
-        made["id_token"] = signing.id_token(guard, grant, request.client_id(), request.issuer)
-    return made
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ["named"]
+
+    def validate_token_request(self) -> None:
+        """Authlib's checks, in one sentence. A scope is not looked at: it makes no token reach more or less, and
+        libraries name another one here than at the login. Raises :class:`OAuthError`."""
+        self.request.required("refresh_token")
+        self.request.parameters.pop("scope", None)
+        try:
+            super().validate_token_request()
+        except InvalidGrantError:
+            raise _wrong_token() from None
+
+    def authenticate_refresh_token(self, refresh_token: str) -> Login | None:
+        """The live row."""
+        found = tokens.look_up_refresh(refresh_token, self.server.guard.keyring.now)
+        return Login(*found) if found is not None else None
+
+    def authenticate_user(self, login: Login) -> Grant:
+        """Whose token it is; a client that came with a key pair must show it again."""
+        guard = self.server.guard
+        if login.row.confidential:
+            try:
+                shown = guard.keyring.admit(*self.request.key_pair(), self.request.address)
+            except Refused as error:
+                raise OAuthError("invalid_client", str(error), status=401) from None
+            if shown.credential_id != login.row.credential_id:
+                raise _wrong_token()
+        return confirmed(guard, login.credential)
+
+    def revoke_old_credential(self, login: Login) -> None:
+        """It stays, for another ninety days."""
+        tokens.note_use(login.row, self.server.guard.keyring.now)
 
 
-def _literal(request: TokenRequest, guard: Gatekeeper, token: str) -> dict[str, Any]:
-    if not guard.literal_allowed():
-        raise _wrong_token()
-    api_key, _, secret_key = token.partition(":")
-    try:
-        grant = guard.keyring.admit(api_key, secret_key, request.address)
-    except Refused:
-        raise _wrong_token() from None
-    return token_answer(request, guard, grant)
+class LiteralGrant(DirectGrant):
+    """A key pair in place of a refresh token."""
 
+    GRANT_TYPE = RefreshGrant.GRANT_TYPE
 
-def _check_client(request: TokenRequest, guard: Gatekeeper, row: RefreshToken) -> None:
-    if not row.confidential:
-        return
-    try:
-        grant = guard.keyring.admit(*request.client(), request.address)
-    except Refused as error:
-        raise OAuthError("invalid_client", str(error), status=401) from None
-    if grant.credential_id != row.credential_id:
-        raise _wrong_token()
+    @classmethod
+    def check_token_endpoint(cls, request: Any) -> bool:
+        """Of refresh tokens, those that are a key pair."""
+        return bool(super().check_token_endpoint(request)) and ":" in request.parameters.get("refresh_token", "")
+
+    def user(self) -> tuple[Grant, int | None]:
+        """Whose pair it is."""
+        guard = self.server.guard
+        if not guard.literal_allowed():
+            raise _wrong_token()
+        api_key, _, secret_key = self.request.required("refresh_token").partition(":")
+        try:
+            return guard.keyring.admit(api_key, secret_key, self.request.address), None
+        except Refused:
+            raise _wrong_token() from None
 
 
 def _wrong_token() -> OAuthError:

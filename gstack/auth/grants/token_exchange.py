@@ -11,58 +11,67 @@ from typing import Any
 
 from gstack.auth import assertions, tokens
 from gstack.auth.grant import Grant
-from gstack.auth.grants import jwt_bearer
-from gstack.auth.grants.request import OAuthError, TokenRequest, confirmed, token_answer
+from gstack.auth.grants.base import DirectGrant, confirmed
+from gstack.auth.grants.jwt_bearer import account_of, refused_assertion, verified
 from gstack.auth.guard import Gatekeeper
 from gstack.auth.identity import Refused
 from gstack.auth.issuers import Issuer
+from gstack.auth.wire import OAuthError, OAuthRequest
 
-GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _TYPES = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN = f"{_TYPES}access_token"
 SUBJECT_TYPES = (ACCESS_TOKEN, f"{_TYPES}jwt", f"{_TYPES}id_token")
 
 
-def answer(request: TokenRequest, guard: Gatekeeper) -> dict[str, Any]:
-    """An access token for a subject token."""
-    if request.parameters.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
-        raise OAuthError("invalid_request", f"The only requested_token_type is {ACCESS_TOKEN}.")
-    if request.required("subject_token_type") not in SUBJECT_TYPES:
-        raise OAuthError("invalid_request", f"subject_token_type must be one of {', '.join(SUBJECT_TYPES)}.")
-    if "actor_token" in request.parameters:
-        raise OAuthError("invalid_request", "actor_token is not supported.")
-    subject = request.required("subject_token")
-    if ":" in subject:
-        made = token_answer(request, guard, _key_pair(request, guard, subject))
-    elif assertions.looks_like_jwt(subject):
-        made = token_answer(request, guard, _jwt(request, guard, subject))
-    else:
+class ExchangeGrant(DirectGrant):
+    """An access token for a subject token. Authlib has no class for this grant."""
+
+    GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+    def user(self) -> tuple[Grant, int | None]:
+        """Whom the subject token stands for."""
+        request, guard = self.request, self.server.guard
+        if request.parameters.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
+            raise OAuthError("invalid_request", f"The only requested_token_type is {ACCESS_TOKEN}.")
+        if request.required("subject_token_type") not in SUBJECT_TYPES:
+            raise OAuthError("invalid_request", f"subject_token_type must be one of {', '.join(SUBJECT_TYPES)}.")
+        if "actor_token" in request.parameters:
+            raise OAuthError("invalid_request", "actor_token is not supported.")
+        subject = request.required("subject_token")
+        if ":" in subject:
+            return _key_pair(request, guard, subject), None
+        if assertions.looks_like_jwt(subject):
+            return _jwt(request, guard, subject), None
         grant = _access_token(guard, subject)
-        made = token_answer(request, guard, grant, until=grant.expires_at)
-    return made | {"issued_token_type": ACCESS_TOKEN}
+        return grant, min(guard.settings["ACCESS_TOKEN_SECONDS"], grant.expires_at - guard.keyring.now)
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        """The token, and of which type it is."""
+        status, token, headers = super().create_token_response()
+        return status, token | {"issued_token_type": ACCESS_TOKEN}, headers
 
 
-def _jwt(request: TokenRequest, guard: Gatekeeper, subject: str) -> Grant:
+def _jwt(request: OAuthRequest, guard: Gatekeeper, subject: str) -> Grant:
     try:
         issuer = guard.issuers.find(assertions.issuer_of(subject))
     except assertions.BadAssertion as error:
-        raise jwt_bearer.refused_assertion(request, guard, error) from None
+        raise refused_assertion(request, guard, error) from None
     if issuer is not None:
         return _outside(request, guard, subject, issuer)
-    grant, target = jwt_bearer.asserted(request, guard, subject)
-    if target is not None:
+    claims = verified(request, guard, subject)
+    if claims.target_audience is not None:
         raise OAuthError("invalid_grant", "An assertion with a target_audience asks for an id_token.")
-    return grant
+    return account_of(guard, claims)
 
 
-def _outside(request: TokenRequest, guard: Gatekeeper, subject: str, issuer: Issuer) -> Grant:
+def _outside(request: OAuthRequest, guard: Gatekeeper, subject: str, issuer: Issuer) -> Grant:
     keyring = guard.keyring
     try:
         claims = assertions.outside_claims(
             subject, lambda signature: guard.issuers.signed(signature, issuer), issuer.audiences, keyring.now
         )
     except assertions.BadAssertion as error:
-        raise jwt_bearer.refused_assertion(request, guard, error) from None
+        raise refused_assertion(request, guard, error) from None
     reference = issuer.credential_for(claims)
     credential = (keyring.credential(reference) or keyring.service_account(reference)) if reference else None
     if credential is None:
@@ -70,7 +79,7 @@ def _outside(request: TokenRequest, guard: Gatekeeper, subject: str, issuer: Iss
     return confirmed(guard, credential)
 
 
-def _key_pair(request: TokenRequest, guard: Gatekeeper, subject: str) -> Grant:
+def _key_pair(request: OAuthRequest, guard: Gatekeeper, subject: str) -> Grant:
     api_key, _, secret_key = subject.partition(":")
     if not guard.literal_allowed():
         raise OAuthError("invalid_grant", "A key pair is no subject token here (GSTACK_LITERAL_BEARER is off).")
