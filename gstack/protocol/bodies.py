@@ -1,7 +1,8 @@
 """Request bodies against Google's schemas: every problem at once, in GCE's sentences.
 
 Apart because no handler checks shapes itself. The surprising thing: output-only members and ``kind`` are
-dropped unseen, because clients send whole resources back as they read them; members that are null are absent.
+dropped unseen, because clients send whole resources back as they read them; members and list entries that are null
+are absent, and so is an enum's empty text, which Terraform writes for what nobody has set.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _array(item: Walk) -> Walk:
         if not isinstance(value, list):
             report.add(values.bad_value(path, value, "Must be a list."))
             return value
-        return [item(entry, f"{path}[{index}]", report) for index, entry in enumerate(value)]
+        return [item(entry, f"{path}[{index}]", report) for index, entry in enumerate(value) if entry is not None]
 
     return walk
 
@@ -139,6 +140,7 @@ def _map(item: Walk) -> Walk:
 def _object(properties: Mapping[str, Schema]) -> Walk:
     dropped = frozenset({"kind", *(name for name, member in properties.items() if member.get("readOnly"))})
     members = {name: _compiled(member) for name, member in properties.items() if name not in dropped}
+    enums = frozenset(name for name, member in properties.items() if "enum" in member)
     required = _required(properties)
 
     def walk(value: Any, path: str, report: Report) -> Any:
@@ -147,7 +149,7 @@ def _object(properties: Mapping[str, Schema]) -> Walk:
             return value
         checked = {}
         for name, entry in value.items():
-            if entry is None or name in dropped:
+            if entry is None or name in dropped or (entry == "" and name in enums):
                 continue
             member = members.get(name)
             if member is None:

@@ -82,10 +82,10 @@ BODY = Policy(
     },
 )
 SNAPSHOT = Policy(
-    honoured=("name", "labels"),
+    honoured=("name", "labels", "sourceDisk"),
     remembered=("description", "labelFingerprint"),
     only={"snapshotType": ("STANDARD",)},
-    refused=snapshots.REFUSED | {"sourceDisk": "The URL names the disk."},
+    refused=snapshots.REFUSED,
 )
 LABELS = Policy(honoured=("labels", "labelFingerprint"))
 FIELDS = Fields("resource.sizeGb", "resource.type", "resource.sourceSnapshot", "resource.labels")
@@ -192,6 +192,10 @@ def create_snapshot(call: Call) -> dict[str, Any]:
         message = f"The parameter 'guestFlush' is refused: {snapshots.REFUSED['guestFlush']}"
         raise GceError("unsupported", message, location="guestFlush")
     place, name, row = _found(call, call.params["disk"])
+    said, where = call.body.get("sourceDisk"), "resource.sourceDisk"
+    # Terraform names the disk a second time in the body.
+    if said and volumes.referenced(call.caller, said, where, call.project)[2]["id"] != row["id"]:
+        raise invalid(where, said, f"The URL names another disk, {name}.")
     return taking.begin(call, _path(call, place, name), row, sub_action=True)
 
 

@@ -88,6 +88,19 @@ def test_nulls_are_absent() -> None:
     assert _instance(description=None, labels={"a": None, "b": ""}) == {"name": "vm-1", "labels": {"b": ""}}
 
 
+def test_null_entries_of_a_list_are_absent() -> None:
+    assert _instance(scheduling={"nodeAffinities": [None]}) == {"name": "vm-1", "scheduling": {"nodeAffinities": []}}
+
+
+def test_an_enum_s_empty_text_is_absent() -> None:
+    given = {"onHostMaintenance": "", "provisioningModel": "", "preemptible": False}
+    assert _instance(description="", scheduling=given) == {
+        "name": "vm-1",
+        "description": "",
+        "scheduling": {"preemptible": False},
+    }
+
+
 def test_a_missing_member_is_named() -> None:
     with pytest.raises(GceError) as caught:
         check_body("Instance", {"description": "x"}, INSERT)

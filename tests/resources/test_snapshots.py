@@ -91,6 +91,14 @@ def test_a_disk_that_was_never_attached_has_nothing_to_take_a_snapshot_of(gatewa
     assert "has never been attached" in message
 
 
+def test_the_body_may_name_the_disk_of_the_url_again_and_no_other(web: Any) -> None:
+    disk = web.get(f"{DISKS}/web")["selfLink"]
+    assert taken(web, sourceDisk=disk)["sourceDisk"] == disk
+    web.deploy("other")
+    body = {"name": "second", "sourceDisk": disk.replace("/web", "/other")}
+    assert "The URL names another disk, web." in web.refuse("POST", f"{DISKS}/web/createSnapshot", body)
+
+
 def test_a_quiet_guest_cannot_be_asked_for(web: Any) -> None:
     body = {"name": "snap"}
     assert "guestFlush" in web.refuse("POST", f"{DISKS}/web/createSnapshot", body, guestFlush="true")
