@@ -7,6 +7,7 @@ without the others, and a crash at any moment loses all or nothing of them.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -150,6 +151,15 @@ def start(
         sentence = "The operation could not be stored. Try again."
         raise GceError("backendError", sentence, retry_after=5) from error
     return hold(call, operation.name)
+
+
+def sealed(content: Any) -> str:
+    """``content`` (JSON) as it may stand in a plan: metadata and user data hold passwords. Only where the application
+    has a sealer."""
+    sealer = _operations().sealer
+    if sealer is None:
+        raise LookupError("this application was given nothing to seal secrets with")
+    return sealer.seal(json.dumps(content).encode())
 
 
 def done(

@@ -13,6 +13,8 @@ from typing import Any
 
 from gstack.errors import KINDS, GceError, Problem
 
+HIDDEN = 530  # what CloudStack answers to users for most things that go wrong inside of it
+
 
 class Stopping(BaseException):
     """The worker is going down: leave the workflow where it stands, to be resumed by the next worker.

@@ -100,6 +100,18 @@ def converge_quietly(run: Run) -> None:
     using(run, bring)
 
 
+def converge_or_warn(run: Run) -> None:
+    """Bring the rules of all instances in line after a change of one. Its own were there before it was; what is missing
+    now keeps others from reaching it or being reached, so trouble is a warning and the next change of any kind mends
+    it."""
+    try:
+        sentences = converge(run)
+    except GceError as error:
+        sentences = [f"The firewall rules of other instances could not be brought in line: {error.message}"]
+    for sentence in sentences:
+        run.warn("NOT_CRITICAL_ERROR", sentence)
+
+
 def _converge(run: Run, *, refuse: bool = True) -> None:
     """Raises GceError for a firewall that takes more rules than a group should have."""
     for sentence in converge(run):

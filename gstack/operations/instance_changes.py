@@ -18,9 +18,9 @@ from gstack.firewall import marks
 from gstack.firewall.groups import GUARDS, INSTANCE, Group
 from gstack.firewall.security_groups import converge, using
 from gstack.firewall.writer import Writer
-from gstack.operations import labels
+from gstack.operations import attachments, labels
+from gstack.operations.failures import HIDDEN
 from gstack.operations.firewalls import converge_quietly
-from gstack.operations.instances import HIDDEN
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.fingerprints import matches
@@ -184,8 +184,7 @@ def attach_disk(run: Run, plan: Row) -> None:
     """``plan``: ``machine``, ``volume``, ``boot``, ``auto_delete``; ``device``, its device name, or None."""
     machine, volume = plan["machine"], plan["volume"]
     run.step("look", _steady, run, machine)
-    params = {"id": volume, "virtualmachineid": machine} | ({"deviceid": 0} if plan["boot"] else {})
-    run.job("attach", "attachVolume", params, find=lambda: _attached(run, volume, machine))
+    attachments.attach(run, "attach", volume, machine, attachments.ROOT_DEVICE if plan["boot"] else None)
     run.undo("the attaching", labels.obey, run, "detachVolume", {"id": volume})
     mark = _auto_delete(plan["boot"], plan["auto_delete"])
     labels.change(run, "Volume", volume, _marks(run, "Volume", volume, mark))
@@ -203,7 +202,7 @@ def detach_disk(run: Run, plan: Row) -> None:
             raise boot_disk_in_use(_name(run))
         wanted[volumes.NAME] = plan["name"]  # it would be called ROOT-123 for GCE's clients, too
     labels.change(run, "Volume", volume, _marks(run, "Volume", volume, wanted))
-    run.job("detach", "detachVolume", {"id": volume}, find=lambda: _detached(run, volume))
+    attachments.detach(run, "detach", volume)
     run.step("forget", _forget_device, run, volume)
 
 
@@ -371,16 +370,6 @@ def _names(run: Run, machine: str) -> Row:
     root = next((disk["id"] for disk in roots if volumes.marked_name(disk) is None), None)
     names = {"name": row["name"], "displayname": row.get("displayname") or row["name"], "gce_name": _name(run)}
     return names | {"root": root, "disk": _name(run)}
-
-
-def _attached(run: Run, volume: str, machine: str) -> Row | None:
-    row: Row | None = run.cloud.first("listVolumes", id=volume)
-    return row if row is not None and row.get("virtualmachineid") == machine else None
-
-
-def _detached(run: Run, volume: str) -> Row | None:
-    row: Row | None = run.cloud.first("listVolumes", id=volume)
-    return row if row is not None and "virtualmachineid" not in row else None
 
 
 def _name_device(run: Run, machine: str, volume: str, wanted: str | None) -> None:

@@ -17,8 +17,7 @@ from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate import snapshots, tags
-from gstack.translate.deployments import NAME_RULE
-from gstack.translate.names import is_label
+from gstack.translate.names import NAME_RULE, is_label
 
 Row = dict[str, Any]
 

@@ -27,9 +27,8 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import disk_types, images, new_disks, places, snapshots, tags, volumes
-from gstack.translate.deployments import NAME_RULE
 from gstack.translate.disk_types import DiskType
-from gstack.translate.names import is_label, label
+from gstack.translate.names import NAME_RULE, is_label, label
 from gstack.translate.new_disks import Fields, Wish
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339

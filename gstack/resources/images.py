@@ -26,9 +26,8 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import images, places, snapshots, tags, volumes
-from gstack.translate.deployments import NAME_RULE
 from gstack.translate.images import Image
-from gstack.translate.names import is_label
+from gstack.translate.names import NAME_RULE, is_label
 from gstack.translate.times import NO_DATE, rfc3339
 
 Row = Mapping[str, Any]

@@ -21,13 +21,22 @@ from gstack.operations.instance_changes import (
     check_tags,
     must_be_stopped,
 )
-from gstack.operations.instances import sealed
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.store import overlay
-from gstack.translate import deployments, machines, places, project_metadata, scheduling, userdata, volumes
+from gstack.translate import (
+    deployments,
+    instance_disks,
+    machines,
+    places,
+    project_metadata,
+    scheduling,
+    userdata,
+    volumes,
+)
+from gstack.translate.names import checked_name
 from gstack.translate.places import Place
 
 READS = ("listVirtualMachines",)
@@ -104,7 +113,7 @@ def set_metadata(call: Call) -> dict[str, Any]:
         check_fingerprint(seen, kept.get("metadata", []), "metadata")
         project = project_metadata.read(call.caller.project)
         guest = userdata.compose(items, kept.get("hostname"), project, where="resource.items")
-        return {"fingerprint": seen, "secrets": sealed({"items": items, "userdata": guest})}
+        return {"fingerprint": seen, "secrets": engine.sealed({"items": items, "userdata": guest})}
 
     return _change(call, plan)
 
@@ -154,7 +163,7 @@ def set_machine_type(call: Call) -> dict[str, Any]:
 
     def plan(found: _Target) -> dict[str, Any]:
         given = call.body.get("machineType")
-        size = deployments.machine_type(call.caller, found.place, given, alias=call.params["project"])
+        size = deployments.machine_type(call.caller, found.place, given)
         must_be_stopped(found.row, found.name, "The machine type")
         mark = machines.type_mark(size.name, size.id, size.cpus, size.memory_mb)
         return {
@@ -178,7 +187,7 @@ def set_name(call: Call) -> dict[str, Any]:
     new = call.body.get("name")
 
     def plan(found: _Target) -> dict[str, Any]:
-        name = deployments.checked_name(new)
+        name = checked_name(new)
         current = call.body.get("currentName")
         if not current:
             where = "resource.currentName"
@@ -202,7 +211,7 @@ def attach_disk(call: Call) -> dict[str, Any]:
             raise GceError("unsupported", ATTACHMENT_FORCED, location="forceAttach")
         if not call.body.get("source"):
             raise invalid("resource.source", "", "A disk to attach must be named.")
-        disk = deployments.existing_disk(call.caller, found.place, call.body, alias=call.params["project"])
+        disk = instance_disks.existing_disk(call.caller, found.place, call.body, alias=call.params["project"])
         devices, device, boot = _devices(call, found), call.body.get("deviceName"), bool(call.body.get("boot"))
         _check_device(device, devices)
         if boot and any(volumes.is_boot(row) for row in devices.values()):

@@ -15,7 +15,6 @@ from typing import Any
 
 from gstack.errors import GceError, already_exists, not_found, not_ready
 from gstack.operations import engine
-from gstack.operations.instances import sealed
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
@@ -58,6 +57,7 @@ BODY = Policy(
         "disks[].source",
         "disks[].diskSizeGb",
         "disks[].initializeParams.sourceImage",
+        "disks[].initializeParams.sourceSnapshot",
         "disks[].initializeParams.diskSizeGb",
         "disks[].initializeParams.diskType",
         "disks[].initializeParams.diskName",
@@ -114,7 +114,6 @@ BODY = Policy(
         "disks[].initializeParams.resourceManagerTags": "Resource manager tags have no counterpart in CloudStack.",
         "disks[].initializeParams.resourcePolicies": _LATER,
         "disks[].initializeParams.sourceImageEncryptionKey": _ENCRYPTION,
-        "disks[].initializeParams.sourceSnapshot": _LATER,
         "disks[].initializeParams.sourceSnapshotEncryptionKey": _ENCRYPTION,
         "disks[].initializeParams.storagePool": "Disk types say where a disk is kept.",
         "displayDevice": "Every machine has a display; it cannot be taken away or added.",
@@ -206,7 +205,7 @@ def insert(call: Call) -> dict[str, Any]:
         "op.instances.insert",
         type="insert",
         target=path,
-        plan={**plan.as_json(), "secrets": sealed(secrets)},
+        plan={**plan.as_json(), "secrets": engine.sealed(secrets)},
         claim=[path, *disks],
     )
 

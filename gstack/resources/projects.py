@@ -12,7 +12,6 @@ from typing import Any
 
 from gstack.operations import engine
 from gstack.operations.instance_changes import check_fingerprint
-from gstack.operations.instances import sealed
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
@@ -46,7 +45,7 @@ def set_common_instance_metadata(call: Call) -> dict[str, Any]:
         "op.projects.setCommonInstanceMetadata",
         type="setMetadata",
         target=f"projects/{call.project}",
-        plan={"fingerprint": seen, "secrets": sealed(items)},
+        plan={"fingerprint": seen, "secrets": engine.sealed(items)},
     )
 
 

@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+from gstack.errors import GceError, invalid
+
 LONGEST = 63
 LABEL = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
+NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 SUFFIX = 8  # hex digits of the UUID; more when they are not enough
 
 T = TypeVar("T")
@@ -24,6 +27,15 @@ Getter = str | Callable[[Any], Any]
 def is_label(text: str) -> bool:
     """Whether ``text`` is a name that GCE accepts."""
     return LABEL.fullmatch(text) is not None
+
+
+def checked_name(name: str | None, where: str = "resource.name") -> str:
+    """A name for something new. Raises GceError required or invalid."""
+    if not name:
+        raise GceError("required", f"Required field '{where}' not specified", location=where)
+    if not is_label(name):
+        raise invalid(where, name, NAME_RULE)
+    return name
 
 
 def label(text: str, longest: int = LONGEST) -> str:

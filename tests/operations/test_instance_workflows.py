@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gstack.errors import GceError
-from gstack.firewall import security_groups
+from gstack.operations import firewalls
 from gstack.store.db import db
 from gstack.store.overlay import Overlay
 
@@ -211,7 +211,7 @@ def test_rules_of_others_that_cannot_be_changed_are_a_warning(gateway: Any, monk
     def trouble(_run: Any) -> list[str]:
         raise GceError("conflict", "They change all the time.")
 
-    monkeypatch.setattr(security_groups, "converge", trouble)
+    monkeypatch.setattr(firewalls, "converge", trouble)
     operation = gateway.run("POST", INSTANCES, body())
     assert "They change all the time." in operation["warnings"][0]["message"]
     assert gateway.get(WEB)["status"] == "RUNNING"

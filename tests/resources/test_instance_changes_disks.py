@@ -83,9 +83,11 @@ def test_the_boot_disk_leaves_a_stopped_instance_under_its_name(gateway: Any) ->
     gateway.run("POST", f"{WEB}/detachDisk", deviceName="persistent-disk-0")
     assert "disks" not in gateway.get(WEB)
     assert gateway.names("zones/{zone}/disks") == ["web"]
-    # The embedded CloudStack lets no volume take a root volume's place; that it was asked to is all that shows here.
-    body = {"source": "zones/ch-gva-2/disks/web", "boot": True}
-    assert "Root volume" in gateway.fail("POST", f"{WEB}/attachDisk", body)["message"]
+    assert "no usable volumes" in gateway.fail("POST", f"{WEB}/start")["message"]
+    gateway.run("POST", f"{WEB}/attachDisk", {"source": "zones/ch-gva-2/disks/web", "boot": True, "autoDelete": True})
+    gateway.run("POST", f"{WEB}/start")
+    assert disks(gateway) == [("persistent-disk-0", "web", True)]
+    assert gateway.cloudstack("listVolumes")[0]["type"] == "ROOT"
 
 
 def test_what_goes_with_the_instance_is_changed_for_every_disk(gateway: Any) -> None:

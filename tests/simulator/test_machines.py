@@ -144,3 +144,20 @@ def test_events_ascend_inside_a_page_of_the_newest(cloud: Cloud) -> None:
         ("VM.STOP", "Completed"),
     ]
     assert page[2]["parentid"] == page[0]["id"]
+
+
+def test_a_volume_takes_the_place_of_a_root_volume_that_was_taken_out(cloud: Cloud) -> None:
+    key, other = cloud.deploy("web-1"), cloud.deploy("web-2")
+    roots = {}
+    for machine in (key, other):
+        cloud.run("stopVirtualMachine", id=machine)
+        (root,) = cloud.do("listVolumes", virtualmachineid=machine)["volume"]
+        roots[machine] = root["id"]
+    cloud.run("detachVolume", id=roots[key])
+    assert cloud.do("listVolumes", id=roots[key])["volume"][0]["type"] == "DATADISK"
+    assert "no usable volumes" in cloud.run("startVirtualMachine", id=key)["jobresult"]["errortext"]
+    second = cloud.run("attachVolume", id=roots[key], virtualmachineid=other, deviceid=0)
+    assert second["jobresult"]["errortext"] == "Vm already has root volume attached to it"
+    cloud.run("attachVolume", id=roots[key], virtualmachineid=key, deviceid=0)
+    assert cloud.do("listVolumes", id=roots[key])["volume"][0]["type"] == "ROOT"
+    assert cloud.run("startVirtualMachine", id=key)["jobstatus"] == 1

@@ -37,10 +37,10 @@ def result(call: Call, machine: Machine) -> Row:
     return {"virtualmachine": machines.view(call, machine)}
 
 
-def check_startable(machine: Machine) -> None:
+def check_startable(call: Call, machine: Machine) -> None:
     if machine.state == "Running":
         raise ApiError(431, f"The virtual machine {machine.id} ({machine.name}) is already running")
-    if machine.state == "Error":
+    if machine.state == "Error" or machine.id not in call.simulator.roots:
         text = f"Unable to create deployment, no usable volumes found for the VM: {machine.id}"
         raise ApiError(530, text)
     if machine.state != "Stopped":
@@ -53,7 +53,7 @@ def start(call: Call) -> Row:
     machine = call.need("id", Machine)
 
     def work() -> Steps:
-        check_startable(machine)
+        check_startable(call, machine)
         placement.check_owner_enabled(call, machine)
         host = placement.pick_host(call, machine)
         if host is None:

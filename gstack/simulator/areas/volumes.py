@@ -17,6 +17,7 @@ from ..registry import command
 from ..world import date
 
 GIB = limits.GIB
+ROOT_DEVICE = 0
 CD_DEVICE = 3
 ATTACHED = "Please specify a volume that is not attached to any VM."
 
@@ -190,8 +191,11 @@ def check_attach(call: Call, volume: Volume, machine: Machine, device: int | Non
         raise invalid("Please specify a VM that is in the same zone as the volume.")
     if machine.state not in ("Running", "Stopped"):
         raise invalid("Please specify a VM that is either running or stopped.")
-    if device == 0:
-        raise invalid("Root volume detach can happen only when vm is in states: Stopped or Destroyed")
+    if device == ROOT_DEVICE:
+        if machine.state != "Stopped":
+            raise invalid("Root volume detach can happen only when vm is in states: Stopped or Destroyed")
+        if any(v.machine == machine.id and v.deviceid == ROOT_DEVICE for v in call.world.volume):
+            raise invalid("Vm already has root volume attached to it")
     held = [v.deviceid for v in call.world.volume if v.machine == machine.id and v.type != "ROOT"]
     top = int(call.simulator.settings.number("max.data.disks"))
     if len(held) >= top:
@@ -209,6 +213,9 @@ def put(call: Call, volume: Volume, machine: Machine, device: int | None) -> Non
     volume.deviceid = device if device is not None else next(free)
     volume.machine, volume.attached = machine.id, call.world.now()
     volume.state, volume.pool = "Ready", True
+    if volume.deviceid == ROOT_DEVICE:
+        volume.type = "ROOT"
+        call.simulator.roots[machine.id] = volume.id
 
 
 @command("attachVolume", "volume")
@@ -244,6 +251,9 @@ def detach(call: Call) -> Row:
             raise invalid("Root volume detach can happen only when vm is in states: Stopped or Destroyed")
         yield 0.3
         volume.machine = volume.deviceid = volume.attached = None
+        if volume.type == "ROOT":  # VolumeDaoImpl.detachVolume
+            volume.type = "DATADISK"
+            call.simulator.roots.pop(machine.id, None)
         return {"volume": view(call, volume)}
 
     return call.later(work, volume, key=volume.machine)

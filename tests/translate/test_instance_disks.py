@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gstack.errors import GceError
-from gstack.translate.deployments import _derived, _root_disk
 from gstack.translate.disk_types import DiskType
 from gstack.translate.images import Image
+from gstack.translate.instance_disks import _derived, _root_disk
 from gstack.translate.machine_types import MachineType
 from gstack.translate.names import is_label
 

@@ -1,0 +1,141 @@
+"""Volumes put into machines and taken out of them.
+
+Apart because making, changing and deleting an instance all do it. The surprising thing: a machine that is to boot from
+a volume that is there is deployed with a root volume of its own, stopped; that one is taken out and deleted, and the
+wanted one takes its place. CloudStack deploys straight from a volume on KVM with zone-wide storage only; this works on
+every hypervisor whose root volumes can be detached.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gstack.errors import GceError, not_found
+from gstack.operations import labels
+from gstack.operations.run import Run
+from gstack.store import overlay
+from gstack.translate import machines, volumes
+
+Row = dict[str, Any]
+
+DISKS = "disks"
+ROOT_DEVICE = 0
+
+
+def attach(run: Run, step: str, volume: str, machine: str, device: int | None = None) -> None:
+    """Attach a volume, at a place on the bus or at the next free one."""
+    params: Row = {"id": volume, "virtualmachineid": machine}
+    if device is not None:
+        params["deviceid"] = device
+    run.job(step, "attachVolume", params, find=lambda: _attached(run, volume, machine))
+
+
+def detach(run: Run, step: str, volume: str) -> None:
+    """Detach a volume from whatever it is attached to."""
+    run.job(step, "detachVolume", {"id": volume}, find=lambda: _detached(run, volume))
+
+
+def further(run: Run, extra: Row, machine: str) -> None:
+    """Attach a disk besides the boot disk, ``extra`` of a :class:`gstack.translate.instance_disks.Extra`."""
+    _mark(run, extra)
+    attach(run, f"attach {extra['name']}", extra["volume"], machine)
+    _remember(run, extra)
+
+
+def mark_boot(run: Run, boot: Row, machine: str) -> None:
+    """Marks, labels and what is remembered of the root volume that CloudStack made, where there is anything to say."""
+    if not (boot["tags"] or boot["overlay"]):
+        return
+    volume = run.step("boot disk", root_of, run, machine)
+    if volume is None:
+        raise GceError("internalError", f"CloudStack shows no boot disk of '{run.target}'.")
+    marked = boot | {"volume": volume}
+    _mark(run, marked)
+    _remember(run, marked)
+
+
+def replace_boot(run: Run, boot: Row, machine: str) -> None:
+    """Put ``boot["volume"]`` in the place of the root volume of a machine that was never started, and start it."""
+    _mark(run, boot)
+    spare = run.step("the disk to give way", root_of, run, machine)
+    if spare is not None and spare != boot["volume"]:
+        run.undo("the disk that gave way", _drop_detached, run, spare)
+        detach(run, "take out the disk to give way", spare)
+        run.job("delete the disk that gave way", "deleteVolume", {"id": spare})
+    attach(run, f"attach {boot['name']}", boot["volume"], machine, ROOT_DEVICE)
+    _remember(run, boot)
+    run.job("start", "startVirtualMachine", {"id": machine}, find=lambda: in_state(run, machine, "Running"))
+
+
+# What follows runs inside of steps.
+
+
+def root_of(run: Run, machine: str) -> str | None:
+    """The id of a machine's root volume."""
+    rows = run.cloud.list("listVolumes", virtualmachineid=machine, type="ROOT")
+    return str(rows[0]["id"]) if rows else None
+
+
+def template_of(run: Run, volume: str) -> str:
+    """The template that a volume came of, at first or second hand. Raises GceError where CloudStack knows none."""
+    row = run.cloud.first("listVolumes", id=volume)
+    if row is None:
+        raise not_found(run.target)
+    template = row.get("templateid")
+    if not template:
+        message = f"'{row['name']}' was not made of an image; CloudStack cannot tell what machine would boot from it."
+        raise GceError("failedPrecondition", message)
+    return str(template)
+
+
+def release(run: Run, machine: Row, volume: str) -> None:
+    """Take a boot disk that is not the operation's own out of a machine that is about to be destroyed."""
+    row = run.cloud.first("listVolumes", id=volume)
+    if row is None or row.get("virtualmachineid") != machine["id"]:
+        return
+    if machine["state"] != "Stopped":
+        labels.obey(run, "stopVirtualMachine", {"id": machine["id"], "forced": True})
+    labels.obey(run, "detachVolume", {"id": volume})
+
+
+def in_state(run: Run, machine: str, state: str) -> Row | None:
+    """The machine if it is in that state."""
+    row: Row | None = run.cloud.first("listVirtualMachines", id=machine, details=["min"])
+    return row if row is not None and row["state"] == state else None
+
+
+def state_of(run: Run, machine: str) -> str:
+    """CloudStack's state of a machine. Raises GceError notFound."""
+    row = run.cloud.first("listVirtualMachines", id=machine, details=["min"])
+    if row is None or row["state"] in machines.GONE:
+        raise not_found(run.target)
+    return str(row["state"])
+
+
+def _mark(run: Run, disk: Row) -> None:
+    name, volume = disk["name"], disk["volume"]
+    if disk["untag"]:
+        params = {"resourcetype": "Volume", "resourceids": [volume], "tags": disk["untag"]}
+        run.job(f"old tags of {name}", "deleteTags", params)
+    labels.create(run, f"tags of {name}", "Volume", volume, disk["tags"])
+
+
+def _remember(run: Run, disk: Row) -> None:
+    if disk["overlay"]:
+        run.step(f"remember {disk['name']}", overlay.write, DISKS, disk["volume"], run.project.id, disk["overlay"])
+
+
+def _drop_detached(run: Run, volume: str) -> None:
+    row = _detached(run, volume)
+    if row is not None and row["state"] not in volumes.GONE:
+        labels.obey(run, "deleteVolume", {"id": volume})
+
+
+def _attached(run: Run, volume: str, machine: str) -> Row | None:
+    row: Row | None = run.cloud.first("listVolumes", id=volume)
+    return row if row is not None and row.get("virtualmachineid") == machine else None
+
+
+def _detached(run: Run, volume: str) -> Row | None:
+    row: Row | None = run.cloud.first("listVolumes", id=volume)
+    return row if row is not None and "virtualmachineid" not in row else None
