@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gstack.operations import labels
+from gstack.errors import GceError
+from gstack.operations import labels, snapshots
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -32,10 +33,13 @@ def make(run: Run, plan: dict[str, Any], begun: Callable[[str], None] = lambda _
     """Make a volume with all that belongs to it; its id. CloudStack keeps one whose job fails, so undoing looks for it.
 
     ``plan``: ``create``, parameters of createVolume; ``zone``, CloudStack's id; ``size_gb``, to grow to, or None;
-    ``tags``; ``type``, the name of a disk type that the offering is not called, or None; ``overlay``. ``begun`` is told
-    the id as soon as there is one.
+    ``tags``; ``type``, the name of a disk type that the offering is not called, or None; ``overlay``; ``copy_of``, the
+    id of the volume that it is to be a copy of, or absent. ``begun`` is told the id as soon as there is one.
     """
-    params, zone = plan["create"], plan["zone"]
+    params, zone, origin = plan["create"], plan["zone"], plan.get("copy_of")
+    if origin is not None:
+        between = snapshots.take(run, origin, f"copy-{run.name}", [])
+        params = params | {"snapshotid": between["id"]}
     run.undo(f"the disk {params['name']}", _discard, run, zone, params)
     made = run.job(f"disk {params['name']}", "createVolume", params, find=lambda: _made(run, zone, params))
     volume = str(made["id"])
@@ -49,7 +53,17 @@ def make(run: Run, plan: dict[str, Any], begun: Callable[[str], None] = lambda _
     labels.create(run, "tags", "Volume", volume, wanted)
     if plan["overlay"]:
         run.step("remember", overlay.write, KIND, volume, run.project.id, plan["overlay"])
+    if origin is not None:
+        _tidy(run, between)
     return volume
+
+
+def _tidy(run: Run, between: Row) -> None:
+    """Delete the snapshot that a disk was copied by. The disk is whole, so it stays if that fails."""
+    try:
+        run.job("delete the snapshot", "deleteSnapshot", {"id": between["id"]})
+    except GceError as error:
+        run.warn("CLEANUP_FAILED", f"The snapshot of which the disk was made is left over: {error.message}")
 
 
 @workflow("op.disks.delete")
@@ -63,6 +77,15 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
 def resize(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``volume``, its id; ``size_gb``."""
     _grow(run, plan["volume"], plan["size_gb"])
+
+
+@workflow("op.disks.update")
+def update(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``volume``, its id; ``labels``, or None to leave them, with ``fingerprint``; ``size_gb``, or None."""
+    if plan["labels"] is not None:
+        labels.replace(run, "Volume", plan["volume"], plan["labels"], plan["fingerprint"])
+    if plan["size_gb"] is not None:
+        _grow(run, plan["volume"], plan["size_gb"])
 
 
 def _grow(run: Run, volume: str, size_gb: int) -> None:

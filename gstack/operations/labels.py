@@ -25,14 +25,17 @@ from gstack.translate.tags import Changes
 Tags = list[dict[str, str]]
 
 
-def start(call: Call, kind: str, row: Mapping[str, Any], path: str) -> dict[str, Any]:
+def start(
+    call: Call, kind: str, row: Mapping[str, Any], path: str, asked: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Start the setLabels of ``call`` on the object that ``row`` is about, of CloudStack's resource type ``kind``.
 
-    ``path`` is its link from ``projects/`` on. Raises GceError: ``conditionNotMet`` for an old fingerprint or none,
-    ``invalid`` or ``alreadyExists`` for labels that cannot be.
+    ``path`` is its link from ``projects/`` on; ``asked`` what holds the labels, if not the whole body. Raises GceError:
+    ``conditionNotMet`` for an old fingerprint or none, ``invalid`` or ``alreadyExists`` for labels that cannot be.
     """
-    labels, seen = call.body.get("labels") or {}, call.body.get("labelFingerprint", "")
-    _plan(row.get("tags") or (), labels, seen)
+    asked = call.body if asked is None else asked
+    labels, seen = asked.get("labels") or {}, asked.get("labelFingerprint", "")
+    plan(row.get("tags") or (), labels, seen)
     return engine.start(
         call,
         "op.labels.set",
@@ -46,12 +49,17 @@ def start(call: Call, kind: str, row: Mapping[str, Any], path: str) -> dict[str,
 @workflow("op.labels.set")
 def set_labels(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``kind``, CloudStack's resource type; ``id``; ``labels``; ``fingerprint``, the one that was seen."""
+    replace(run, plan["kind"], plan["id"], plan["labels"], plan["fingerprint"])
+
+
+def replace(run: Run, kind: str, resource: str, labels: dict[str, str], seen: str) -> None:
+    """Put ``labels`` in the place of those of fingerprint ``seen``."""
 
     def changes() -> dict[str, Tags]:
-        found = _plan(present(run, plan["kind"], plan["id"]), plan["labels"], plan["fingerprint"])
+        found = plan(present(run, kind, resource), labels, seen)
         return {"delete": found.delete, "create": found.create}
 
-    change(run, plan["kind"], plan["id"], changes)
+    change(run, kind, resource, changes)
 
 
 def change(run: Run, kind: str, resource: str, changes: Callable[[], dict[str, Tags]]) -> None:
@@ -79,7 +87,9 @@ def create(run: Run, step: str, kind: str, resource: str, wanted: Tags) -> None:
         run.job(step, "createTags", params, find=lambda: _there(run, kind, resource, wanted))
 
 
-def _plan(found: Iterable[Mapping[str, Any]], labels: dict[str, str], seen: str) -> Changes:
+def plan(found: Iterable[Mapping[str, Any]], labels: dict[str, str], seen: str) -> Changes:
+    """What makes ``labels`` those of an object with the tags ``found``. Raises GceError ``conditionNotMet`` where
+    ``seen`` is not the fingerprint of those that it has."""
     found = list(found)
     if not matches(seen, tags.labels(found)):
         message = "Labels fingerprint either invalid or resource labels have changed"

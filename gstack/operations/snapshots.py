@@ -66,14 +66,19 @@ def begin(call: Call, disk: str, row: Mapping[str, Any], *, sub_action: bool) ->
 @workflow("op.snapshots.insert")
 def insert(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``name``; ``volume``, its id; ``tags``; ``overlay``; ``sub_action``, whether the disk is the target."""
-    mine = tags.plan_own((), {snapshots.OPERATION: run.name}).create
-    params = {"volumeid": plan["volume"], "name": plan["name"], "tags": plan["tags"] + mine}
-    run.undo(f"the snapshot {plan['name']}", _discard, run, mine)
-    made = run.job("snapshot", "createSnapshot", params, find=lambda: _made(run, mine))
+    made = take(run, plan["volume"], plan["name"], plan["tags"])
     if not plan["sub_action"]:
         run.target_id(numeric_id(made["id"]))
     if plan["overlay"]:
         run.step("remember", overlay.write, KIND, made["id"], run.project.id, plan["overlay"])
+
+
+def take(run: Run, volume: str, name: str, wanted: list[dict[str, str]]) -> dict[str, Any]:
+    """Take a snapshot of a volume with the tags ``wanted``; undone if the operation fails. One to an operation."""
+    mine = tags.plan_own((), {snapshots.OPERATION: run.name}).create
+    params = {"volumeid": volume, "name": name, "tags": wanted + mine}
+    run.undo(f"the snapshot {name}", _discard, run, mine)
+    return run.job("snapshot", "createSnapshot", params, find=lambda: _made(run, mine))
 
 
 @workflow("op.snapshots.delete")

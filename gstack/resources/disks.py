@@ -2,8 +2,9 @@
 
 A boot disk bears its instance's name, as in GCE, or the one it was asked for (a mark on the volume). Volumes of
 destroyed machines are hidden. Visible differences: a disk's type is its disk offering; a boot disk that lies on the
-storage of its machine's offering shows ``pd-standard``; disks are made empty or of snapshots, never of images, and of a
-data disk's snapshot always with that disk's type; a disk that was never attached has no snapshots, because CloudStack
+storage of its machine's offering shows ``pd-standard``; disks are made empty, of snapshots or of disks, never of
+images, and of a data disk or its snapshot always with that disk's type; a copy of a disk takes a snapshot that is
+deleted at once, and is seen until then; a disk that was never attached has no snapshots, because CloudStack
 gives it storage at its first attachment. Upstream calls: one round of three for a get (a second where it is a boot
 disk), one for a list.
 """
@@ -46,7 +47,7 @@ _ONE_ZONE = "Disks live in one zone."
 _NO_IMAGE = "CloudStack makes the disk of an image only together with an instance."
 _LICENSES = "There are no licences to be paid for."
 BODY = Policy(
-    honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot"),
+    honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot", "sourceDisk"),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
     remembered=("description", "labelFingerprint"),
     only={
@@ -68,7 +69,6 @@ BODY = Policy(
         "provisionedThroughput": _SPEED,
         "replicaZones": _ONE_ZONE,
         "resourcePolicies": _LATER,
-        "sourceDisk": "CloudStack copies no disks. Make a snapshot of the disk, and a disk of that.",
         "sourceImage": _NO_IMAGE,
         "sourceImageEncryptionKey": _ENCRYPTION,
         "sourceInstantSnapshot": "There are no instant snapshots.",
@@ -131,7 +131,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 
 @method("compute.disks.insert", needs=(*READS, "createVolume", *TAGS), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
-    """Make an empty disk, or one of a snapshot."""
+    """Make an empty disk, one of a snapshot, or a copy of a disk."""
     if call.params.get("sourceImage"):
         raise GceError("unsupported", f"The parameter 'sourceImage' is refused: {_NO_IMAGE}", location="sourceImage")
     place = places.require_zone(call.caller, call.params["zone"])
@@ -199,7 +199,7 @@ def create_snapshot(call: Call) -> dict[str, Any]:
 
 
 def _start(call: Call, verb: str, path: str, row: Row, **more: Any) -> dict[str, Any]:
-    if row["state"] not in ("Ready", "Allocated", "UploadError", "UploadAbandoned"):
+    if row["state"] not in volumes.SETTLED:
         raise not_ready(path)
     plan = {"volume": row["id"], **more}
     return engine.start(call, f"op.disks.{verb}", type=verb, target=path, target_id=numeric_id(row["id"]), plan=plan)
@@ -225,9 +225,13 @@ def _wanted_type(call: Call, place: Place, given: str) -> DiskType:
 
 
 def _planned(call: Call, place: Place, wish: Wish) -> dict[str, Any]:
-    snapshot = call.body.get("sourceSnapshot")
+    snapshot, disk = call.body.get("sourceSnapshot"), call.body.get("sourceDisk")
+    if snapshot and disk:
+        raise invalid("resource.sourceDisk", disk, "A disk is made of a snapshot or of a disk, not of both.")
     if snapshot:
         return new_disks.of_snapshot(call.caller, place, snapshot, wish, alias=call.params["project"])
+    if disk:
+        return new_disks.of_disk(call.caller, place, disk, wish, alias=call.params["project"])
     return new_disks.empty(place, wish)
 
 
@@ -285,7 +289,8 @@ class Views:
         name, zone = self.name(row), f"{self._base}/zones/{self.place(row).name}"
         shown = tags.labels(row.get("tags") or ())
         template = row.get("templateid")
-        source, source_id = volumes.marked_snapshot(row) or (None, None)
+        snapshot, snapshot_id = volumes.marked_source(row, volumes.SNAPSHOT) or (None, None)
+        disk, disk_id = volumes.marked_source(row, volumes.DISK) or (None, None)
         return render(
             "disk",
             id=str(numeric_id(row["id"])),
@@ -297,8 +302,10 @@ class Views:
             status=volumes.status(row),
             source_image=self._image_link(template),
             source_image_id=str(numeric_id(template)) if template else None,
-            source_snapshot=f"{self._base}/global/snapshots/{source}" if source else None,
-            source_snapshot_id=str(numeric_id(source_id)) if source_id else None,
+            source_snapshot=f"{self._base}/global/snapshots/{snapshot}" if snapshot else None,
+            source_snapshot_id=str(numeric_id(snapshot_id)) if snapshot_id else None,
+            source_disk=f"{zone}/disks/{disk}" if disk else None,
+            source_disk_id=str(numeric_id(disk_id)) if disk_id else None,
             self_link=f"{zone}/disks/{name}",
             type=f"{zone}/diskTypes/{self._type(row)}",
             last_attach_timestamp=rfc3339(row.get("attached")),

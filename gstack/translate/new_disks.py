@@ -1,4 +1,4 @@
-"""From what a client says of a new disk to the volume that CloudStack has to make: empty, or of a snapshot.
+"""From what a client says of a new disk to the volume that CloudStack has to make: empty, of a snapshot, or of a disk.
 
 Apart because disks.insert and the disks of instances.insert say it in other words and mean the same. The surprising
 thing: the size is not always in the command. A volume made of a data disk's snapshot has the size and the offering of
@@ -8,10 +8,10 @@ that disk, whatever was asked for, so it is grown afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gstack.errors import invalid, not_ready
+from gstack.errors import GceError, invalid, not_ready
 from gstack.translate import snapshots, tags, volumes
 from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
@@ -28,6 +28,7 @@ class Fields:
     type: str
     snapshot: str
     labels: str
+    disk: str = "resource.sourceDisk"  # an instance's disks are never copies
 
 
 @dataclass(frozen=True)
@@ -71,40 +72,81 @@ def of_snapshot(caller: Caller, place: Place, given: str, wish: Wish, *, alias: 
         raise not_ready(f"projects/{caller.project.id}/global/snapshots/{source}")
     if row.get("zoneid") != place.id:
         raise invalid(where, given, f"CloudStack keeps it in zone {row.get('zonename')}, and makes disks of it there.")
-    kind, least, size = wish.kind, snapshots.size_gb(row), wish.size_gb
-    offering = _offering(caller, wish, row)
+    mark = {volumes.SNAPSHOT: volumes.source_mark(source, row["id"])}
+    found = _copied(caller, place, wish, Origin("snapshot", snapshots.size_gb(row), row.get("volumetype"), row), mark)
+    return found | {"create": found["create"] | {"snapshotid": row["id"]}}
+
+
+def of_disk(caller: Caller, place: Place, given: str, wish: Wish, *, alias: str) -> dict[str, Any]:
+    """The plan of a disk that is a copy of the one that a client named: it is made of a snapshot that nobody keeps. A
+    disk that was never attached holds nothing, so that its copy is an empty disk. Raises GceError."""
+    where = wish.fields.disk
+    there, source, row = volumes.referenced(caller, given, where, alias)
+    if there.id != place.id:
+        raise invalid(where, given, f"The disk must be in the zone of its copy, {place.name}.")
+    mark = {volumes.DISK: volumes.source_mark(source, row["id"])}
+    least = volumes.size_gb(row)
+    if row["state"] == "Allocated":
+        size = wish.size_gb if wish.size_gb or not wish.kind.custom_size else least
+        if (size or wish.kind.size_gb) < least:
+            raise _too_small(wish, "disk", least)
+        return empty(place, replace(wish, size_gb=size, marks={**wish.marks, **mark}))
+    if row["state"] != "Ready":
+        raise not_ready(volumes.path(caller.project.id, there, source))
+    found = _copied(caller, place, wish, Origin("disk", least, row.get("type"), {"volumeid": row["id"]}), mark)
+    return found | {"copy_of": row["id"]}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a disk is made of: ``what`` it is called in errors, its size in GiB, the type of its volume (``ROOT`` or
+    ``DATADISK``), and a row with that volume's id."""
+
+    what: str
+    size_gb: int
+    volume_type: str | None
+    row: Row
+
+
+def _copied(caller: Caller, place: Place, wish: Wish, origin: Origin, mark: Mapping[str, str]) -> dict[str, Any]:
+    kind, size = wish.kind, wish.size_gb
+    offering = _offering(caller, wish, origin)
     if offering and not kind.custom_size:
         if size not in (None, kind.size_gb):
             raise invalid(wish.fields.size, size, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")
         size = kind.size_gb
-    if size is not None and size < least:
-        why = f"Requested disk size cannot be smaller than the snapshot size ({least} GB)"
-        raise invalid(wish.fields.size, size, why)
-    create = {"name": wish.name, "snapshotid": row["id"], **offering}
+    if size is not None and size < origin.size_gb:
+        raise _too_small(wish, origin.what, origin.size_gb)
+    create = {"name": wish.name, **offering}
     if offering and kind.custom_size:
-        create["size"] = size or least
+        create["size"] = size or origin.size_gb
     return {
         "zone": place.id,
         "create": create,
         "size_gb": size,
-        "tags": _tags(wish, {volumes.SNAPSHOT: volumes.snapshot_mark(source, row["id"])}),
+        "tags": _tags(wish, mark),
         "type": kind.name if wish.named and kind.alias else None,
     }
 
 
-def _offering(caller: Caller, wish: Wish, snapshot: Row) -> dict[str, str]:
-    """What createVolume is told of the disk type: CloudStack lets it be chosen for a boot disk's snapshot only.
+def _too_small(wish: Wish, what: str, least: int) -> GceError:
+    why = f"Requested disk size cannot be smaller than the {what} size ({least} GB)"
+    return invalid(wish.fields.size, wish.size_gb or wish.kind.size_gb, why)
+
+
+def _offering(caller: Caller, wish: Wish, of: Origin) -> dict[str, str]:
+    """What createVolume is told of the disk type: CloudStack lets it be chosen for what was a boot disk only.
 
     ``pd-standard`` is what clients write who have no preference.
     """
     kind = wish.kind
     if kind.alias and kind.name == volumes.DEFAULT_TYPE:
         return {}
-    if snapshot.get("volumetype") == "ROOT":
+    if of.volume_type == "ROOT":
         return {"diskofferingid": kind.id}
-    origin = caller.cloud.first("listVolumes", id=snapshot["volumeid"])
+    origin = caller.cloud.first("listVolumes", id=of.row["volumeid"])
     if origin is None or origin.get("diskofferingid") != kind.id:
-        why = "CloudStack makes a disk of a data disk's snapshot with the type of that disk."
+        why = "CloudStack makes a disk of a data disk, or of its snapshot, with the type of that disk."
         raise invalid(wish.fields.type, wish.named, why)
     return {}
 

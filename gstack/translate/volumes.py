@@ -23,8 +23,10 @@ from gstack.translate.places import Place
 Row = Mapping[str, Any]
 
 # gstack's marks on volumes; each is there only where it says something else than CloudStack does by itself.
-NAME, TYPE, AUTO_DELETE, SNAPSHOT = "name", "disk-type", "auto-delete", "source-snapshot"
+NAME, TYPE, AUTO_DELETE = "name", "disk-type", "auto-delete"
+SNAPSHOT, DISK = "source-snapshot", "source-disk"
 ON, OFF = "true", "false"
+SETTLED = frozenset({"Ready", "Allocated", "UploadError", "UploadAbandoned"})  # nothing is being done with it
 GONE = frozenset({"Destroy", "Destroyed", "Expunging", "Expunged"})
 DEFAULT_TYPE = "pd-standard"
 GIB = 2**30
@@ -96,14 +98,14 @@ def marked_type(row: Row) -> str | None:
     return name if name and now in ("", offering) else None
 
 
-def snapshot_mark(name: str, snapshot_id: str) -> str:
-    """The mark for the snapshot that a volume is made of: CloudStack forgets it."""
-    return f"{name}:{snapshot_id}"
+def source_mark(name: str, source_id: str) -> str:
+    """The mark for the snapshot or disk that a volume is made of: CloudStack forgets it."""
+    return f"{name}:{source_id}"
 
 
-def marked_snapshot(row: Row) -> tuple[str, str] | None:
-    """GCE's name and CloudStack's id of the snapshot that a volume was made of."""
-    name, _, identity = tags.own_values(row.get("tags", ())).get(SNAPSHOT, "").partition(":")
+def marked_source(row: Row, mark: str) -> tuple[str, str] | None:
+    """GCE's name and CloudStack's id of what a volume was made of; ``mark`` is ``SNAPSHOT`` or ``DISK``."""
+    name, _, identity = tags.own_values(row.get("tags", ())).get(mark, "").partition(":")
     return (name, identity) if name and identity else None
 
 

@@ -83,7 +83,7 @@ def test_the_operation_of_a_new_disk_names_it(gateway: Any) -> None:
         ({"name": "data", "sizeGb": "10", "type": "zones/ch-gva-2/diskTypes/none"}, "'resource.type'"),
         ({"name": "data", "sizeGb": "10", "type": "zones/other-a/diskTypes/pd-ssd"}, "disk's own zone, ch-gva-2"),
         ({"name": "data", "sizeGb": "10", "sourceImage": "global/images/debian"}, "resource.sourceImage"),
-        ({"name": "data", "sizeGb": "10", "sourceDisk": "zones/ch-gva-2/disks/web"}, "resource.sourceDisk"),
+        ({"name": "data", "sizeGb": "10", "sourceDisk": "zones/ch-gva-2/snapshots/web"}, "resource.sourceDisk"),
         ({"name": "data", "sizeGb": "10", "diskEncryptionKey": {"rawKey": "x"}}, "resource.diskEncryptionKey"),
         ({"name": "data", "sizeGb": "10", "labels": {"Upper": "x"}}, "labels"),
         ({"name": "data", "sourceSnapshot": "zones/z/snapshots/a"}, "resource.sourceSnapshot"),

@@ -1,0 +1,95 @@
+"""disks: what changes one that is there, besides its own plain verbs: update, and labels of one named in the query.
+
+Apart from disks.py, which makes, shows, grows and deletes them. Visible differences: there is no consistency group, so
+disks are made one at a time. The surprising thing: ``update`` obeys a mask, and of the members that GCE lets it change
+only size and labels are anything here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gstack.errors import GceError, invalid, not_ready
+from gstack.operations import engine, labels
+from gstack.protocol.call import Call
+from gstack.protocol.ids import numeric_id
+from gstack.protocol.methods import method, refused
+from gstack.protocol.policy import Policy
+from gstack.translate import volumes
+
+Row = Mapping[str, Any]
+
+READS = ("listVolumes", "listVirtualMachines")
+TAGS = ("createTags", "deleteTags", "listTags")
+
+_FIXED = "It is set when the disk is made, and stays."
+_SPEED = "Disk types say how fast a disk is."
+BODY = Policy(
+    honoured=("name", "sizeGb", "labels", "labelFingerprint"),
+    only={"accessMode": ("READ_WRITE_SINGLE",), "architecture": ("X86_64", "ARCHITECTURE_UNSPECIFIED")},
+    refused={
+        "description": _FIXED,
+        "provisionedIops": _SPEED,
+        "provisionedThroughput": _SPEED,
+        "resourcePolicies": "addResourcePolicies and removeResourcePolicies change them.",
+        "sourceDisk": _FIXED,
+        "sourceImage": _FIXED,
+        "sourceSnapshot": _FIXED,
+        "type": _FIXED,
+    },
+)
+MASKED = frozenset({"name", "sizeGb", "labels", "labelFingerprint", "accessMode", "architecture"})
+BULK = Policy(honoured=("requests[].labels", "requests[].labelFingerprint"))
+
+refused("compute.disks.bulkInsert", "CloudStack has no consistency groups to make disks of.")
+
+
+@method("compute.disks.update", needs=(*READS, "resizeVolume", *TAGS), body=BODY)
+def update(call: Call) -> dict[str, Any]:
+    """Make a disk larger, or put labels in the place of those that a client has seen."""
+    place, name, row = volumes.located(call.caller, call.params["zone"], call.params["disk"])
+    path = volumes.path(call.project, place, name)
+    body = _masked(call)
+    if body.get("name", name) != name:
+        raise invalid("resource.name", body["name"], "It cannot be changed.")
+    wanted, now = body.get("sizeGb"), volumes.size_gb(row)
+    if wanted is not None and wanted < now:
+        raise invalid("resource.sizeGb", wanted, f"A disk of {now} GB cannot be made smaller.")
+    if "labels" in body:
+        labels.plan(row.get("tags") or (), body["labels"], body.get("labelFingerprint", ""))
+    if row["state"] not in volumes.SETTLED:
+        raise not_ready(path)
+    plan = {
+        "volume": row["id"],
+        "size_gb": wanted if wanted != now else None,
+        "labels": body.get("labels"),
+        "fingerprint": body.get("labelFingerprint", ""),
+    }
+    return engine.start(call, "op.disks.update", type="update", target=path, target_id=numeric_id(row["id"]), plan=plan)
+
+
+@method("compute.disks.bulkSetLabels", needs=(*READS, *TAGS), body=BULK)
+def bulk_set_labels(call: Call) -> dict[str, Any]:
+    """Put labels on the disk that the query names: the body is a list, but names none."""
+    wanted, requests = call.params.get("resource"), call.body.get("requests") or []
+    if not wanted:
+        raise GceError("required", "Required parameter 'resource' not specified", location="resource")
+    if len(requests) != 1:
+        raise invalid("requests", len(requests), "Exactly one request must be given for the one disk.")
+    place, name, row = volumes.located(call.caller, call.params["zone"], wanted)
+    return labels.start(call, "Volume", row, volumes.path(call.project, place, name), requests[0])
+
+
+def _masked(call: Call) -> dict[str, Any]:
+    """The members of the body that ``paths`` or ``updateMask`` name, all of them where neither is given."""
+    named = [*(call.params.get("paths") or []), *(call.params.get("updateMask") or "").split(",")]
+    fields = {field.strip() for field in named if field.strip()}
+    unknown = sorted(fields - MASKED)
+    if unknown:
+        raise invalid("paths", unknown[0], f"What can be changed is {', '.join(sorted(MASKED))}.")
+    if not fields:
+        return call.body
+    needed = fields | ({"labelFingerprint"} if "labels" in fields else set())
+    found = {member: value for member, value in call.body.items() if member in needed}
+    return found | ({"labels": {}} if "labels" in fields and "labels" not in found else {})
