@@ -117,7 +117,7 @@ def _copied(caller: Caller, place: Place, wish: Wish, origin: Origin, mark: Mapp
         size = kind.size_gb
     if size is not None and size < origin.size_gb:
         raise _too_small(wish, origin.what, origin.size_gb)
-    create = {"name": wish.name, **offering}
+    create: dict[str, Any] = {"name": wish.name, **offering}
     if offering and kind.custom_size:
         create["size"] = size or origin.size_gb
     return {
