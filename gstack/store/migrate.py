@@ -1,9 +1,9 @@
 """Bringing the database to the tables that the code expects.
 
 Apart from ``db`` because it knows every model. The migrations are Python files of the package, run through
-Alembic; ``flask db migrate`` in a checkout writes a new one. The surprising thing: web workers, the
-operations worker and gstack-configure may all do this in the same second, so one at a time holds a lock and
-the others find nothing to do.
+Flask-Migrate; ``flask --app gstack.store.migrate db migrate -m "what changed"`` in a checkout writes a new one. The
+surprising thing: web workers, the operations worker and gstack-configure may all do this in the same second, so one at
+a time holds a lock and the others find nothing to do.
 """
 
 from __future__ import annotations
@@ -14,18 +14,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from alembic import command
-from alembic.config import Config
 from flask import Flask
+from flask_migrate import Migrate
 from sqlalchemy import text
 
-from gstack.store.db import db
+from gstack.settings import load
+from gstack.store.db import Model, db, open_store
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MODEL_MODULES = ("credentials", "operations", "overlay", "snapshots")
 # Any number that no other program on the same PostgreSQL database is likely to lock.
 ADVISORY_LOCK = 0x6773_7461_636B
+
+
+def _ours(name: str | None, kind: str, _parents: Any) -> bool:
+    """Whether a table that was found is to be compared: the operations engine keeps its own in the same database."""
+    return kind != "table" or name in Model.metadata.tables
+
+
+# No file of settings is needed. The doubled sign is for a path that holds one: Alembic would take it for a placeholder.
+migrate = Migrate(db=db, directory=str(MIGRATIONS).replace("%", "%%"), include_name=_ours)
 
 
 def load_models() -> None:
@@ -36,16 +47,24 @@ def load_models() -> None:
 
 def upgrade_database(app: Flask) -> None:
     """Run the migrations that are missing; harmless when there are none."""
-    load_models()
+    _prepare(app)
     with app.app_context(), _alone():
-        command.upgrade(alembic_config(), "head")
+        # Not flask_migrate.upgrade: that ends the process where something is wrong, and this may be a thread of it.
+        command.upgrade(migrate.get_config(), "head")
 
 
-def alembic_config() -> Config:
-    """Alembic's configuration, which needs no file; works inside an application context."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
+def create_app() -> Flask:
+    """What ``flask --app gstack.store.migrate db`` works on: the store of this installation."""
+    app = Flask("gstack.store", static_folder=None)
+    open_store(app, load())
+    _prepare(app)
+    return app
+
+
+def _prepare(app: Flask) -> None:
+    load_models()
+    if "migrate" not in app.extensions:
+        migrate.init_app(app)
 
 
 @contextmanager

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from flask import Flask
 
 from gstack.settings import Settings
 from gstack.store.db import Model, db, open_store, own_session
-from gstack.store.migrate import alembic_config, upgrade_database
+from gstack.store.migrate import MIGRATIONS, migrate, upgrade_database
 
 UPGRADE = """
 import sys
@@ -31,7 +33,7 @@ upgrade_database(app)
 def test_models_and_migrations_agree(store_app: Flask) -> None:
     upgrade_database(store_app)
     with store_app.app_context():
-        command.check(alembic_config())
+        command.check(migrate.get_config())
         found = set(sa.inspect(db.engine).get_table_names())
     assert found == set(Model.metadata.tables) | {"alembic_version"}
 
@@ -63,7 +65,7 @@ def test_upgrading_twice_changes_nothing(store_app: Flask) -> None:
     upgrade_database(store_app)
     upgrade_database(store_app)
     with store_app.app_context():
-        command.check(alembic_config())
+        command.check(migrate.get_config())
 
 
 def test_tables_of_others_in_the_database_are_left_alone(store_app: Flask) -> None:
@@ -71,15 +73,34 @@ def test_tables_of_others_in_the_database_are_left_alone(store_app: Flask) -> No
         connection.execute(sa.text("CREATE TABLE workflow_status (id INTEGER)"))
     upgrade_database(store_app)
     with store_app.app_context():
-        command.check(alembic_config())
+        command.check(migrate.get_config())
         assert "workflow_status" in sa.inspect(db.engine).get_table_names()
 
 
 def test_the_first_migration_can_be_undone(store_app: Flask) -> None:
     upgrade_database(store_app)
     with store_app.app_context():
-        command.downgrade(alembic_config(), "base")
+        command.downgrade(migrate.get_config(), "base")
         assert sa.inspect(db.engine).get_table_names() == ["alembic_version"]
+
+
+def test_flask_db_shows_where_a_store_is_and_that_nothing_is_missing(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "GSTACK_CONF_PATH": str(tmp_path)}
+    said = []
+    for words in ("upgrade", "check", "current"):
+        argv = [sys.executable, "-m", "flask", "--app", "gstack.store.migrate", "db", words]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        said.append(done.stdout)
+    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    assert f"{newest} (head)" in said[2] and (tmp_path / "gstack.db").exists()
+
+
+def test_a_database_of_a_later_gstack_is_refused_and_left_alone(store_app: Flask) -> None:
+    upgrade_database(store_app)
+    with store_app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(CommandError, match="9999"):
+        upgrade_database(store_app)
 
 
 def test_two_processes_may_upgrade_at_once(tmp_path: Path) -> None:
