@@ -23,6 +23,8 @@ HOST = r"[A-Za-z0-9_]([-A-Za-z0-9._]*[A-Za-z0-9_.])?|[0-9a-fA-F:.]*:[0-9a-fA-F:.
 # What reading a constant can meet in a file that somebody wrote by hand, or did not write at all.
 UNREADABLE = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 
+OCTET = r"(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+
 
 class SettingsError(Exception):
     """A configuration that cannot be used; the message says which setting, why, and what would do."""
@@ -91,6 +93,20 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MACHINE_TYPE_ALIASES", dict, {}, "GCE machine type name to service offering name."),
     Setting("DISK_TYPE_ALIASES", dict, {}, "GCE disk type name to disk offering name."),
     Setting("IMAGE_PROJECTS", dict, {}, "Template id or name to 'project/family', for public images."),
+    Setting(
+        "NETWORK_MODEL",
+        str,
+        "isolated",
+        "What a subnetwork of a new network is in CloudStack: an isolated network, or a tier of a VPC.",
+        choices=("isolated", "vpc"),
+    ),
+    Setting(
+        "VPC_RANGE",
+        str,
+        "",
+        "Range of every new VPC; empty: the private block (RFC 1918) that holds its first subnetwork.",
+        pattern=rf"({OCTET}(\.{OCTET}){{3}}/[12]?[0-9])?",
+    ),
     Setting("LOG_LEVEL", str, "INFO", "Least level logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
     Setting("LOG_FORMAT", str, "console", "console or json.", choices=("console", "json")),
 )

@@ -76,8 +76,8 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class _Match:
-    """A rule as it meets one instance."""
+class Match:
+    """A rule as it meets an instance, or some of which not all is known."""
 
     priority: int
     allow: bool
@@ -114,6 +114,14 @@ def reach(rules: Iterable[Rule], direction: str, member: Member | None, peers: S
     return Reach(_with_rest(full, by_range, grouped, wanted), groups)
 
 
+def ordered(rules: Iterable[Rule], direction: str, peers: Sequence[Member] = ()) -> list[Match]:
+    """The rules of a direction, those that win first, for whoever can say them in order and denials too; as
+    :func:`reach` with None, targeted allows are left out and targeted denials are not.
+    """
+    held = [(rule, seen) for rule in rules if (seen := _seen(rule, direction, None))]
+    return _in_order(_match(rule, seen, peers) for rule, seen in held)
+
+
 def _by_address(peer: Member, region: Region) -> Numbers:
     return region.services_with(peer.addresses) if peer.addresses else NOTHING
 
@@ -147,29 +155,33 @@ def _seen(rule: Rule, direction: str, member: Member | None) -> Numbers | None:
     return found or None
 
 
-def _match(rule: Rule, seen: Numbers, sources: Sequence[Member]) -> _Match:
+def _match(rule: Rule, seen: Numbers, sources: Sequence[Member]) -> Match:
     peers = rule.peers
     named = [interval for peer in sources if rule.names_source(peer) for interval in peer.addresses]
     if named:
         peers = peers | Numbers.of(named)
-    return _Match(rule.priority, rule.allow, rule.services, peers & seen)
+    return Match(rule.priority, rule.allow, rule.services, peers & seen)
 
 
-def _decide(matches: Sequence[_Match], start: Region) -> Region:
+def _decide(matches: Sequence[Match], start: Region) -> Region:
     """The first match of each packet wins: lowest number first, denials before allows. ``start`` is last."""
-    ordered = sorted(matches, key=lambda match: (match.priority, match.allow))
+    lined_up = _in_order(matches)
     implied = ADDRESSES if start.cells else NOTHING
     known: dict[tuple[int, ...], Numbers] = {}
     cells: list[tuple[Interval, Numbers]] = []
-    for cell in _edges([interval for match in ordered for interval in match.services]):
-        meeting = tuple(index for index, match in enumerate(ordered) if cell[0] in match.services)
+    for cell in _edges([interval for match in lined_up for interval in match.services]):
+        meeting = tuple(index for index, match in enumerate(lined_up) if cell[0] in match.services)
         if meeting not in known:
-            known[meeting] = _winners([ordered[index] for index in meeting], implied)
+            known[meeting] = _winners([lined_up[index] for index in meeting], implied)
         cells.append((cell, known[meeting]))
     return _region(cells)
 
 
-def _winners(ordered: Sequence[_Match], implied: Numbers) -> Numbers:
+def _in_order(matches: Iterable[Match]) -> list[Match]:
+    return sorted(matches, key=lambda match: (match.priority, match.allow))
+
+
+def _winners(ordered: Sequence[Match], implied: Numbers) -> Numbers:
     open_, allowed = ADDRESSES, NOTHING
     for match in ordered:
         if match.allow:
@@ -184,7 +196,7 @@ def _services_of(peer: Member, held: Sequence[tuple[Rule, Numbers]], full: Regio
         found = full.services_with(peer.addresses)
     else:
         matches = [
-            _Match(rule.priority, rule.allow, rule.services, ADDRESSES)
+            Match(rule.priority, rule.allow, rule.services, ADDRESSES)
             for rule, seen in held
             if rule.names_source(peer) or (not rule.allow and rule.peers & seen)
         ]

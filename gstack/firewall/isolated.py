@@ -111,14 +111,19 @@ class World:
         return gone, [creation(rule) for rule in sorted(due - there)]
 
 
-def read(cloud: Cloud, groups: Sequence[Group]) -> World | None:
-    """What is there; None where gstack has nothing to guard. One call where there is no isolated
-    network, two where none is guarded, five otherwise."""
-    there = cloud.list("listNetworks", type="Isolated")
-    if not there:
+def existing(cloud: Cloud) -> list[dict[str, Any]]:
+    """All isolated networks, tiers of VPCs among them: where :func:`read` starts."""
+    return cloud.list("listNetworks", type="Isolated")
+
+
+def read(cloud: Cloud, groups: Sequence[Group], there: Sequence[Row]) -> World | None:
+    """What is there; None where gstack has nothing to guard. No call where no isolated network is ``there``, one where
+    none is guarded, four otherwise."""
+    if all(row.get("vpcid") for row in there):
         return None
     made = [row for row in there if _ours(row)]
-    tied = [row for row in cloud.list("listPublicIpAddresses", isstaticnat=True) if network_of(row)]
+    rows = cloud.list("listPublicIpAddresses", isstaticnat=True)
+    tied = [row for row in rows if network_of(row) and not row.get("vpcid")]
     if not made and not tied:
         return None
     machines = cloud.list("listVirtualMachines", details=["nics"])
@@ -128,12 +133,12 @@ def read(cloud: Cloud, groups: Sequence[Group]) -> World | None:
     return World(made, tied, machines, groups, present)
 
 
-def bring(writer: Writer, groups: Sequence[Group]) -> frozenset[str]:
+def bring(writer: Writer, groups: Sequence[Group], there: Sequence[Row]) -> frozenset[str]:
     """Bring the rules to what the firewalls say; in sentences what cannot be said. Raises what CloudStack refused."""
     before: object = None
     errors: list[GceError] = []
     for _ in range(MOST_ROUNDS):
-        world = read(writer.cloud, groups)
+        world = read(writer.cloud, groups, there)
         changes = world.changes() if world is not None else ([], [])
         if world is None or not any(changes):
             return frozenset(world.wanted()[1]) if world is not None else frozenset()

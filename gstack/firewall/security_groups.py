@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError
-from gstack.firewall import isolated, marks
+from gstack.firewall import isolated, marks, tiers
 from gstack.firewall.grouprules import GroupRule
 from gstack.firewall.groups import GUARDS, INSTANCE, Group, instance_group, network_group
 from gstack.firewall.plan import State, leftovers, wanted
@@ -138,15 +138,16 @@ def read(cloud: Cloud) -> State:
 
 
 def bring(writer: Writer, progress: Callable[[int, int], None] | None = None) -> list[str]:
-    """Bring all groups that gstack writes to what they should say, and the rules of isolated networks; in sentences
-    what cannot be said.
+    """Bring all groups that gstack writes to what they should say, the rules of isolated networks and the
+    access lists of tiers; in sentences what cannot be said.
 
     Raises what CloudStack refused a command with, if that left a difference.
     """
     with _turn(writer):
         state, lost = _settled(writer, read(writer.cloud), wanted, progress)
         _drop(writer, leftovers(state.groups, _now_ms() - LEFTOVER_MS))
-        lost |= isolated.bring(writer, state.groups)
+        there = isolated.existing(writer.cloud)
+        lost |= isolated.bring(writer, state.groups, there) | tiers.bring(writer, state.groups, there)
     return sorted(lost)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
@@ -15,6 +16,7 @@ from gstack.errors import GceError
 from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Writer
 from gstack.operations import networks as making
+from gstack.operations import vpcs
 from gstack.operations.firewalls import converge_quietly
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
@@ -24,6 +26,24 @@ from gstack.translate import addresses, networks, tags
 
 Row = dict[str, Any]
 
+
+@dataclass(frozen=True)
+class Home:
+    """What an address belongs to: a network, or the VPC that the network is a tier of."""
+
+    network: str
+    vpc: str | None = None
+
+    @property
+    def params(self) -> Row:
+        """What associateIpAddress is told."""
+        return {"vpcid": self.vpc} if self.vpc else {"networkid": self.network}
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether an address, a row of CloudStack's, belongs to it."""
+        return bool(row.get("vpcid") == self.vpc if self.vpc else row.get("associatednetworkid") == self.network)
+
+
 RESOURCE, INSTANCES = "PublicIpAddress", "instances"
 MOST_TRIES = 8
 TAKEN = 533  # CloudStack's answer where an address is somebody's by now
@@ -31,10 +51,11 @@ TAKEN = 533  # CloudStack's answer where an address is somebody's by now
 
 @workflow("op.addresses.insert")
 def insert(run: Run, plan: dict[str, Any]) -> None:
-    """``plan``: ``zoneid``; ``network``, CloudStack's id of the one that holds it, or None and ``make``, the plan of
-    one to be made; ``tags``; ``description``."""
-    network = plan["network"] or making.make(run, plan["make"])
-    row = acquire(run, network, plan["zoneid"])
+    """``plan``: ``zoneid``; ``network``, CloudStack's id of the one that holds it (a tier of ``vpc``, if that is not
+    None), or None and ``make``, the plan of one to be made; ``tags``; ``description``."""
+    made = None if plan["network"] else making.make(run, plan["make"])
+    home = Home(made["id"], made["vpc"]) if made else Home(plan["network"], plan["vpc"])
+    row = acquire(run, home, plan["zoneid"])
     run.target_id(numeric_id(row["id"]))
     run.step("tags", lambda: using(run, lambda writer: _retag(writer, row["id"], plan["tags"], [])))
     if plan["description"]:
@@ -46,9 +67,11 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
 
 @workflow("op.addresses.delete")
 def delete(run: Run, plan: dict[str, Any]) -> None:
-    """``plan``: ``id``."""
+    """``plan``: ``id``; ``vpc``, that of the VPC it is in, or None."""
     run.step("look", _check_unused, run, plan["id"])
     run.job("release", "disassociateIpAddress", {"id": plan["id"]})
+    if plan["vpc"]:  # whose last tier may wait for it
+        run.step("VPC", lambda: using(run, lambda writer: vpcs.tidy(writer, plan["vpc"])))
     run.step("forget", overlay.drop, addresses.KIND, plan["id"])
 
 
@@ -72,20 +95,20 @@ def delete_access_config(run: Run, plan: dict[str, Any]) -> None:
     run.step("remember", _name_config, run, plan["machine"], [])
 
 
-def acquire(run: Run, network: str, zoneid: str) -> Row:
-    """A new address in a CloudStack network, with its ``id`` and ``ipaddress``; released if the workflow fails.
+def acquire(run: Run, home: Home, zoneid: str) -> Row:
+    """A new address in a CloudStack network or VPC, with its ``id`` and ``ipaddress``; released if the workflow fails.
 
     Raises GceError quotaExceeded or stockout.
     """
     for number in range(MOST_TRIES):
         chosen = run.step(f"choose address {number}", _choose, run, zoneid, number)
-        params = {"networkid": network, "ipaddress": chosen}
+        params = {**home.params, "ipaddress": chosen}
         try:
             made = run.job(
                 f"associate address {number}",
                 "associateIpAddress",
                 params,
-                find=lambda ip=chosen: _at(run, ip, network),  # type: ignore[misc]
+                find=lambda ip=chosen: _at(run, ip, home),  # type: ignore[misc]
             )
         except GceError as error:
             if getattr(error, "code", None) == TAKEN:
@@ -101,12 +124,12 @@ def acquire(run: Run, network: str, zoneid: str) -> Row:
 def attach(run: Run, machine: str, access: dict[str, Any]) -> None:
     """Give a deployed machine its external address by static NAT.
 
-    ``access``: ``networkid`` and ``network`` (its GCE name), ``zoneid``, and ``address``, the id of a reserved one, or
-    None for one that goes with the instance.
+    ``access``: ``networkid`` and ``network`` (its GCE name), ``vpcid`` where it is a tier, ``zoneid``, and ``address``,
+    the id of a reserved one, or None for one that goes with the instance.
     """
-    network = access["networkid"]
+    home = Home(access["networkid"], access.get("vpcid"))
     if access["address"] is None:
-        row = acquire(run, network, access["zoneid"])
+        row = acquire(run, home, access["zoneid"])
         marks = {addresses.EPHEMERAL: machine, addresses.NETWORK: access["network"]}
     else:
         row = run.step("look at the address", _look, run, access["address"])
@@ -115,13 +138,14 @@ def attach(run: Run, machine: str, access: dict[str, Any]) -> None:
                 "resourceInUseByAnotherResource",
                 f"The external IP address '{row['ipaddress']}' is already being used by another instance.",
             )
-        if row["network"] != network:
-            row = _moved(run, row, network)
+        if not home.holds(row["row"]):
+            row = _moved(run, row, home)
         marks = {addresses.NETWORK: access["network"]}
     run.step("marks of the address", lambda: using(run, lambda writer: _mark(writer, row["id"], marks)))
     if access["address"] is not None:
         run.undo("the static NAT", _free, run, row["id"], machine)
-    params = {"ipaddressid": row["id"], "virtualmachineid": machine}
+    # An address of a VPC is tied to no tier before.
+    params = {"ipaddressid": row["id"], "virtualmachineid": machine, "networkid": home.network if home.vpc else None}
     run.job("static NAT", "enableStaticNat", params, find=lambda: _tied(run, row["id"], machine))
 
 
@@ -161,15 +185,14 @@ def detach(run: Run, held: list[Row]) -> None:
 # What follows runs inside of steps, but for _moved.
 
 
-def _moved(run: Run, row: Row, network: str) -> Row:
+def _moved(run: Run, row: Row, home: Home) -> Row:
     """A reserved address in another network. CloudStack cannot move one: it is released and asked for again at once."""
-    back = {"networkid": row["network"], "ipaddress": row["ipaddress"]}
+    before = Home(str(row["row"].get("associatednetworkid")), row["row"].get("vpcid"))
+    back = {**before.params, "ipaddress": row["ipaddress"]}
     run.undo("the move of the address", _return, run, row, back)
     run.job("release the address", "disassociateIpAddress", {"id": row["id"]})
-    params = {"networkid": network, "ipaddress": row["ipaddress"]}
-    made = run.job(
-        "ask for the address", "associateIpAddress", params, find=lambda: _at(run, row["ipaddress"], network)
-    )
+    params = {**home.params, "ipaddress": row["ipaddress"]}
+    made = run.job("ask for the address", "associateIpAddress", params, find=lambda: _at(run, row["ipaddress"], home))
     run.step("tags of the address", lambda: using(run, lambda writer: _retag(writer, made["id"], row["tags"], [])))
     found: Row = run.step("look at the moved address", _look, run, made["id"])
     return found
@@ -177,7 +200,7 @@ def _moved(run: Run, row: Row, network: str) -> Row:
 
 def _return(run: Run, row: Row, back: dict[str, Any]) -> None:
     there = run.cloud.first("listPublicIpAddresses", id=row["id"])
-    if there is not None and there.get("associatednetworkid"):
+    if there is not None and (there.get("associatednetworkid") or there.get("vpcid")):
         return  # it is ours, wherever it lies
 
     def body(writer: Writer) -> None:
@@ -199,10 +222,10 @@ def _choose(run: Run, zoneid: str, number: int) -> str:
     return free[place % len(free)]
 
 
-def _at(run: Run, address: str, network: str) -> Row | None:
-    """An address that nobody has marked, in a network."""
+def _at(run: Run, address: str, home: Home) -> Row | None:
+    """An address that nobody has marked, in a network or VPC."""
     rows = run.cloud.list("listPublicIpAddresses", ipaddress=address)
-    return next((row for row in rows if row.get("associatednetworkid") == network and not networks.marks(row)), None)
+    return next((row for row in rows if home.holds(row) and not networks.marks(row)), None)
 
 
 def _look(run: Run, address: str) -> Row:
@@ -214,7 +237,7 @@ def _look(run: Run, address: str) -> Row:
         "id": row["id"],
         "ipaddress": row["ipaddress"],
         "issourcenat": bool(row.get("issourcenat")),
-        "network": row.get("associatednetworkid"),
+        "row": {member: row.get(member) for member in ("associatednetworkid", "vpcid")},
         "virtualmachineid": row.get("virtualmachineid"),
         "tags": own,
     }

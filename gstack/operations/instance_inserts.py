@@ -58,8 +58,7 @@ def insert(run: Run, plan: Row) -> None:
     if plan["protect"]:
         run.job("protect", "updateVirtualMachine", {"id": machine["id"], "deleteprotection": True})
     if plan.get("access"):
-        own_network = (placed.get("networkids") or [None])[0]
-        addresses.attach(run, machine["id"], {**plan["access"], "networkid": own_network})
+        addresses.attach(run, machine["id"], plan["access"])
     converge_or_warn(run)
     if not groups:
         run.job("displayname", "updateVirtualMachine", {"id": machine["id"], "displayname": plan["name"]})
@@ -74,7 +73,9 @@ def _guarded(run: Run, plan: Row) -> tuple[list[str], Row]:
     """The security groups that the machine joins, and what the deployment says of its network."""
     if plan.get("isolated"):
         made = networks.make(run, plan["make"]) if plan["make"] else None
-        return [], {"networkids": [made] if made else plan["deploy"]["networkids"]}
+        if made and plan.get("access"):
+            plan["access"] |= {"networkid": made["id"], "vpcid": made["vpc"]}
+        return [], {"networkids": [made["id"]] if made else plan["deploy"]["networkids"]}
     joined = security_groups.join(
         run,
         network=plan["network"],

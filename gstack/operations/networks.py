@@ -18,7 +18,7 @@ from gstack.errors import GceError
 from gstack.firewall import security_groups
 from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Writer
-from gstack.operations import labels
+from gstack.operations import labels, vpcs
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -31,7 +31,8 @@ SUBNETWORKS = "subnetworks"  # what the store calls what is remembered of them
 UNMAKING = ("deleteNetwork", "listVirtualMachines", "listPublicIpAddresses")  # what removing one calls
 SERVICES = ["Dhcp", "Dns", "Firewall", "SourceNat", "StaticNat", "UserData"]
 # Those of other network virtualisers need a provider that few zones have.
-PREFERRED = "DefaultIsolatedNetworkOfferingWithSourceNatService"
+PREFERRED = ("DefaultIsolatedNetworkOfferingWithSourceNatService", "DefaultIsolatedNetworkOfferingForVpcNetworks")
+TIER_SERVICES = ["Dhcp", "Dns", "NetworkACL", "SourceNat", "StaticNat", "UserData"]
 SWEEP = "op.subnetworks.sweep"
 TURN_SECONDS = 30.0
 SWEEP_SECONDS, SWEEP_AGAIN_SECONDS, MOST_SWEEPS = 300.0, 1800.0, 336
@@ -47,10 +48,10 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: of :func:`gstack.translate.networks.plan`."""
     run.undo(f"the subnetwork {plan['name']}", _unmake, run, plan)
     made = make(run, plan)
-    run.target_id(numeric_id(f"subnetwork:{made}"))
+    run.target_id(numeric_id(f"subnetwork:{made['id']}"))
     if plan["description"]:
         content = {"description": plan["description"]}
-        run.step("remember", overlay.write, SUBNETWORKS, made, run.project.id, content)
+        run.step("remember", overlay.write, SUBNETWORKS, made["id"], run.project.id, content)
     converge(run)
 
 
@@ -80,29 +81,30 @@ def switch_to_custom_mode(run: Run, plan: dict[str, Any]) -> None:
 
 @workflow(SWEEP)
 def sweep(run: Run, plan: dict[str, Any]) -> None:
-    """Try again to delete a network whose machines wait for their expunging. ``plan``: ``id``, and ``tries``."""
-    gone = run.step("sweep", lambda: using(run, lambda writer: _deleted(writer, plan["id"])))
+    """Try again to delete a network whose machines wait for their expunging. ``plan``: ``id``, ``vpc``, ``tries``."""
+    gone = run.step("sweep", lambda: using(run, lambda writer: _deleted(writer, plan["id"], plan["vpc"])))
     if not gone and plan["tries"] < MOST_SWEEPS:
-        run.later(SWEEP, {"id": plan["id"], "tries": plan["tries"] + 1}, delay=SWEEP_AGAIN_SECONDS)
+        run.later(SWEEP, {**plan, "tries": plan["tries"] + 1}, delay=SWEEP_AGAIN_SECONDS)
 
 
-def make(run: Run, plan: dict[str, Any]) -> str:
-    """CloudStack's id of the isolated network that ``plan`` (of :func:`gstack.translate.networks.plan`) describes,
-    made unless it is there. A step of ``run``; safe to repeat. The firewall has not been brought in line with it yet.
+def make(run: Run, plan: dict[str, Any]) -> dict[str, Any]:
+    """CloudStack's ``id`` of the network that ``plan`` (of :func:`gstack.translate.networks.plan`) describes, an
+    isolated one or a tier, made unless it is there; and that of its ``vpc``, or None. A step of ``run``; safe to
+    repeat. The firewall has not been brought in line with it yet.
     """
 
-    def body() -> str:
-        found = using(run, lambda writer: _in_turn(writer, plan))
+    def body() -> dict[str, Any]:
+        row = using(run, lambda writer: _in_turn(writer, plan))
         run.catalogue.forget(run.cloud, "networks")
-        return found
+        return {"id": row["id"], "vpc": row.get("vpcid")}
 
-    made: str = run.step(f"subnetwork {plan['name']}", body)
+    made: dict[str, Any] = run.step(f"subnetwork {plan['name']}", body)
     return made
 
 
 def remove(run: Run, networkid: str, target: str) -> None:
-    """Delete an isolated network that nothing uses, now or as soon as its destroyed machines are expunged."""
-    run.step(f"look at {networkid}", lambda: _check_unused(run.cloud, networkid, target))
+    """Delete an isolated network or a tier that nothing uses, now or as soon as its destroyed machines are expunged."""
+    vpc = run.step(f"look at {networkid}", lambda: _check_unused(run.cloud, networkid, target))
     try:
         run.job(f"delete {networkid}", "deleteNetwork", {"id": networkid})
     except GceError as error:
@@ -110,7 +112,9 @@ def remove(run: Run, networkid: str, target: str) -> None:
             return
         run.step(f"look again at {networkid}", lambda: _check_unused(run.cloud, networkid, target))
         run.step(f"mark {networkid}", lambda: using(run, lambda writer: _doom(writer, networkid)))
-        run.later(SWEEP, {"id": networkid, "tries": 0}, delay=SWEEP_SECONDS)
+        run.later(SWEEP, {"id": networkid, "vpc": vpc, "tries": 0}, delay=SWEEP_SECONDS)
+    if vpc and not run.step(f"VPC of {networkid}", lambda: using(run, lambda writer: vpcs.tidy(writer, vpc))):
+        run.warn("NOT_CRITICAL_ERROR", "CloudStack has not deleted the VPC of the subnetwork, or its access list.")
     run.step(f"forget {networkid}", lambda: run.catalogue.forget(run.cloud, "networks"))
 
 
@@ -129,8 +133,10 @@ def _mode_marks(run: Run, piece: str) -> dict[str, Any]:
     return {"delete": changes.delete, "create": changes.create}
 
 
-def _in_turn(writer: Writer, plan: dict[str, Any]) -> str:
-    key = (writer.cloud.key, plan["zoneid"], plan["network"], plan["name"])
+def _in_turn(writer: Writer, plan: dict[str, Any]) -> Row:
+    # Tiers share their VPC, so those of one network are made one after the other.
+    own = () if plan["model"] == networks.VPC else (plan["name"],)
+    key = (writer.cloud.key, plan["zoneid"], plan["network"], *own)
     with _MAKING_LOCK:
         turn = _MAKING.setdefault(key, threading.Lock())
     held = turn.acquire(timeout=TURN_SECONDS)  # not for ever: who holds it may be waiting for CloudStack
@@ -141,11 +147,11 @@ def _in_turn(writer: Writer, plan: dict[str, Any]) -> str:
             turn.release()
 
 
-def _made(writer: Writer, plan: dict[str, Any]) -> str:
+def _made(writer: Writer, plan: dict[str, Any]) -> Row:
     there = _pieces(writer.cloud, plan)
     if there:
         return there[0]
-    row = _half(writer.cloud, plan) or _create(writer.cloud, plan)
+    row = _half(writer.cloud, plan) or _create(writer, plan)
     mine = {
         networks.NETWORK: plan["network"],
         networks.SUBNETWORK: plan["name"],
@@ -158,23 +164,23 @@ def _made(writer: Writer, plan: dict[str, Any]) -> str:
         if refusal is not None:
             raise refusal
     found = _pieces(writer.cloud, plan)
-    if found and found[0] != row["id"]:
+    if found and found[0]["id"] != row["id"]:
         # Another host made it in the same second; the older one stays.
         writer.one("deleteNetwork", {"id": row["id"]})
-    return found[0] if found else str(row["id"])
+    return found[0] if found else row
 
 
-def _pieces(cloud: Cloud, plan: dict[str, Any]) -> list[str]:
+def _pieces(cloud: Cloud, plan: dict[str, Any]) -> list[Row]:
     """The networks that are this subnetwork, oldest first; more than one only for a moment."""
     rows = cloud.list("listNetworks", zoneid=plan["zoneid"], type="Isolated")
     mine = [
-        (str(row.get("created")), str(row["id"]))
+        row
         for row in rows
         if (marks := networks.marks(row)).get(networks.NETWORK) == plan["network"]
         and marks.get(networks.SUBNETWORK) == plan["name"]
         and networks.DOOMED not in marks
     ]
-    return [identity for _, identity in sorted(mine)]
+    return sorted(mine, key=lambda row: (str(row.get("created")), str(row["id"])))
 
 
 def _half(cloud: Cloud, plan: dict[str, Any]) -> Row | None:
@@ -188,56 +194,74 @@ def _named(row: Row) -> bool:
     return networks.SUBNETWORK in networks.marks(row) and networks.MODE in networks.marks(row)
 
 
-def _create(cloud: Cloud, plan: dict[str, Any]) -> Row:
+def _create(writer: Writer, plan: dict[str, Any]) -> Row:
     cidr = ipaddress.IPv4Network(plan["cidr"])
-    answer = cloud.call(
+    offering = _offering(writer.cloud, plan)  # before a VPC is made for nothing
+    inside = vpcs.place(writer, plan) if plan["model"] == networks.VPC else {}
+    answer = writer.cloud.call(
         "createNetwork",
         name=plan["name"],
         displaytext=networks.unfinished(plan["network"], plan["name"]),
         zoneid=plan["zoneid"],
-        networkofferingid=_offering(cloud, plan),
+        networkofferingid=offering,
         gateway=str(cidr.network_address + 1),
         netmask=str(cidr.netmask),
+        **inside,
     )
     row: Row = answer["network"]
     return row
 
 
 def _offering(cloud: Cloud, plan: dict[str, Any]) -> str:
-    """An offering for isolated networks with NAT whose egress is closed until a rule opens it."""
-    asked = {"zoneid": plan["zoneid"], "guestiptype": "Isolated", "forvpc": False, "state": "Enabled"}
+    """An offering for isolated networks with NAT whose egress is closed until a rule opens it, or for tiers."""
+    tier = plan["model"] == networks.VPC
+    services = TIER_SERVICES if tier else SERVICES
+    asked = {"zoneid": plan["zoneid"], "guestiptype": "Isolated", "forvpc": tier, "state": "Enabled"}
     rows = [
         row
-        for row in cloud.list("listNetworkOfferings", supportedservices=SERVICES, **asked)
-        if not row.get("egressdefaultpolicy") and not row.get("specifyvlan")
+        for row in cloud.list("listNetworkOfferings", supportedservices=services, **asked)
+        if (tier or not row.get("egressdefaultpolicy")) and not row.get("specifyvlan")
     ]
     if not rows:
-        raise GceError(
-            "unsupported",
-            f"CloudStack has no network offering for isolated networks with {', '.join(SERVICES)} in {plan['zone']}.",
-        )
-    best = min(rows, key=lambda row: (row["name"] != PREFERRED, row.get("availability") != "Required", row["name"]))
+        what = "tiers of VPCs" if tier else "isolated networks"
+        message = f"CloudStack has no network offering for {what} with {', '.join(services)} in {plan['zone']}."
+        raise GceError("unsupported", message)
+    best = min(rows, key=lambda row: (row["name"] not in PREFERRED, row.get("availability") != "Required", row["name"]))
     return str(best["id"])
 
 
 def _unmake(run: Run, plan: dict[str, Any]) -> None:
-    for networkid in using(run, lambda writer: _pieces(writer.cloud, plan)):
-        using(run, lambda writer, gone=networkid: _deleted(writer, gone))  # type: ignore[misc]
+    """Take back what :func:`make` made, also the half of it."""
+
+    def body(writer: Writer) -> list[str]:
+        half = _half(writer.cloud, plan)
+        gone = [row["id"] for row in (*_pieces(writer.cloud, plan), *([half] if half else ()))]
+        for networkid in gone:
+            _deleted(writer, networkid)
+        vpc = vpcs.found(writer.cloud, plan) if plan["model"] == networks.VPC else None
+        if vpc is not None:
+            vpcs.tidy(writer, vpc["id"])
+        return gone
+
+    for networkid in using(run, body):
         overlay.drop(SUBNETWORKS, networkid)
-    half = run.cloud.use(lambda cloud: _half(cloud, plan))
-    if half is not None:
-        run.cloud.call("deleteNetwork", id=half["id"])
 
 
-def _check_unused(cloud: Cloud, networkid: str, target: str) -> None:
-    """Raises GceError for a network with instances or reserved addresses."""
+def _check_unused(cloud: Cloud, networkid: str, target: str) -> str | None:
+    """CloudStack's id of the VPC that a network is a tier of. Raises GceError for a network with instances or reserved
+    addresses, and for the last tier of a VPC with such."""
     rows = machines.visible(cloud.list("listVirtualMachines", networkid=networkid, details=["min"]))
     users = [f"the instance '{machines.wanted_name(row)}'" for row in rows]
     kept = addresses.visible(cloud.list("listPublicIpAddresses", associatednetworkid=networkid))
     names = addresses.names_of(kept)
     users += [f"the address '{names[row['id']]}', which CloudStack keeps in it" for row in kept]
+    row = cloud.first("listNetworks", id=networkid) or {}
+    vpc = str(row["vpcid"]) if row.get("vpcid") else None
+    if vpc and not users and len(cloud.list("listNetworks", vpcid=vpc)) == 1:
+        users += filter(None, [vpcs.holder(cloud, vpc)])
     if users:
         raise in_use(target, users[0])
+    return vpc
 
 
 def in_use(target: str, user: str) -> GceError:
@@ -247,9 +271,10 @@ def in_use(target: str, user: str) -> GceError:
     return GceError("resourceInUseByAnotherResource", message)
 
 
-def _deleted(writer: Writer, networkid: str) -> bool:
+def _deleted(writer: Writer, networkid: str, vpc: str | None = None) -> bool:
     error = writer.one("deleteNetwork", {"id": networkid})
-    return error is None or error.kind == "notFound"
+    gone = error is None or error.kind == "notFound"
+    return gone and (vpc is None or vpcs.tidy(writer, vpc))
 
 
 def _doom(writer: Writer, networkid: str) -> None:

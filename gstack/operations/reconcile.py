@@ -16,7 +16,7 @@ from sqlalchemy import select
 from gstack.cloudstack.client import Cloud
 from gstack.cloudstack.errors import Unauthorized
 from gstack.errors import GceError
-from gstack.firewall import isolated, security_groups
+from gstack.firewall import isolated, security_groups, tiers
 from gstack.firewall.plan import wanted
 from gstack.firewall.writer import Command, Writer, differences
 from gstack.operations.runtime import Services
@@ -66,9 +66,10 @@ def drift(cloud: Cloud) -> list[Command]:
     """The commands that would bring the rules in line; none where they are. Reads only."""
     state = security_groups.read(cloud)
     authorize, revoke = differences(state.groups, wanted(state)[0])
-    world = isolated.read(cloud, state.groups)
-    gone, made = world.changes() if world is not None else ([], [])
-    return [*authorize, *revoke, *gone, *made]
+    there = isolated.existing(cloud)
+    world, vpcs = isolated.read(cloud, state.groups, there), tiers.read(cloud, state.groups, there)
+    phases = [*(world.changes() if world else ()), *(vpcs.changes() if vpcs else ())]
+    return [*authorize, *revoke, *(command for phase in phases for command in phase)]
 
 
 def mend(cloud: Cloud) -> list[str]:

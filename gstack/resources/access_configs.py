@@ -75,8 +75,8 @@ def _found(call: Call) -> tuple[Place, Row, Subnetwork]:
     networkid = row["nic"][0].get("networkid")
     known = networks.of_caller(call.caller)
     piece = known.of(networkid) or networks.of_caller(call.caller, refresh=True).of(networkid)
-    if piece is None or piece.kind != networks.ISOLATED:
-        why = "Only in isolated networks is an external address something that an instance can have or not."
+    if piece is None or not piece.translated:
+        why = "Only in isolated networks and VPCs is an external address something that an instance can have or not."
         raise GceError("unsupported", why, location="networkInterface")
     return place, row, piece
 

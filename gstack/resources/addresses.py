@@ -122,10 +122,11 @@ def insert(call: Call) -> dict[str, Any]:
         raise already_exists(path)
     given = networks.of_caller(call.caller, refresh=True)
     home, default = addresses.home(given, able), given.get(networks.DEFAULT)
-    make = networks.auto_plan(given, default, able[0]) if home is None and default is not None else None
+    make = networks.auto_plan(call.caller, given, default, able[0]) if home is None and default is not None else None
     plan = {
         "zoneid": home.place.id if home else able[0].id,
         "network": home.id if home else None,
+        "vpc": home.vpc if home else None,
         "make": make,
         "tags": tags.join(
             tags.plan_labels((), call.body.get("labels") or {}, "resource.labels"),
@@ -143,7 +144,7 @@ def delete(call: Call) -> dict[str, Any]:
     path = _path(call, name)
     if addresses.used(row):
         raise in_use(path, f"'{_user(call, row) or 'rules in CloudStack'}'")
-    target_id, plan = numeric_id(row["id"]), {"id": row["id"]}
+    target_id, plan = numeric_id(row["id"]), {"id": row["id"], "vpc": row.get("vpcid")}
     return engine.start(call, "op.addresses.delete", type="delete", target=path, target_id=target_id, plan=plan)
 
 

@@ -256,7 +256,19 @@ def _change(call: Call, kind: str) -> dict[str, Any]:
 def _checked(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """The firewall that ``body`` asks for, complete."""
     network = networks.require_network(call.caller, body.get("network"), "resource.network")
+    _check_targets(call, body, network)
     return completed(body, network.name)
+
+
+def _check_targets(call: Call, body: dict[str, Any], network: Network) -> None:
+    """Raise GceError for a firewall that aims at some instances of a network whose subnetworks are all tiers."""
+    grouped = any(piece.kind == networks.GROUPS for piece in network.subnetworks)
+    if grouped or network.model(call.caller.settings["NETWORK_MODEL"]) != networks.VPC:
+        return
+    for member in ("targetTags", "targetServiceAccounts"):
+        if body.get(member):
+            why = f"The subnetworks of '{network.name}' are tiers of a VPC, whose access lists speak of all instances."
+            raise GceError("unsupported", f"'resource.{member}' cannot be used: {why}", location=f"resource.{member}")
 
 
 def _groups(call: Call) -> list[Group]:

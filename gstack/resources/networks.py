@@ -33,6 +33,7 @@ BODY = Policy(
     honoured=("name", "autoCreateSubnetworks"),
     remembered=("description", "routingConfig.routingMode"),
     only={
+        "params.resourceManagerTags.*": (networks.ISOLATED, networks.VPC),
         "mtu": (1500,),
         "networkFirewallPolicyEnforcementOrder": ("AFTER_CLASSIC_FIREWALL",),
     },
@@ -103,6 +104,7 @@ def insert(call: Call) -> dict[str, Any]:
         "mtu": body.get("mtu"),
         "description": body.get("description"),
         "routingMode": _routing(body),
+        "model": _model(call),
     }
     if not overlay.add(networks.KIND, key, call.project, content):
         raise already_exists(path)  # by another request, since the look above
@@ -216,6 +218,16 @@ def _basics(call: Call, network: Network) -> dict[str, Any]:
 def _keep(call: Call, network: Network, members: dict[str, Any]) -> None:
     key = networks.store_key(call.caller.project, networks.KIND, network.name)
     overlay.write(networks.KIND, key, call.project, {**_basics(call, network), **members})
+
+
+def _model(call: Call) -> str:
+    """What the subnetworks will be in CloudStack."""
+    chosen = ((call.body.get("params") or {}).get("resourceManagerTags")) or {}
+    other = next((key for key in chosen if key != networks.MODEL_TAG), None)
+    if other is not None:
+        where = f"resource.params.resourceManagerTags.{other}"
+        raise GceError("unsupported", f"'{where}': the one tag is {networks.MODEL_TAG}.", location=where)
+    return str(chosen.get(networks.MODEL_TAG) or call.caller.settings["NETWORK_MODEL"])
 
 
 def _routing(body: dict[str, Any]) -> str | None:

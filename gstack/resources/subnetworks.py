@@ -1,9 +1,10 @@
 """subnetworks: CloudStack's networks, each a piece of a GCE network in one zone.
 
-Shared networks with security groups are pieces of ``default``; isolated ones are what their marks say; see
-translate/networks.py. Visible differences: a subnetwork lives in one zone, the first of its region where isolated
-networks can be made; there is one for each network and zone, since two isolated networks have no route between them;
-its range has /22 to /29. Upstream calls: one, so that what was deleted elsewhere is not shown.
+Shared networks with security groups are pieces of ``default``; isolated ones and tiers of VPCs are what their marks
+say; see translate/networks.py. Visible differences: a subnetwork lives in one zone, the first of its region where
+isolated networks can be made; there is one for each network and zone, since two isolated networks have no route between
+them, unless the network is of the VPC model; its range has /22 to /29 and never grows.
+Upstream calls: one, so that what was deleted elsewhere is not shown.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import networks, places
 from gstack.translate.names import is_label
-from gstack.translate.networks import Network, Subnetwork
+from gstack.translate.networks import MODEL_TAG, Network, Subnetwork
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
 
@@ -141,7 +142,8 @@ def insert(call: Call) -> dict[str, Any]:
         raise already_exists(path)
     place = _place(call, region, network)
     cidr = _range(call, network)
-    plan = networks.plan(network, name, place, cidr, call.body.get("description") or "")
+    _check_tier(call, network, place, cidr)
+    plan = networks.plan(call.caller, network, name, place, cidr, call.body.get("description") or "")
     return engine.start(call, "op.subnetworks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
@@ -261,12 +263,15 @@ def _place(call: Call, region: str, network: Network) -> Place:
         raise invalid(
             "resource.network", network.name, "The network belongs to CloudStack's operator or to other tools."
         )
+    if network.model(call.caller.settings["NETWORK_MODEL"]) == networks.VPC:
+        return able[0]
     free = [place for place in able if network.in_zone(place.id) is None]
     if not free:
         there = network.in_zone(able[0].id)
         why = (
             f"It has the subnetwork '{there.name if there else ''}' in zone {able[0].name} already. Two isolated "
-            "networks of CloudStack have no route between them; that takes the VPC model, which is not made yet."
+            "networks of CloudStack have no route between them; that takes a network of the VPC model "
+            f"({MODEL_TAG}=vpc, or the operator's setting NETWORK_MODEL)."
         )
         raise invalid("resource.network", network.name, why)
     return free[0]
@@ -288,6 +293,19 @@ def _range(call: Call, network: Network) -> ipaddress.IPv4Network:
     if other is not None:
         raise invalid(where, text, f"It overlaps with subnetwork '{other.name}', {other.range}.")
     return cidr
+
+
+def _check_tier(call: Call, network: Network, place: Place, cidr: ipaddress.IPv4Network) -> None:
+    """Raise GceError for a range outside of that of the VPC that the subnetwork will be a tier of."""
+    plan = networks.plan(call.caller, network, "", place, cidr)
+    if plan["model"] != networks.VPC:
+        return
+    row = next((piece.row for piece in network.subnetworks if piece.place.id == place.id and piece.vpc), None)
+    whole = plan["vpc_range"]
+    if row is not None:
+        whole = (call.caller.cloud.first("listVPCs", id=row["vpcid"]) or {}).get("cidr") or whole
+    if not cidr.subnet_of(ipaddress.IPv4Network(whole, strict=False)):
+        raise invalid("resource.ipCidrRange", str(cidr), f"The VPC of the network in zone {place.name} has {whole}.")
 
 
 def _number(piece: Subnetwork) -> int:

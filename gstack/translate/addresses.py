@@ -72,8 +72,8 @@ def labels(row: Row) -> dict[str, str]:
 
 
 def home(known: Networks, zones: Iterable[Place]) -> Subnetwork | None:
-    """The isolated network that holds a reserved address of a region until it is used: gstack's own first, then the
-    oldest."""
+    """The isolated network, or a tier of the VPC, that holds a reserved address of a region until it is used: gstack's
+    own first, then the oldest."""
     ids = {place.id for place in zones}
-    found = [piece for piece in known.subnetworks() if piece.place.id in ids and piece.kind == networks.ISOLATED]
+    found = [piece for piece in known.subnetworks() if piece.place.id in ids and piece.usable and piece.translated]
     return min(found, key=lambda piece: (not piece.owned, str(piece.row.get("created")), piece.id), default=None)

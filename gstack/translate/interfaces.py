@@ -16,7 +16,7 @@ from gstack.errors import GceError, invalid
 from gstack.protocol.links import parse
 from gstack.translate import addresses, networks, places
 from gstack.translate.caller import Caller
-from gstack.translate.networks import Subnetwork
+from gstack.translate.networks import Network, Subnetwork
 from gstack.translate.places import Place
 
 Body = Mapping[str, Any]
@@ -38,8 +38,8 @@ class Interface:
 
     @property
     def isolated(self) -> bool:
-        """Whether it is in an isolated network."""
-        return self.piece is None or self.piece.kind == networks.ISOLATED
+        """Whether it is in an isolated network or a VPC's tier, where there are no security groups."""
+        return self.piece is None or self.piece.translated
 
     @property
     def deploy(self) -> dict[str, Any]:
@@ -94,6 +94,7 @@ def access(caller: Caller, place: Place, found: Interface, given: str | None, wh
         "address": chosen,
         "networkid": found.piece.id if found.piece else None,
         "network": found.network,
+        "vpcid": found.piece.vpc if found.piece else None,
         "zoneid": place.id,
     }
 
@@ -111,19 +112,30 @@ def _network(caller: Caller, place: Place, aliases: Sequence[str], given: Body) 
         raise invalid(where, link or name, "The referenced network resource cannot be found.")
     if piece is not None and piece.network != name:
         raise invalid(f"{FIRST}.subnetwork", below, "The referenced subnetwork resource cannot be found.")
-    piece = piece or found.in_zone(place.id)
+    if piece is None and not found.auto:  # another subnetwork may have been made since
+        found = networks.of_caller(caller, refresh=True).get(name) or found
+    piece = piece or _only(found, place, where)
     if piece is None and networks.isolating(place):
         known = networks.of_caller(caller, refresh=True)
         found = known.get(name) or found
         piece = found.in_zone(place.id)
         if piece is None and found.auto:
-            return Interface(name, None, make=networks.auto_plan(known, found, place))
+            return Interface(name, None, make=networks.auto_plan(caller, known, found, place))
     if piece is None:
         raise invalid(where, link or name, f"The network '{name}' does not reach zone {place.name}.")
     if not piece.usable:
-        why = "No firewall of gstack's would guard an instance in a VPC's tier or an open shared network."
+        why = "No firewall of gstack's would guard an instance in an open shared network or another tool's VPC."
         raise invalid(where, link or name, why)
     return Interface(name, piece)
+
+
+def _only(network: Network, place: Place, where: str) -> Subnetwork | None:
+    """The piece of a network in a zone that is meant where none is named."""
+    here = [piece for piece in network.subnetworks if piece.place.id == place.id]
+    if len(here) > 1 and not network.auto:
+        why = f"The network has several subnetworks in zone {place.name}. Say which with subnetwork."
+        raise invalid(where, network.name, why)
+    return network.in_zone(place.id)
 
 
 def _subnetwork(caller: Caller, place: Place, aliases: Sequence[str], given: str) -> Subnetwork:

@@ -38,6 +38,9 @@ AUTO, CUSTOM = "auto", "custom"
 
 # What a subnetwork is in CloudStack.
 GROUPS, ISOLATED, TIER, SHARED = "groups", "isolated", "tier", "shared"
+# What the subnetworks of a network are where gstack makes them: isolated networks, or tiers of one VPC in a zone.
+VPC = "vpc"
+MODEL_TAG = "gstack-network-model"  # the key of params.resourceManagerTags by which a client chooses
 
 # The ranges of an auto network, as far apart as GCE's; CloudStack takes none larger than /22 (as shipped).
 AUTO_RANGE, AUTO_STEP, WIDEST, NARROWEST = ipaddress.IPv4Network("10.128.0.0/9"), 4096, 22, 29
@@ -77,7 +80,17 @@ class Subnetwork:
     @property
     def usable(self) -> bool:
         """Whether gstack makes instances in it, which it can guard."""
-        return self.kind in (GROUPS, ISOLATED)
+        return self.kind in (GROUPS, ISOLATED) or (self.kind == TIER and self.owned)
+
+    @property
+    def translated(self) -> bool:
+        """Whether its instances have external addresses by static NAT."""
+        return self.kind in (ISOLATED, TIER)
+
+    @property
+    def vpc(self) -> str | None:
+        """CloudStack's UUID of the VPC that it is a tier of."""
+        return self.row.get("vpcid")
 
     @property
     def range(self) -> ipaddress.IPv4Network | None:
@@ -110,6 +123,12 @@ class Network:
     def owned(self) -> bool:
         """Whether gstack made it, and may delete it."""
         return self.name != DEFAULT and bool(self.kept or any(piece.owned for piece in self.subnetworks))
+
+    def model(self, otherwise: str) -> str:
+        """ISOLATED or VPC: what gstack makes of its subnetworks; ``otherwise`` where it does not say."""
+        kinds = {piece.kind for piece in self.subnetworks if piece.owned}
+        found = VPC if TIER in kinds else ISOLATED if ISOLATED in kinds else otherwise
+        return str(self.kept.get("model") or found)
 
     @property
     def number(self) -> int:
@@ -231,12 +250,25 @@ def unfinished(network: str, subnetwork: str) -> str:
     return f"Subnetwork {subnetwork} of {network}{_MAKING}"
 
 
+def unfinished_vpc(network: str) -> str:
+    """The displaytext of a VPC that has not got its marks yet."""
+    return f"VPC of {network}{_MAKING}"
+
+
+def is_unfinished(row: Row) -> bool:
+    """Whether a network or a VPC is one that gstack has made and not marked yet."""
+    return NETWORK not in marks(row) and str(row.get("displaytext", "")).endswith(_MAKING)
+
+
 def plan(
-    network: Network, name: str, place: Place, cidr: ipaddress.IPv4Network, description: str = ""
+    caller: Caller, network: Network, name: str, place: Place, cidr: ipaddress.IPv4Network, description: str = ""
 ) -> dict[str, Any]:
     """What the workflows need to make a subnetwork of ``network`` in the zone ``place``; JSON."""
+    whole = next(one for one in PRIVATE if cidr.subnet_of(one))
     return {
         "network": network.name,
+        "model": network.model(caller.settings["NETWORK_MODEL"]),
+        "vpc_range": caller.settings["VPC_RANGE"] or str(whole),
         "number": str(network.number),
         "mode": AUTO if network.auto else CUSTOM,
         "name": name,
@@ -247,7 +279,7 @@ def plan(
     }
 
 
-def auto_plan(known: Networks, network: Network, place: Place) -> dict[str, Any]:
+def auto_plan(caller: Caller, known: Networks, network: Network, place: Place) -> dict[str, Any]:
     """As :func:`plan`, for the piece that an auto network gets in a zone where it is first used."""
     taken = {piece.name for piece in known.subnetworks(place.region)}
     wanted = (network.name, f"{network.name}-{place.name}", f"{network.name}-{place.id[:8]}")
@@ -257,7 +289,8 @@ def auto_plan(known: Networks, network: Network, place: Place) -> dict[str, Any]
     ranges = (
         ipaddress.IPv4Network((start + n * AUTO_STEP, WIDEST)) for n in range(AUTO_RANGE.num_addresses // AUTO_STEP)
     )
-    return plan(network, name, place, next(one for one in ranges if not any(one.overlaps(other) for other in used)))
+    free = next(one for one in ranges if not any(one.overlaps(other) for other in used))
+    return plan(caller, network, name, place, free)
 
 
 def owner(project: Project) -> str:
@@ -282,7 +315,7 @@ _MAKING = " (being made by gstack)"
 def _shown(row: Row) -> bool:
     if not row.get("cidr") and row.get("type") != "Shared":
         return False
-    if DOOMED in marks(row) or (NETWORK not in marks(row) and str(row.get("displaytext", "")).endswith(_MAKING)):
+    if DOOMED in marks(row) or is_unfinished(row):
         return False
     return row.get("type") in ("Shared", "Isolated") and row.get("canusefordeploy", True) is True
 

@@ -112,11 +112,11 @@ def test_instances_side_by_side_share_the_piece_of_an_auto_network(fra: Gateway)
 
 
 def test_who_waits_for_an_operator_keeps_nobody_from_making(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workflows, "_made", lambda writer, plan: plan["name"])
+    monkeypatch.setattr(workflows, "_made", lambda writer, plan: {"id": plan["name"]})
     waits, mended = Event(), Event()
-    plan = {"zoneid": "z", "network": "net", "name": "sub"}
+    plan = {"zoneid": "z", "network": "net", "model": "isolated", "name": "sub"}
 
-    def made(account: str, blocked: bool) -> str:
+    def made(account: str, blocked: bool) -> dict[str, Any]:
         def use(function: Any) -> Any:
             if blocked:
                 waits.set()
@@ -130,10 +130,10 @@ def test_who_waits_for_an_operator_keeps_nobody_from_making(monkeypatch: pytest.
         first = pool.submit(made, "a", True)
         try:
             assert waits.wait(10)
-            assert pool.submit(made, "b", False).result(5) == "sub"
+            assert pool.submit(made, "b", False).result(5)["id"] == "sub"
         finally:
             mended.set()
-        assert first.result(10) == "sub"
+        assert first.result(10)["id"] == "sub"
 
 
 def test_a_deleted_subnetwork_goes_when_its_machines_are_expunged(
@@ -146,7 +146,7 @@ def test_a_deleted_subnetwork_goes_when_its_machines_are_expunged(
     fra.run("DELETE", f"{INSTANCES}/web")
     fra.run("DELETE", f"{PIECES}/sub")
     (row,) = fra.cloudstack("listNetworks", type="Isolated")
-    assert later == [(workflows.SWEEP, {"id": row["id"], "tries": 0})]
+    assert later == [(workflows.SWEEP, {"id": row["id"], "vpc": None, "tries": 0})]
     assert fra.names(PIECES) == []
     piece(fra)
     assert fra.names(PIECES) == ["sub"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 from gstack.translate.networks import auto_plan, networks
 from gstack.translate.places import places
@@ -135,4 +136,5 @@ def test_ranges_of_an_auto_network_do_not_overlap() -> None:
     network = known.get("n")
     assert network is not None
     assert network.number == 7
-    assert auto_plan(known, network, zones.all[1])["cidr"] == "10.128.16.0/22"
+    caller = Mock(settings={"NETWORK_MODEL": "isolated", "VPC_RANGE": ""})
+    assert auto_plan(caller, known, network, zones.all[1])["cidr"] == "10.128.16.0/22"
