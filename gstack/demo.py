@@ -58,7 +58,7 @@ class Cloud:
 
 def run_simulator(port: int, state: Path | None, job_seconds: float) -> None:
     """The embedded CloudStack in the foreground, until Ctrl-C."""
-    world = Simulator(job_seconds=job_seconds, state_dir=state)
+    world = Simulator(job_seconds=job_seconds, state_dir=state, extras=True)
     server = serve_simulator(world, port=port)
     api_key, secret_key = world.keys("tenant")
     console.print(f"CloudStack (embedded)  http://localhost:{server.port}/client/api")
@@ -161,7 +161,7 @@ class Gateway:
 
 @contextlib.contextmanager
 def _simulator(folder: Path, job_seconds: float, *, keep: bool) -> Iterator[Cloud]:
-    world = Simulator(job_seconds=job_seconds, state_dir=folder / "cloudstack" if keep else None)
+    world = Simulator(job_seconds=job_seconds, state_dir=folder / "cloudstack" if keep else None, extras=True)
     server = serve_simulator(world, port=0)
     console.print(f"[green]✓[/] embedded CloudStack on http://localhost:{server.port}/client/api")
     try:

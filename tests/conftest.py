@@ -205,7 +205,7 @@ class Process:
                 del catalogue._entries[key]
         for guard, arguments in self.guards:
             guard.__init__(*arguments)  # type: ignore[misc]  # it remembers credentials that the new store lacks
-        self.server.http.wsgi_app.simulator = Simulator(job_seconds=0.0, seed=SEED)
+        self.server.http.wsgi_app.simulator = Simulator(job_seconds=0.0, seed=SEED, extras=True)
         return self.server.http.wsgi_app.simulator
 
 
@@ -225,7 +225,7 @@ def gateway_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proces
         guards.append((Gatekeeper(*arguments), arguments))
         return guards[-1][0]
 
-    with Server(Simulator(job_seconds=0.0, seed=SEED)) as server, pytest.MonkeyPatch.context() as patch:
+    with Server(Simulator(job_seconds=0.0, seed=SEED, extras=True)) as server, pytest.MonkeyPatch.context() as patch:
         settings = gateway_settings(folder, CLOUDSTACK_PORT=server.port, CLOUDSTACK_HOST="127.0.0.1")
         ensure_keys(settings)
         patch.setattr("gstack.app.Catalogue", Kept)

@@ -12,12 +12,13 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "simulator"
 
 # Wrappers that no recorded call shows, read in CloudStack's source (design notes, "Envelopes").
 WRAPPERS = {
+    "listVolumesMetrics": "listvolumesresponse",
     "deleteLBStickinessPolicy": "deleteLBstickinessrruleresponse",
     "checkVolume": "checkandrepairvolumeresponse",
     "listCounters": "counterresponse",
@@ -39,6 +40,15 @@ class Param:
     length: int
     since: str | None
     for_users: bool = True  # one that is not is ignored when anybody but root sends it
+    related: str | None = None  # commands, by commas, whose answers hold what it names; None: it names nothing
+
+
+class Field(NamedTuple):
+    """What an answer may hold; `inside` is what an object or a list of objects holds in turn."""
+
+    name: str
+    type: str
+    inside: tuple[Field, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class Api:
     since: str | None
     related: str | None
     params: tuple[Param, ...]
-    response: tuple[tuple[str, str], ...]
+    response: tuple[Field, ...]
     job_class: str
     instance_type: str | None
     has_instance_id: bool
@@ -58,6 +68,10 @@ class Api:
 
     def params_for(self, is_root: bool) -> list[Param]:
         return [param for param in self.params if is_root or param.for_users]
+
+
+def fields(rows: list[list[Any]]) -> tuple[Field, ...]:
+    return tuple(Field(name, kind, fields(inside[0]) if inside else None) for name, kind, *inside in rows)
 
 
 def make_api(name: str, row: dict[str, Any]) -> Api:
@@ -70,7 +84,7 @@ def make_api(name: str, row: dict[str, Any]) -> Api:
         since=row.get("since"),
         related=row.get("related"),
         params=params,
-        response=tuple((name, kind) for name, kind in row["response"]),
+        response=fields(row["response"]),
         job_class=row.get("class") or f"org.apache.cloudstack.api.command.user.{name[0].upper()}{name[1:]}Cmd",
         instance_type=row.get("instance"),
         has_instance_id=row.get("instanceid", False),

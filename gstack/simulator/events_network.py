@@ -15,6 +15,8 @@ TYPES: dict[str, tuple[str, str, str]] = {
     "removeNicFromVirtualMachine": ("NIC.DELETE", "Nic", "removing nic"),
     "updateDefaultNicForVirtualMachine": ("NIC.UPDATE", "Nic", "updating default nic"),
     "updateVmNicIp": ("NIC.UPDATE", "Nic", "updating ip of nic"),
+    "createVpnGateway": ("VPN.S2S.VPN.GATEWAY.CREATE", "None", "creating VPN gateway"),
+    "deleteVpnGateway": ("VPN.S2S.VPN.GATEWAY.DELETE", "None", "deleting VPN gateway: {}"),
     "associateIpAddress": ("NET.IPASSIGN", "IpAddress", "associating ip: {}"),
     "updateIpAddress": ("NET.IPUPDATE", "IpAddress", "updating public ip: {}"),
     "disassociateIpAddress": ("NET.IPRELEASE", "IpAddress", "disassociating ip: {}"),

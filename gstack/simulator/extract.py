@@ -64,16 +64,48 @@ def extract_apis(folder: Path) -> dict[str, Row]:
                 row[field] = api[field]
         shown = {param["name"] for param in user.get(name, api)["params"]}
         row["params"] = [
-            [p["name"], p["type"], p["required"], p["length"], p.get("since"), p["name"] in shown]
+            [p["name"], p["type"], p["required"], p["length"], p.get("since"), p["name"] in shown, p.get("related")]
             for p in api["params"]
         ]
-        row["response"] = [[field["name"], field["type"]] for field in api.get("response", []) if "name" in field]
+        row["response"] = fields(api.get("response", []))
         row.update(jobs.get(name, {}))
         wrapper = seen["wrappers"].get(name, [name.lower() + "response"])[0]
         if wrapper != name.lower() + "response" and not name.endswith("Metrics"):
             row["wrapper"] = wrapper
         made[name] = row
     return made
+
+
+def fields(rows: list[Row]) -> list[list[Any]]:
+    """Name and type of what an answer may hold, and the same of what is inside of it."""
+    made = []
+    for row in rows:
+        if "name" in row:
+            inside = [fields(row["response"])] if "response" in row else []
+            made.append([row["name"], row["type"], *inside])
+    return made
+
+
+def templates(folder: Path) -> list[Row]:
+    """As root sees them, but for where they lie."""
+    rows: list[Row] = answer(folder, "listTemplates all admin")["template"]
+    for row in rows:
+        kept = ("downloadState", "datastore", "downloadPercent")
+        held = [place for place in row["downloaddetails"] if place["datastoreRole"] == "Image"]
+        row["downloaddetails"] = [{key: place[key] for key in kept} for place in held]
+    return rows
+
+
+def infrastructure(folder: Path) -> Row:
+    """What root sees of the machines below: all pods and clusters, and one row of each other kind."""
+    found = {
+        kind: answer(folder, f"list{command} admin")[kind]
+        for kind, command in (("pod", "Pods"), ("cluster", "Clusters"), ("managementserver", "ManagementServers"))
+    }
+    found["iso"] = answer(folder, "listIsos")["iso"]
+    for kind, command in (("host", "Hosts"), ("storagepool", "StoragePools"), ("systemvm", "SystemVms")):
+        found[kind] = answer(folder, f"list{command} admin")[kind][0]
+    return found
 
 
 def answer(folder: Path, name: str, area: str = "catalog") -> Row:
@@ -126,19 +158,23 @@ def extract_catalogue(folder: Path) -> dict[str, object]:
         "capability": answer(folder, "listCapabilities")["capability"],
         "zone": answer(folder, "listZones")["zone"],
         "zone_for_admin": [
-            {key: row[key] for key in ("id", "dns1", "dns2", "internaldns1") if key in row}
+            {key: row[key] for key in ("id", "dns1", "dns2", "internaldns1", "guestcidraddress") if key in row}
             for row in answer(folder, "listZones showcapacities admin")["zone"]
         ],
         "serviceoffering": answer(folder, "listServiceOfferings")["serviceoffering"],
         "diskoffering": answer(folder, "listDiskOfferings")["diskoffering"],
         "networkoffering": answer(folder, "listNetworkOfferings")["networkoffering"],
-        "template": answer(folder, "listTemplates featured")["template"],
+        "template": templates(folder),
         "hypervisor": answer(folder, "listHypervisors")["hypervisor"],
         "ostype": os_types(folder),
         "network": [row for row in networks if row["type"] == "Shared"],
         "networkservice": {row["networkofferingid"]: row["service"] for row in networks},
         "vpcoffering": answer(folder, "listVPCOfferings")["vpcoffering"],
         "acllist": acl_lists(folder),
+        "infrastructure": infrastructure(folder),
+        "capability_for_admin": {
+            "extensionspath": answer(folder, "listCapabilities admin")["capability"]["extensionspath"]
+        },
     }
 
 

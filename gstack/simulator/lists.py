@@ -19,7 +19,6 @@ from .params import Ghost
 if TYPE_CHECKING:
     from .call import Call
 
-PAGE_SIZE = 500
 T = TypeVar("T")
 Test = Callable[[Any, Any], bool]
 Filters = dict[str, Test]
@@ -119,15 +118,16 @@ def page(call: Call, key: str, rows: list[T], view: Callable[[T], Row]) -> Row:
 
 def window(call: Call, rows: list[T]) -> list[T]:
     number, size = call.args.get("page"), call.args.get("pagesize")
+    most = int(call.simulator.settings.number("default.page.size"))
     if size is None:
-        return rows[:PAGE_SIZE]
+        return rows[:most]
     assert isinstance(size, int)
     if size == -1:
         if number is not None:
             raise errors.invalid("Can't specify page parameter when pagesize is -1 (Unlimited)")
         return rows
-    if size > PAGE_SIZE:
-        raise errors.invalid(f"Page size can't exceed max allowed page size value: {PAGE_SIZE}")
+    if size > most:
+        raise errors.invalid(f"Page size can't exceed max allowed page size value: {most}")
     start = (max(int(str(number)), 1) - 1) * max(size, 0)
     return rows[start : start + max(size, 0)]
 

@@ -53,6 +53,9 @@ class User(Entity):
     secret_key: str | None = None
     state: str = "enabled"
     password: str = ""  # empty: `secret-` and the name, as in the recordings
+    firstname: str = ""
+    lastname: str = ""
+    email: str = ""
 
 
 @dataclass(slots=True)

@@ -65,6 +65,13 @@ class Stickiness(Entity):
 
 
 @dataclass(slots=True)
+class VpnGateway(Entity):
+    vpc: str
+    account: str
+    ip: str  # id of the public address it answers on
+
+
+@dataclass(slots=True)
 class Vpc(Entity):
     name: str
     displaytext: str

@@ -86,6 +86,16 @@ KINDS = {
     "autoscalevmgroupid": "scale_group",
     "autoscaleuserid": "user",
 }
+# Parameters that name something in these commands alone, and in any other something the simulator never holds.
+PLACES = {
+    ("listHosts", "podid"): "pod",
+    ("listHosts", "clusterid"): "cluster",
+    ("listClusters", "podid"): "pod",
+    ("listStoragePools", "podid"): "pod",
+    ("listStoragePools", "clusterid"): "cluster",
+    ("listSystemVms", "podid"): "pod",
+    ("listSystemVms", "hostid"): "host",
+}
 # Refused when empty, with the text of the validation they carry.
 NOT_EMPTY = {("createSecurityGroup", "name"), ("createSSHKeyPair", "name"), ("registerSSHKeyPair", "name")}
 # The length error names the Java field, which is the parameter's name but for these.
@@ -205,7 +215,7 @@ class Checker:
         raise errors.ApiError(431, text + " mentioned in the api documentation", 9999)
 
     def table(self, name: str) -> Table[Any] | None:
-        kind = self.id_kind if name in ("id", "ids") else KINDS.get(name)
+        kind = self.id_kind if name in ("id", "ids") else KINDS.get(name) or PLACES.get((self.api.name, name))
         return getattr(self.world, kind) if kind else None
 
     def items(self, param: Param, raw: str) -> Value:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 
-from . import model
+from . import model, seed_infrastructure
 from .apis import DATA
 from .model import Row
 from .model_network import AclItem, AclList, PublicIp
@@ -23,7 +23,13 @@ from .world import Table, World
 Data = dict[str, Any]
 
 # What differs between the rows that listTemplates answers for one template in several zones.
-OWN = ("hosts", "providers", "networkdomain", "physicalnetworkid")  # of `cloud.json`, kept with the zone
+OWN = (
+    "hosts",
+    "providers",
+    "networkdomain",
+    "physicalnetworkid",
+    "imagestoreid",
+)  # of `cloud.json`, kept with the zone
 ZONE_FIELDS = ("zoneid", "zonename", "created", "downloaddetails")
 
 
@@ -32,15 +38,19 @@ def read(name: str) -> Data:
     return data
 
 
-def plant(world: World, zones: Iterable[str] | None = None) -> None:
-    """Fill a new world. `zones` names those of `cloud.json` that live in it; None means all."""
+def plant(world: World, zones: Iterable[str] | None = None, extras: bool = False) -> None:
+    """Fill a new world. `zones` names those of `cloud.json` that live in it; None means all. `extras` adds what the
+    recorded cloud did not have: a project, and two templates of one name.
+    """
     cloud, catalogue = read("cloud.json"), read("catalogue.json")
-    world.capability = catalogue["capability"]
+    more = read("extras.json") if extras else {"accounts": [], "projects": [], "templates": []}
+    world.capability, world.capability_for_admin = catalogue["capability"], catalogue["capability_for_admin"]
     world.hypervisors = catalogue["hypervisor"]
     live = {zone["name"]: zone for zone in cloud["zones"]}
     if zones is not None:
         live = {name: live[name] for name in zones}
-    plant_identities(world, cloud)
+    plant_identities(world, cloud["domains"], cloud["accounts"] + more["accounts"])
+    plant_projects(world, more["projects"])
     plant_zones(world, catalogue, live)
     plant_records(world.service_offering, catalogue["serviceoffering"])
     plant_records(world.disk_offering, catalogue["diskoffering"])
@@ -48,19 +58,21 @@ def plant(world: World, zones: Iterable[str] | None = None) -> None:
     plant_records(world.os_category, os_categories())
     plant_counters(world, cloud["counters"])
     plant_records(world.os_type, os_types(catalogue["ostype"]))
-    everywhere = [
-        {**row, "zoneid": zone.id, "zonename": zone.name} for row in cloud["templates"] for zone in world.zone
-    ]
+    everywhere = [{**row, "zoneid": zone.id, "zonename": zone.name} for row in more["templates"] for zone in world.zone]
     plant_templates(world, catalogue["template"] + everywhere)
+    for row in catalogue["infrastructure"]["iso"]:  # in CloudStack's tables a template that lies in no zone
+        number = world.template.take_number()
+        world.template.add(model.Template(row["id"], number, row["name"], None, row, {}))
     plant_networks(world, catalogue, live)
+    seed_infrastructure.plant(world, catalogue["infrastructure"])
 
 
-def plant_identities(world: World, cloud: Data) -> None:
+def plant_identities(world: World, domain_rows: list[Data], account_rows: list[Data]) -> None:
     now = world.now()
-    for number, row in enumerate(cloud["domains"], 1):
+    for number, row in enumerate(domain_rows, 1):
         world.domain.add(model.Domain(row["id"], number, row["name"], row["path"]))
     domains = {domain.path: domain.id for domain in world.domain}
-    for row in cloud["accounts"]:
+    for row in account_rows:
         account = model.Account(
             row["id"],
             row["number"],
@@ -73,20 +85,28 @@ def plant_identities(world: World, cloud: Data) -> None:
         world.account.add(account)
         if "user" in row:
             keys = world.key(), world.key()
-            world.user.add(model.User(row["user"], row["number"], row["name"], account.id, now, *keys))
+            user = model.User(row["user"], row["number"], row["name"], account.id, now, *keys)
+            user.firstname, user.lastname, user.email = row["firstname"], row["lastname"], row.get("email", "")
+            world.user.add(user)
+        if "user" in row and "email" not in row:
+            continue  # made by the cloud itself, and has no group
         group = row.get("default_group") or world.uuid()
         description = "Default Security Group"
         world.security_group.add(
             model.SecurityGroup(group, world.security_group.take_number(), "default", account.id, description)
         )
-    for number, row in enumerate(cloud["projects"], 1):
+    world.index_keys()
+
+
+def plant_projects(world: World, rows: list[Data]) -> None:
+    now = world.now()
+    for number, row in enumerate(rows, 1):
         account = next(a for a in world.account if a.name == row["account"])
         members = {a.id: role for a in world.account for name, role in row["members"].items() if a.name == name}
         account.project = row["id"]
         world.project.add(
             model.Project(row["id"], number, row["name"], row["displaytext"], account.id, account.domain, now, members)
         )
-    world.index_keys()
 
 
 def plant_zones(world: World, catalogue: Data, live: Data) -> None:

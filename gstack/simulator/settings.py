@@ -18,6 +18,7 @@ DEFAULTS: dict[str, object] = {
     "api.throttling.max": 25,
     "custom.diskoffering.size.max": 1024,
     "custom.diskoffering.size.min": 1,
+    "default.page.size": 500,
     "enable.dynamic.scale.vm": True,
     "enforce.post.requests.and.timestamps": False,
     "expunge.delay": 86_400.0,

@@ -60,6 +60,7 @@ class Simulator:
         settings: Mapping[str, object] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         zones: Iterable[str] | None = None,
+        extras: bool = False,
     ) -> None:
         self.settings = Settings()
         self.settings.update(settings or {})
@@ -73,7 +74,7 @@ class Simulator:
         self.roots: dict[str, str] = {}  # machine id → id of its root volume
         self.apis = load_apis()
         self.state_file = Path(state_dir) / "cloudstack.json" if state_dir else None
-        plant(self.world, zones)
+        plant(self.world, zones, extras)
         if self.state_file:
             self.state_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.state_file.exists():

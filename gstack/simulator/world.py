@@ -133,7 +133,16 @@ class World:
         self.static_route: Table[model_network.StaticRoute] = Table("StaticRoute", model_network.StaticRoute)
         self.network_services: dict[str, object] = {}  # network offering → services as a network shows them
         self.tags: dict[str, list[model.Tag]] = {}
+        self.pod: Table[model.Record] = Table("HostPod", model.Record)
+        self.cluster: Table[model.Record] = Table("Cluster", model.Record)
+        self.host: Table[model.Record] = Table("Host", model.Record)
+        self.storage_pool: Table[model.Record] = Table("StoragePool", model.Record)
+        self.system_vm: Table[model.Record] = Table("SystemVm", model.Record)
+        self.management_server: Table[model.Record] = Table("ManagementServerHost", model.Record)
+        self.alert: Table[model.Record] = Table("Alert", model.Record)
+        self.vpn_gateway: Table[model_network.VpnGateway] = Table("VpnGateway", model_network.VpnGateway)
         self.capability: model.Row = {}
+        self.capability_for_admin: model.Row = {}
         self.hypervisors: list[model.Row] = []
         self.users_by_key: dict[str, model.User] = {}
 

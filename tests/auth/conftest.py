@@ -107,7 +107,7 @@ def gatekeeper(settings: Settings, clock: Callable[[], float]) -> Gatekeeper:
 
 @pytest.fixture(scope="session")
 def cloudstack() -> Iterator[Server]:
-    with Server(Simulator(job_seconds=0.0, seed=1)) as server:
+    with Server(Simulator(job_seconds=0.0, seed=1, extras=True)) as server:
         yield server
 
 

@@ -32,7 +32,7 @@ class Cloud:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.simulator = Simulator(job_seconds=1.0, clock=self.clock, seed=7, sleep=lambda seconds: None)
+        self.simulator = Simulator(job_seconds=1.0, clock=self.clock, seed=7, sleep=lambda seconds: None, extras=True)
 
     def do(self, command: str, who: str = "tenant", **params: object) -> dict:
         return self.simulator.do(who, command, **params)

@@ -195,6 +195,8 @@ TAGGED = [
 # Ids that a caller chooses: nothing has them yet.
 CHOSEN = ("customid", "injectedjobid")
 PREPARE: dict[str, list[Step]] = {
+    # The capacities are those of a cloud with one machine running in the first zone.
+    "catalog": [("user", "deployVirtualMachine", {**machine("first", "")[2]}, {})],
     "ssh_keys": [("user2", "registerSSHKeyPair", {"name": "rsa1", "publickey": "rsa1"}, {})],
     "security_groups": [
         machine(

@@ -24,7 +24,7 @@ NUMBERS = re.compile(
     r'(?<="id":)\d+|(?<=i-)\d+-\d+(?=-VM)|(?<=id \[)\d+|(?<=job id=)\d+|(?<=volumeId":)\d+'
     r'|(?<=instanceId":)\d+|(?<="uniqueName":")[^"]*|(?<=VM_VS_)\d+|(?<=_)\d{14}|(?<=account id=)\d+'
     r'|(?<="networkId":)\d+|(?<="id": )\d+|(?<="networkofferingid": )\d+|(?<=vm id=)\d+|(?<=LB rule:)\d+'
-    r"|(?<=Network ID=)\d+"
+    r"|(?<=Network ID=)\d+|(?<=retry after \[)\d+"
 )
 # Error texts name an account with a uuid that is another one each time.
 RANDOM_ACCOUNT = re.compile(r'("accountName":"[^"]*","id":)\d+,"uuid":"[^"]*"')
@@ -268,20 +268,23 @@ class Replay:
 
     def pairs(self, recorded: list, fresh: list) -> list[tuple[object, object]]:
         """Rows that mean the same object: by id, by key or name, else by position."""
-        by: dict[object, object] = {}
+        by: dict[object, list[dict]] = {}
         for row in fresh:
             if isinstance(row, dict):
                 for key in ("id", "ruleid", "key", "name"):
-                    if key in row:
-                        by.setdefault((key, row[key]), row)
+                    if isinstance(row.get(key), str):
+                        by.setdefault((key, row[key]), []).append(row)
         pairs = []
         for position, row in enumerate(recorded):
-            match = None
+            found: list[dict] = []
             if isinstance(row, dict):
                 for key in ("id", "ruleid", "key", "name"):
                     value = row.get(key)
                     if isinstance(value, str):
-                        match = match or by.get((key, self.ids.get(value, value)))
+                        found = found or by.get((key, self.ids.get(value, value)), [])
+                # Templates and capacities: one row a zone, of the same id or name.
+                found = [one for one in found if one.get("zoneid") == row.get("zoneid")] or found
+            match = found[0] if found else None
             if match is None and position < len(fresh) and len(recorded) == len(fresh):
                 match = fresh[position]
             if match is not None:

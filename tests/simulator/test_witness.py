@@ -18,7 +18,7 @@ from prologue import FOLDER, read
 from replay import NUMBERS, UUID, Replay
 from test_enforcement import after_crash
 from test_raw_transport import STATES, Client, ask_closed, compare
-from test_replay import KNOWN, SENT_ELSEWHERE, UNREPLAYED, WAITING
+from test_replay import KNOWN, SENT_ELSEWHERE, UNREPLAYED
 
 PAGE = Path(__file__).parents[2] / "docs" / "witness.md"
 AIM = 97
@@ -174,17 +174,9 @@ def page_of(areas: dict[str, Area]) -> str:
             shown = line["name"].replace("|", "\\|")
             lines.append(f"| {name} | {shown} | `{command_of(line)}` | {KNOWN[name][line['name']]} |")
     lines += ["", "## Not replayed", "", "| area | why | lines |", "|---|---|--:|"]
-    unsupported: Counter[str] = Counter()
     for name, area in areas.items():
-        reasons: Counter[str] = Counter()
-        for reason in area.unreplayed.values():
-            kind, _, command = reason.partition(": ")
-            reasons["a command that is not supported" if command else kind] += 1
-            unsupported.update([command] if command else [])
+        reasons = Counter(area.unreplayed.values())
         lines += [f"| {name} | {reason} | {count} |" for reason, count in sorted(reasons.items())]
-    lines += ["", "## Not supported", "", "| command | lines | why |", "|---|--:|---|"]
-    why = {command: reason for reason, commands in WAITING.items() for command in commands.split()}
-    lines += [f"| `{command}` | {count} | {why[command]} |" for command, count in sorted(unsupported.items())]
     return "\n".join([*lines, ""])
 
 

@@ -14,9 +14,11 @@ NAMES = (
     "autoscale_groups",
     "autoscale_profiles",
     "autoscale_rules",
+    "capacity",
     "catalogue",
     "firewall",
     "guest_networks",
+    "infrastructure",
     "instance_groups",
     "invitations",
     "jobs",
@@ -29,6 +31,7 @@ NAMES = (
     "machines_deploy",
     "machines_lifecycle",
     "memberships",
+    "metrics",
     "network_acl_items",
     "network_acls",
     "networks",
@@ -39,6 +42,7 @@ NAMES = (
     "projects",
     "public_ips",
     "resource_details",
+    "routers",
     "schedules",
     "security_groups",
     "snapshot_policies",
@@ -51,6 +55,7 @@ NAMES = (
     "volumes_kept",
     "vpc_routes",
     "vpcs",
+    "vpn_gateways",
 )
 
 

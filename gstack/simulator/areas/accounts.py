@@ -17,8 +17,8 @@ from ..world import date
 ROLES = {0: "User", 1: "Admin", 2: "DomainAdmin"}
 ROLE_IDS = {
     0: "3c6dd3b5-e584-11f1-ba46-02fc00000001",
-    1: "3c6db0a1-e584-11f1-ba46-02fc00000001",
-    2: "3c6dc4f2-e584-11f1-ba46-02fc00000001",
+    1: "3c6da4d9-e584-11f1-ba46-02fc00000001",
+    2: "3c6dd16e-e584-11f1-ba46-02fc00000001",
 }
 # The word a limit has in the rows of accounts and projects, by resource type.
 WORDS = (
@@ -72,9 +72,13 @@ def quota(call: Call, account: Account) -> Row:
 def account_view(call: Call, account: Account) -> Row:
     domain = call.world.domain[account.domain]
     row: Row = {"id": account.id, "name": account.name, "accounttype": account.type, **role(account)}
-    row.update(domainid=domain.id, domain=domain.name, domainpath=domain.path, receivedbytes=0, sentbytes=0)
+    row.update(domainid=domain.id, domain=domain.name, domainpath=domain.path)
+    if any(network.account == account.id for network in call.world.network):
+        row.update(receivedbytes=0, sentbytes=0)  # what its routers counted
     row.update(quota(call, account))
-    row.update(state=account.state, created=date(account.created))
+    row["state"] = account.state
+    if account.type != 1:
+        row["created"] = date(account.created)
     row["user"] = [user_view(call, user) for user in call.world.user if user.account == account.id]
     row.update(isdefault=account.type == 1, groups=[])
     if call.is_root:
@@ -88,9 +92,9 @@ def user_view(call: Call, user: User) -> Row:
     row: Row = {
         "id": user.id,
         "username": user.name,
-        "firstname": user.name.title(),
-        "lastname": "Test",
-        "email": f"{user.name}@example.invalid",
+        "firstname": user.firstname,
+        "lastname": user.lastname,
+        **({"email": user.email} if user.email else {}),
         "created": date(user.created),
         "state": user.state,
         "account": account.name,
@@ -125,7 +129,14 @@ def list_users(call: Call) -> Row:
     rows = [u for u in world.user if (call.rules(world.account[u.account]) if wide else u.account == call.account.id)]
     filters: Filters = {**ID_FILTERS, "username": name_is}
     rows = select(call, rows, filters, lambda user: (user.name,))
-    return page(call, "user", rows, lambda user: user_view(call, user))
+    return page(call, "user", rows, lambda user: listed_view(call, user))
+
+
+def listed_view(call: Call, user: User) -> Row:
+    """Only here a user is told from one of a domain below, and root sees whether the keys may be used."""
+    row = user_view(call, user)
+    row["iscallerchilddomain"] = call.world.account[user.account].domain != call.account.domain
+    return {**row, "apikeyaccess": "INHERIT"} if call.is_root else row
 
 
 @command("getUser")

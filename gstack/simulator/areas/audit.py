@@ -58,11 +58,21 @@ def list_events(call: Call) -> Row:
     archived = call.flag("archived")
     rows = [event for event in call.world.event if mine(event.account) and event.archived == archived]
     rows = select(call, rows, EVENT_FILTERS, lambda event: (event.description, event.type))
+    entry, duration = call.number("entrytime"), call.number("duration")
+    if entry is not None and duration is not None:
+        rows = lasting(call, rows, entry, duration)
     chosen = window(call, rows[::-1])[::-1]
     if not rows:
         return {}
     shown = [view(call, event) for event in chosen]
     return {"count": len(rows), "event": shown} if shown else {"count": len(rows)}
+
+
+def lasting(call: Call, rows: list[Event], entry: int, duration: int) -> list[Event]:
+    """What began in the last `entry` seconds, has gone on for more than `duration`, and has not ended."""
+    now, ended = call.world.now(), {event.parent for event in call.world.event if event.state == "Completed"}
+    began = [e for e in rows if e.state == "Started" and duration <= now - e.created <= entry]
+    return [event for event in began if event.parent not in ended]
 
 
 def chosen(call: Call) -> list[Event]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..apis import Api
+from ..apis import Api, Field
 from ..call import Call
 from ..errors import ApiError, invalid
 from ..lists import ID_FILTERS, Filters, Test, check_page, name_is, page, select
 from ..model import Record, Row
 from ..registry import COMMANDS, command
+from . import capacity, routers
 
 NO_SUCH_API = "Api Discovery plugin was unable to find an api by that name or process any apis"
-INTERNAL = ("for_admin", "hosts", "providers", "networkdomain", "physicalnetworkid")
+INTERNAL = ("for_admin", "hosts", "providers", "networkdomain", "physicalnetworkid", "imagestoreid")
 
 
 def equal(key: str) -> Test:
@@ -34,10 +35,22 @@ def api_row(api: Api, is_root: bool) -> Row:
         one["required"] = param.required
         if param.since:
             one["since"] = param.since
+        if param.related is not None:
+            one["related"] = param.related
         params.append(one)
     row["params"] = params
-    row["response"] = [{"name": name, "description": "", "type": kind} for name, kind in api.response]
+    row["response"] = response_rows(api.response)
     return row
+
+
+def response_rows(fields: tuple[Field, ...]) -> list[Row]:
+    rows: list[Row] = []
+    for field in fields:
+        row: Row = {"name": field.name, "description": "", "type": field.type}
+        if field.inside is not None:
+            row["response"] = response_rows(field.inside)
+        rows.append(row)
+    return rows
 
 
 @command("listApis")
@@ -54,7 +67,8 @@ def list_apis(call: Call) -> Row:
 
 @command("listCapabilities")
 def list_capabilities(call: Call) -> Row:
-    return {"capability": call.world.capability}
+    world = call.world
+    return {"capability": {**world.capability, **world.capability_for_admin} if call.is_root else world.capability}
 
 
 def zone_row(call: Call, zone: Record) -> Row:
@@ -62,6 +76,8 @@ def zone_row(call: Call, zone: Record) -> Row:
     extra = zone.row.get("for_admin")
     if call.is_root and isinstance(extra, dict):
         row.update(extra)
+    if call.is_root and call.flag("showcapacities"):
+        row["capacity"] = capacity.of_zone(call, zone)
     return row
 
 
@@ -70,8 +86,8 @@ def list_zones(call: Call) -> Row:
     check_page(call)
     rows = [zone for zone in call.world.zone if call.is_root or zone.row.get("allocationstate") != "Disabled"]
     if "available" in call.args and not call.flag("available"):
-        used = {machine.zone for machine in call.world.machine if machine.account == call.account.id}
-        rows = [zone for zone in rows if zone.id in used]
+        routed = {router.zone for router in routers.running(call) if router.account == call.account.id}
+        rows = [zone for zone in rows if zone.id in routed]
     if not call.args.get("ids"):
         call.args.pop("ids", None)
     filters: Filters = {**ID_FILTERS, "name": name_is, "networktype": equal("networktype")}
@@ -170,6 +186,12 @@ def list_regions(call: Call) -> Row:
     rows = [{**row, "gslbserviceenabled": True, "portableipserviceenabled": False}]
     wanted = call.number("id")
     return page(call, "region", [row for row in rows if wanted in (None, row["id"])], dict)
+
+
+@command("cloudianIsEnabled")
+def cloudian_is_enabled(call: Call) -> Row:
+    """A plugin that ships with CloudStack, off unless the operator turns it on; the address is its default."""
+    return {"cloudianisenabled": {"enabled": False, "url": "https://cmc.cloudian.com:8443/Cloudian/"}}
 
 
 @command("quotaIsEnabled")

@@ -13,6 +13,7 @@ from ..lists import ID_FILTERS, Filters, check_page, like, name_is, page, same_i
 from ..model import Machine, Nic, Record, Row, SecurityGroup
 from ..model_network import PublicIp
 from ..registry import command
+from ..seed_infrastructure import host_row
 from ..world import date
 
 DETAILS = (
@@ -49,12 +50,6 @@ def described(machine: Machine, state: str | None = None) -> str:
 
 def instance_name(machine: Machine) -> str:
     return f"i-4-{machine.number}-VM"
-
-
-def host_row(number: int, zone: str) -> tuple[str, str]:
-    """A made-up, stable identity for the n-th host of a zone."""
-    tail = f"{number:012d}"
-    return f"3287ce41-06c5-404e-{zone[:4]}-{tail}", f"SimulatedAgent.01e28796-6778-4706-{zone[:4]}-{tail}"
 
 
 def nic_row(call: Call, nic: Nic, with_secondary: bool = True) -> Row:

@@ -30,6 +30,9 @@ TOP = 2**31 - 1
 TWO_USERDATA = "Both userdata and userdata ID inputs are not allowed"
 READABLE = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
+NO_ROOT = "Installing from ISO requires a disk offering to be specified for the root disk."
+NO_BOOT = "Installing from ISO requires an ISO that is bootable"
+
 
 def check_name(call: Call, name: str) -> None:
     if not NAME.fullmatch(name):
@@ -167,9 +170,12 @@ def need_template(call: Call, zone: Record) -> Template:
     template = call.entity("templateid", Template)
     if template is None:
         raise errors.hidden("Unable to use template null")
+    if template.row["format"] == "ISO":
+        raise invalid(f"{NO_BOOT}: {template.id}" if "diskofferingid" in call.args else NO_ROOT)
     if zone.id not in template.zones or template.state != "Active":
         raise invalid(f"Template {template.id} is not available in zone {zone.id}")
-    if not template.row.get("ispublic") and not call.reaches(template) and call.account.id not in template.shared:
+    allowed = call.is_root or template.row.get("ispublic") or call.account.id in template.shared
+    if not allowed and (template.account is None or not call.reaches(template)):
         raise errors.denied(not_launchable(call, template))
     hypervisor = call.text("hypervisor")
     if hypervisor and hypervisor.lower() != str(template.row["hypervisor"]).lower():

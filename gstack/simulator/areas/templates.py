@@ -17,6 +17,7 @@ from ..world import date
 from . import machines, machines_deploy
 
 NOT_IN_MIN = frozenset({"details", "forcks"})
+FOR_OWNERS = frozenset({"status", "url"})  # the operator's templates show these to root alone
 KINDS = ("featured", "self", "selfexecutable", "sharedexecutable", "executable", "community", "all")
 NOT_YOURS = "Domain Admin and regular users can modify only their own Public templates"
 UNKNOWN = "No enum constant com.cloud.template.VirtualMachineTemplate.TemplateFilter."
@@ -63,8 +64,9 @@ class Placed:
 def view(call: Call, placed: Placed, minimal: bool = False) -> Row:
     template, here = placed.template, placed.template.zones[placed.zone]
     row: Row = {}
+    inside = call.is_root or (template.account is not None and call.reaches(template))
     for key, value in template.row.items():
-        if (minimal and key in NOT_IN_MIN) or (key == "status" and not call.reaches(template)):
+        if (minimal and key in NOT_IN_MIN) or (key in FOR_OWNERS and not inside):
             continue
         row[key] = value
         if key == "size" and "physicalsize" in here:
@@ -74,9 +76,18 @@ def view(call: Call, placed: Placed, minimal: bool = False) -> Row:
         if key in BEFORE_ZONE:
             row.update(zoneid=here["zoneid"], zonename=here["zonename"])
         if key == "arch":
-            row["downloaddetails"] = here["downloaddetails"]
+            row["downloaddetails"] = places(call, placed)
     row["tags"] = call.world.tag_rows(template.id)
     return row
+
+
+def places(call: Call, placed: Placed) -> object:
+    """Where a template lies; only root sees on which image store."""
+    rows = placed.template.zones[placed.zone]["downloaddetails"]
+    if not call.is_root or not isinstance(rows, list):
+        return rows
+    store = call.world.zone[placed.zone].row["imagestoreid"]
+    return [{**row, "datastoreRole": "Image", "datastoreId": store} for row in rows]
 
 
 def chosen(call: Call, wanted: str, owner: Account) -> list[Template]:

@@ -95,6 +95,8 @@ def destroy(call: Call, vpc: Vpc) -> None:
         world.static_route.remove(route, leave_trace=False)
     for gateway in [one for one in world.gateway if one.vpc == vpc.id]:
         world.gateway.remove(gateway)
+    for end in [one for one in world.vpn_gateway if one.vpc == vpc.id]:
+        world.vpn_gateway.remove(end)
     world.tags.pop(vpc.id, None)
     world.vpc.remove(vpc)
 
