@@ -181,10 +181,10 @@ class World:
         return {**row, "domainid": domain.id, "domain": domain.name, "domainpath": domain.path}
 
     def tag_rows(self, entity_id: str, without: frozenset[str] = JOINED) -> list[model.Row]:
-        """The tags inside an object's row; which fields a tag has depends on the object."""
-        tags = self.tags.get(entity_id)
-        if not tags:
-            return []
+        """The tags inside an object's row, by key, as CloudStack's index has them; which fields one has depends on the
+        object.
+        """
+        tags = sorted(self.tags.get(entity_id, ()), key=lambda tag: (tag.key or "").lower())
         return [{key: value for key, value in self.tag_row(tag).items() if key not in without} for tag in tags]
 
     def tag_row(self, tag: model.Tag) -> model.Row:

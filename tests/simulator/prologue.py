@@ -22,7 +22,14 @@ def read(area: str) -> list[dict]:
 
 
 # Lines sent while the jobs before them were still running, though nothing polls those.
-HOLD = {("vm_lifecycle", "two stops: second"), ("vm_lifecycle", "listAsyncJobs pending")}
+HOLD = {
+    ("vm_lifecycle", "two stops: second"),
+    ("vm_lifecycle", "listAsyncJobs pending"),
+    ("vm_extra", "deploy interrupted by crash: before"),
+    ("vm_extra", "deploy interrupted by crash: job before"),
+}
+# Signed by a client that encodes `*`, which CloudStack does not.
+WRONGLY_SIGNED = {("vm_extra", "createVMSchedule")}
 # What the recorder did by other means right before a line.
 BEFORE = {
     ("vm_lifecycle", "start fails on host"): lambda cloud: cloud.faults.add("no-start"),
@@ -142,6 +149,60 @@ TAGGED_NETWORK = [
         virtualmachineid="3ca13c44-9ff7-402c-8138-c80e6839388d",
     ),
 ]
+# What was left of the recorder's work on disks: a machine whose disk had grown, and what it had made of that.
+VOLVM, VOLVM_ROOT, VOLVM_DATA, ROOT_SNAPSHOT, DATA_SNAPSHOT, RENAMED, COPIED = (
+    "9543b30d-82b9-41de-85fd-b0a9f6dc5a92",
+    "4536965d-bf34-435e-9073-ada815321157",
+    "c29f5a59-3797-4fa5-96bf-524732464c85",
+    "028a7a07-f83a-4b8d-a6de-75ee5f764639",
+    "9579954e-4793-4e14-89c1-1a47f1727ed6",
+    "5a22bafb-3387-4baa-ac98-d92fa6aeb09e",
+    "1a09b31b-f59c-4723-a4e6-6b5462c490f3",
+)
+
+
+def done(command: str, **params: str) -> Step:
+    return "user", command, params, {}
+
+
+def template(name: str, uuid: str | None, **source: str) -> Step:
+    params = {"name": name, "displaytext": "x", "ostypeid": "47135478-e584-11f1-ba46-02fc00000001", **source}
+    return "user", "createTemplate", params, {uuid: "id"} if uuid else {}
+
+
+TEMPLATES_BEFORE = [
+    machine("volvm", VOLVM),
+    root_of(VOLVM, VOLVM_ROOT),
+    disk("data-1", VOLVM_DATA),
+    done("resizeVolume", id=VOLVM_ROOT, size="30"),
+    done("attachVolume", id=VOLVM_DATA, virtualmachineid=VOLVM),
+    made("createSnapshot", ROOT_SNAPSHOT, volumeid=VOLVM_ROOT, name="snap-root-1"),
+    made("createSnapshot", DATA_SNAPSHOT, volumeid=VOLVM_DATA),
+    template("tpl-snap", RENAMED, snapshotid=ROOT_SNAPSHOT),
+    done("updateTemplate", id=RENAMED, name="tpl-renamed", sshkeyenabled="true", passwordenabled="true"),
+    done("stopVirtualMachine", id=VOLVM),
+    template("tpl-vol", COPIED, volumeid=VOLVM_ROOT),
+    done("copyTemplate", id=COPIED, sourcezoneid=ZONE, destzoneid=FRANKFURT),
+    done("deleteTemplate", id=COPIED, zoneid=ZONE),
+    template("tpl-data", None, snapshotid=DATA_SNAPSHOT),
+    template("tpl-pub", None, snapshotid=ROOT_SNAPSHOT, ispublic="true"),
+    template("tpl-snap", "0b81ab1f-dc8e-4300-8e10-482863d2096a", snapshotid=ROOT_SNAPSHOT),
+]
+
+
+def tier(number: int, offering: str, **more: str) -> Step:
+    ends = {"gateway": f"10.50.{number}.1", "netmask": "255.255.255.0"}
+    return done(
+        "createNetwork", zoneid=FRANKFURT, vpcid=VPC, networkofferingid=offering, name=f"tier-{number}", **ends, **more
+    )
+
+
+FOR_VPC, FOR_VPC_NO_LB = "d182ea16-8be3-4688-acf4-1282712f0f05", "2a2a6a21-79e3-486c-aa72-86bdad249828"
+TIERS = [
+    tier(1, FOR_VPC, aclid=ACL),
+    tier(2, FOR_VPC_NO_LB, aclid="3578ce03-e584-11f1-ba46-02fc00000001"),
+    tier(3, FOR_VPC),
+]
 # One more of everything that can be tagged.
 TAGGED_GROUP, TAGGED_ROOT, TAGGED_SNAPSHOT = (
     "15db2f4e-d93d-474b-83c7-871fed8061fc",
@@ -171,14 +232,6 @@ TAGGED = [
     disk("tagvol", "b021e84a-d977-45a3-9203-4721fe25c1c9"),
     root_of("3ca13c44-9ff7-402c-8138-c80e6839388d", TAGGED_ROOT),
     made("createSnapshot", TAGGED_SNAPSHOT, volumeid=TAGGED_ROOT, name="tagsnap"),
-    made(
-        "createTemplate",
-        "0b81ab1f-dc8e-4300-8e10-482863d2096a",
-        snapshotid=TAGGED_SNAPSHOT,
-        name="tpl-snap",
-        displaytext="dup",
-        ostypeid="47135478-e584-11f1-ba46-02fc00000001",
-    ),
     made(
         "createSnapshotPolicy",
         "f48953a0-df2e-49f2-af85-f8021dc25f83",
@@ -223,14 +276,22 @@ PREPARE: dict[str, list[Step]] = {
         machine("volvm", "9543b30d-82b9-41de-85fd-b0a9f6dc5a92"),
         machine("volvm2", "317f175b-a61b-445f-b100-c85d7d602866", startvm="false"),
         root_of("9543b30d-82b9-41de-85fd-b0a9f6dc5a92", "4536965d-bf34-435e-9073-ada815321157"),
+        made(
+            "createSnapshot",
+            "2be6a089-4ea8-4731-9251-ff1436b9cb2d",
+            volumeid="5f725253-faad-4eb6-a128-bbe08b447245",
+        ),
     ],
     "tags": [
         machine("tagvm1", "3ca13c44-9ff7-402c-8138-c80e6839388d", offering=MICRO),
-        machine("tagvm2", "d169fdb5-58e7-48de-a818-3b986606dd9b", offering=MICRO),
+        machine("tagvm2", "d169fdb5-58e7-48de-a818-3b986606dd9b", offering=MICRO, startvm="false"),
         machine("tagvm3", "7a6a3a23-f1db-478a-9054-97a4d14dfc37", offering=MICRO, startvm="false"),
         key("ec1"),
         *TAGGED_NETWORK,
+        *TIERS,
         *TAGGED,
+        *TEMPLATES_BEFORE,
+        done("createVolume", zoneid=ZONE, diskofferingid=SSD_10, name="tagvol2"),
     ],
     "accounts_projects_events": [
         ("user2", "listVolumes", {"type": "ROOT"}, {"b9e6b654-247f-45fd-bd78-ddc737906006": "volume.0.id"}),
@@ -313,6 +374,24 @@ def zone_state(state: str) -> Callable[[Simulator], None]:
     return lambda cloud: cloud.do("admin", "updateZone", id=ZONE, allocationstate=state)
 
 
+def turn(seconds: float) -> Callable[[Simulator], None]:
+    """A moment passes."""
+
+    def change(cloud: Simulator) -> None:
+        cloud.world.clock.now += seconds  # type: ignore[attr-defined]
+
+    return change
+
+
+def six_more(cloud: Simulator) -> None:
+    """Machines of other areas, which a count counts."""
+    params = {"zoneid": ZONE, "templateid": DEBIAN, "serviceofferingid": MICRO, "startvm": "false"}
+    for number in range(6):
+        cloud.do("tenant", "deployVirtualMachine", name=f"before-{number}", **params)
+
+
+BEFORE["vm_extra", "retrieveonlyresourcecount"] = six_more
+BEFORE["vm_extra", "deploy interrupted by crash: before"] = turn(0.3)
 BEFORE["vm_extra", "listZones disabled (user)"] = zone_state("Disabled")
 BEFORE["vm_extra", "deploy on temp offering"] = zone_state("Enabled")
 

@@ -161,3 +161,13 @@ def test_a_volume_takes_the_place_of_a_root_volume_that_was_taken_out(cloud: Clo
     cloud.run("attachVolume", id=roots[key], virtualmachineid=key, deviceid=0)
     assert cloud.do("listVolumes", id=roots[key])["volume"][0]["type"] == "ROOT"
     assert cloud.run("startVirtualMachine", id=key)["jobstatus"] == 1
+
+
+def test_histories_name_what_there_is_and_hold_no_measurements(cloud: Cloud) -> None:
+    assert cloud.do("listVirtualMachinesUsageHistory") == cloud.do("listVolumesMetrics") == {}
+    key = cloud.deploy("vm")
+    [machine] = cloud.do("listVirtualMachinesUsageHistory", id=key)["virtualmachine"]
+    [volume] = cloud.do("listVolumesUsageHistory")["volume"]
+    assert (machine["id"], machine["name"][:2], machine["stats"]) == (key, "i-", [])
+    assert (volume["name"][:5], volume["stats"]) == ("ROOT-", [])
+    assert cloud.do("listVirtualMachinesMetrics", retrieveonlyresourcecount="true") == {"count": 1}

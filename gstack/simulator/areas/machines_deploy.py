@@ -413,8 +413,6 @@ def come_up(call: Call, machine: Machine) -> None:
         if volume.machine == machine.id and volume.state == "Allocated":
             volume.state, volume.pool = "Ready", True
             volume.size = volume.size or world.template[machine.template].bytes
-            if volume.type == "DATADISK":
-                volume.attached = world.now()
     machine_networks.up(call, machine)
     machine.details.pop("deployvm", None)
     machine.state, machine.lastupdated = "Running", world.now()

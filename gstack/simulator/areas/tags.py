@@ -182,4 +182,5 @@ def list_tags(call: Call) -> Row:
     for name, value in wanted.items():
         if value is not None:
             tags = [tag for tag in tags if fold(getattr(tag, name) or "") == fold(value)]
+    tags.sort(key=lambda tag: tag.resourcetype, reverse=True)
     return page(call, "tag", tags, call.world.tag_row)

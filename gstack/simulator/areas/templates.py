@@ -68,7 +68,7 @@ def view(call: Call, placed: Placed, minimal: bool = False) -> Row:
     for key, value in template.row.items():
         if (minimal and key in NOT_IN_MIN) or (key in FOR_OWNERS and not inside):
             continue
-        row[key] = value
+        row[key] = here.get(key, value)
         if key == "size" and "physicalsize" in here:
             row["physicalsize"] = here["physicalsize"]
         if key == "ispublic":
