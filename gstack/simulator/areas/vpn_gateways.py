@@ -7,11 +7,11 @@ answers on the address that the VPC has for source NAT, and takes none of its ow
 from __future__ import annotations
 
 from ..call import Call
-from ..errors import invalid
+from ..errors import ApiError, invalid
 from ..jobs import Steps
 from ..lists import Filters, check_page, page, same_id, select, visible_accounts
 from ..model import Row
-from ..model_network import Vpc, VpnGateway
+from ..model_network import PublicIp, Vpc, VpnGateway
 from ..registry import command
 
 
@@ -28,6 +28,9 @@ def create(call: Call) -> Row:
         shown = f'VPC {{"id":{vpc.number},"name":"{vpc.name}","uuid":"{vpc.id}"}}'
         raise invalid(f"The VPN gateway of VPC {shown} already existed!")
     address = next(address for address in world.public_ip if address.vpc == vpc.id and address.sourcenat)
+    asked = call.entity("ipaddressid", PublicIp)
+    if asked is not None and asked is not address:
+        raise ApiError(530, f"Cannot use requested IP {asked.address} as it is not the Source NAT IP")
     number = world.vpn_gateway.take_number()
     gateway = world.vpn_gateway.add(VpnGateway(world.uuid(), number, vpc.id, vpc.account, address.id))
 
