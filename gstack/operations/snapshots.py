@@ -43,12 +43,12 @@ def begin(call: Call, disk: str, row: Mapping[str, Any], *, sub_action: bool) ->
     path = f"projects/{call.project}/global/snapshots/{name}"
     if snapshots.find(call.caller.cloud, name, thorough=False) is not None:
         raise already_exists(path)
-    description = call.body.get("description")
+    kept = {key: call.body[key] for key in ("description", "snapshotType") if call.body.get(key)}
     plan = {
         "name": name,
         "volume": row["id"],
         "tags": tags.new_tags(call.body.get("labels") or {}, own={snapshots.DISK: disk.rpartition("/")[2]}),
-        "overlay": {"description": description} if description else {},
+        "overlay": kept,
         "sub_action": sub_action,
     }
     return engine.start(

@@ -1,8 +1,8 @@
 """Links to resources: how they are written in answers, and every way in which clients write them in requests.
 
 Apart because host and prefix depend on the request while the path does not: what is stored and compared is
-always the path from ``projects/`` on. The surprising thing: for hosts below googleapis.com links name
-www.googleapis.com, as Google's do; Ansible compares them literally.
+always the path from ``projects/`` on. The surprising thing: for hosts below googleapis.com, and for Terraform at
+any host, links name www.googleapis.com, as Google's do; Ansible and Terraform compare them literally.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from gstack.protocol.discovery import document
 
 PREFIX = "/compute/v1"
 GOOGLE = f"https://www.googleapis.com{PREFIX}"
+# Terraform's provider takes a link to an image for one only where it begins so, and makes every instance anew whose
+# configuration names an image family otherwise; it never follows a link.
+COMPARES_LITERALLY = "terraform-provider-google"
 HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[-A-Za-z0-9._]*[A-Za-z0-9])?)(:[0-9]{1,5})?")
 PLAIN = re.compile(r"[^\x00-\x20\x7f/?#]{1,128}")
 MALFORMED = "The URL is malformed."
@@ -30,13 +33,13 @@ class Links:
     base: str
 
     @classmethod
-    def for_host(cls, scheme: str, host: str) -> Links:
-        """The links of a request that came to ``host`` (with its port). GceError 400 for what is no host
-        name."""
+    def for_client(cls, scheme: str, host: str, agent: str = "") -> Links:
+        """The links for a client ``agent`` (its User-Agent) that asked ``host`` (with its port). GceError 400 for what
+        is no host name."""
         if not HOST.fullmatch(host):
             raise GceError("badRequest", "The Host header of the request names no host.")
         name = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host
-        if name == "googleapis.com" or name.endswith(".googleapis.com"):
+        if name == "googleapis.com" or name.endswith(".googleapis.com") or COMPARES_LITERALLY in agent:
             return cls(GOOGLE)
         return cls(f"{scheme}://{host}{PREFIX}")
 

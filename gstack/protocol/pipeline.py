@@ -118,7 +118,7 @@ def enter(exchange: Exchange) -> None:
         method=exchange.method,
         params=exchange.params,
         body={},
-        links=Links.for_host(exchange.request.scheme, exchange.request.host),
+        links=Links.for_client(exchange.request.scheme, exchange.request.host, exchange.request.user_agent.string),
         caller=caller,
         headers=exchange.request.headers,
         request_id=exchange.request_id,

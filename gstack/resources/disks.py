@@ -82,7 +82,7 @@ BODY = Policy(
 )
 SNAPSHOT = Policy(
     honoured=("name", "labels", "sourceDisk"),
-    remembered=("description", "labelFingerprint"),
+    remembered=("description", "labelFingerprint", "snapshotType"),
     only={"snapshotType": ("STANDARD",)},
     refused=snapshots.REFUSED,
 )

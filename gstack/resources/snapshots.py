@@ -34,7 +34,7 @@ KIND = "snapshots"
 BODY = Policy(
     honoured=("name", "labels", "sourceDisk"),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
-    remembered=("description", "labelFingerprint"),
+    remembered=("description", "labelFingerprint", "snapshotType"),
     only={"snapshotType": ("STANDARD",)},
     refused=snapshots.REFUSED,
 )
@@ -160,6 +160,8 @@ class Views:
             self_link=f"{self._base}/global/snapshots/{name}",
             labels=shown or None,
             label_fingerprint=fingerprint(shown),
+            # Shown to those who named it: Terraform makes a snapshot anew when it sees a type that nobody asked for.
+            snapshot_type=self._kept.get(row["id"], {}).get("snapshotType"),
             auto_created=row.get("intervaltype", "MANUAL") != "MANUAL",
         )
 

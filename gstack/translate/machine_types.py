@@ -192,8 +192,10 @@ def _holds(row: Row, cpus: int, memory_mb: int) -> bool:
     return int(row.get("cpunumber") or 0) >= cpus and int(row.get("memory") or 0) >= memory_mb
 
 
-def _size(row: Row) -> tuple[int, int, str, str]:
-    return int(row["cpunumber"]), int(row["memory"]), str(row.get("created", "")), str(row["id"])
+def _size(row: Row) -> tuple[int, int, bool, str, str]:
+    """Of two offerings of one size the one that leaves the boot disk's size to the request, then the older."""
+    fixed = bool(row.get("rootdisksize"))
+    return int(row["cpunumber"]), int(row["memory"]), fixed, str(row.get("created", "")), str(row["id"])
 
 
 def _limits(row: Row) -> tuple[int, int, int, int]:

@@ -25,13 +25,19 @@ from gstack.protocol.links import Links, Reference, parse, scopes
     ],
 )
 def test_links_name_the_host_that_was_asked(scheme: str, host: str, base: str) -> None:
-    assert Links.for_host(scheme, host).base == base
+    assert Links.for_client(scheme, host).base == base
+
+
+def test_terraform_is_shown_googles_links_at_any_host() -> None:
+    agent = "Terraform/1.11.4 (+https://www.terraform.io) Terraform-Plugin-SDK/2.37.0 terraform-provider-google/8.0.0"
+    assert Links.for_client("https", "gce.example:5000", agent).base == "https://www.googleapis.com/compute/v1"
+    assert Links.for_client("https", "gce.example:5000", "Terraform/1.11.4").base == "https://gce.example:5000/compute/v1"
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a\nb", "a@b", "a:b:c", "<x>"])
 def test_what_is_no_host_name_is_refused(host: str) -> None:
     with pytest.raises(GceError):
-        Links.for_host("https", host)
+        Links.for_client("https", host)
 
 
 def test_links_of_places() -> None:

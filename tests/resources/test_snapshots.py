@@ -99,6 +99,11 @@ def test_the_body_may_name_the_disk_of_the_url_again_and_no_other(web: Any) -> N
     assert "The URL names another disk, web." in web.refuse("POST", f"{DISKS}/web/createSnapshot", body)
 
 
+def test_the_type_is_shown_to_those_who_named_it(web: Any) -> None:
+    assert "snapshotType" not in taken(web)
+    assert taken(web, name="named", snapshotType="STANDARD")["snapshotType"] == "STANDARD"
+
+
 def test_a_quiet_guest_cannot_be_asked_for(web: Any) -> None:
     body = {"name": "snap"}
     assert "guestFlush" in web.refuse("POST", f"{DISKS}/web/createSnapshot", body, guestFlush="true")

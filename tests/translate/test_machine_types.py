@@ -48,6 +48,12 @@ def test_fixed_offerings_are_listed_under_their_names(types):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("made", ["2026-01-01T00:00:00+0000", "2026-12-01T00:00:00+0000"])
+def test_of_two_offerings_of_one_size_the_one_without_a_boot_disk_size_stands_in(made):
+    types = MachineTypes([*OFFERINGS, fixed("Small-rootdisk50", 2, 2048, created=made, rootdisksize=50)])
+    assert types.get("e2-small").id == "id-Small"
+
+
 def test_an_offering_is_found_under_its_own_name(types):
     found = types.get("small-instance")
     assert (found.id, found.cpus, found.memory_mb, found.speed_mhz) == ("id-Small Instance", 1, 512, 500)
