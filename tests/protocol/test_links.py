@@ -31,7 +31,9 @@ def test_links_name_the_host_that_was_asked(scheme: str, host: str, base: str) -
 def test_terraform_is_shown_googles_links_at_any_host() -> None:
     agent = "Terraform/1.11.4 (+https://www.terraform.io) Terraform-Plugin-SDK/2.37.0 terraform-provider-google/8.0.0"
     assert Links.for_client("https", "gce.example:5000", agent).base == "https://www.googleapis.com/compute/v1"
-    assert Links.for_client("https", "gce.example:5000", "Terraform/1.11.4").base == "https://gce.example:5000/compute/v1"
+    assert (
+        Links.for_client("https", "gce.example:5000", "Terraform/1.11.4").base == "https://gce.example:5000/compute/v1"
+    )
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a\nb", "a@b", "a:b:c", "<x>"])
