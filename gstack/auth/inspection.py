@@ -48,8 +48,23 @@ def register(app: Flask, guard: Gatekeeper) -> None:
 
 
 def tokeninfo(guard: Gatekeeper) -> Response:
-    """Google's way of asking what an access token is."""
-    found = tokens.look_up(_token("access_token"), guard.keyring.now)
+    """Google's way of asking what a token is. Refresh tokens are unknown here, as they are at Google."""
+    id_token, access_token = _token("id_token"), _token("access_token")
+    if not id_token and not access_token:
+        raise OAuthError("invalid_request", "access_token or id_token is required.")
+    return _id_token(guard, id_token) if id_token else _access_token(guard, access_token)
+
+
+def _id_token(guard: Gatekeeper, token: str) -> Response:
+    """Every member as a string, as Google answers."""
+    found = signing.read_id_token(guard.sealer, token, guard.keyring.now)
+    if found is None:
+        raise OAuthError("invalid_token", "Invalid Value")
+    return answer_json({name: str(value).lower() if value is True else str(value) for name, value in found.items()})
+
+
+def _access_token(guard: Gatekeeper, token: str) -> Response:
+    found = tokens.look_up(token, guard.keyring.now)
     if found is None:
         raise OAuthError("invalid_token", "Invalid Value")
     credential, row = found

@@ -23,7 +23,8 @@ from gstack.errors import GceError
 
 log = logging.getLogger(__name__)
 
-TOKEN_PATHS = ("/token", "/o/oauth2/token", "/oauth2/v4/token", "/oauth2/token")
+# The last one is sts.googleapis.com's.
+TOKEN_PATHS = ("/token", "/o/oauth2/token", "/oauth2/v4/token", "/oauth2/token", "/v1/token")
 REVOKE_PATHS = ("/revoke", "/o/oauth2/revoke", "/oauth2/revoke")
 INTROSPECT_PATHS = ("/introspect", "/v1/introspect", "/oauth2/introspect")
 

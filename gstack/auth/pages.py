@@ -52,7 +52,10 @@ def key_pair(guard: Gatekeeper, form: Mapping[str, str]) -> tuple[str, str]:
     limiter.check(counted, guard.keyring.now)
     try:
         may_make = form.get("make_keys") == "yes"
-        return password.key_pair(guard.keyring.endpoint, user, form.get("password", ""), domain, may_make=may_make)
+        code = form.get("second_factor", "")
+        return password.key_pair(
+            guard.keyring.endpoint, user, form.get("password", ""), domain, may_make=may_make, code=code
+        )
     except Refused:
         limiter.failed(counted, guard.keyring.now)
         raise

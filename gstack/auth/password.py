@@ -19,12 +19,15 @@ from gstack.cloudstack.errors import Unavailable
 from gstack.errors import GceError
 
 
-def key_pair(endpoint: Endpoint, username: str, password: str, domain: str, *, may_make: bool) -> tuple[str, str]:
-    """API key and secret key of a user. ``domain`` is a path (``acme``, ``ROOT/acme``; empty: ROOT).
-    A user without keys gets some only if ``may_make``: the person was asked.
+def key_pair(
+    endpoint: Endpoint, username: str, password: str, domain: str, *, may_make: bool, code: str = ""
+) -> tuple[str, str]:
+    """API key and secret key of a user. ``domain`` is a path (``acme``, ``ROOT/acme``; empty: ROOT), ``code`` what the
+    user's second factor shows, for users who have one. A user without keys gets some only if ``may_make``: the person
+    was asked.
 
-    Raises :class:`Refused` for a wrong name, password or domain, GceError forbidden where a second factor or the
-    role stands in the way, and Unavailable.
+    Raises :class:`Refused` for a wrong name, password, domain or code, GceError forbidden where a code is missing or
+    the role stands in the way, and Unavailable.
     """
     if not username or not password:
         raise Refused
@@ -35,10 +38,19 @@ def key_pair(endpoint: Endpoint, username: str, password: str, domain: str, *, m
         raise Refused
     try:
         if str(user.get("is2faenabled")) == "true" and str(user.get("is2faverified")) != "true":
-            raise GceError("forbidden", "This user signs in with a second factor: use an API key and secret key here.")
+            _second_factor(session, code.strip())
         return _keys(session, str(user.get("userid", "")), may_make)
     finally:
         session.call("logout")
+
+
+def _second_factor(session: _Session, code: str) -> None:
+    """Until CloudStack has seen the code (ValidateUserTwoFactorAuthenticationCodeCmd) it does nothing else in this
+    session, and a wrong one ends the session."""
+    if not code:
+        raise GceError("forbidden", "This user has a second factor: enter the code that it shows as well.")
+    if session.call("validateUserTwoFactorAuthenticationCode", codefor2fa=code) is None:
+        raise Refused
 
 
 def _keys(session: _Session, user_id: str, may_make: bool) -> tuple[str, str]:

@@ -306,16 +306,24 @@ def test_gcutils_code_is_shown_where_it_asks_for_that(room: Room) -> None:
 def test_user_name_and_password_do_as_well_as_a_key_pair(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def key_pair(endpoint: Any, *given: str, may_make: bool) -> tuple[str, str]:
-        seen.append((*given, may_make))
+    def key_pair(endpoint: Any, *given: str, may_make: bool, code: str) -> tuple[str, str]:
+        seen.append((*given, may_make, code))
         return room.keys()
 
     monkeypatch.setattr(password, "key_pair", key_pair)
     page = sealed_page(ask(room))
     answer = choose(room, page, username="tenant", password="pw", domain="acme")
-    assert answer.status_code == 303 and seen == [("tenant", "pw", "acme", False)]
-    choose(room, sealed_page(ask(room)), username="tenant", password="pw", domain="acme", make_keys="yes")
-    assert seen[1] == ("tenant", "pw", "acme", True)
+    assert answer.status_code == 303 and seen == [("tenant", "pw", "acme", False, "")]
+    choose(
+        room,
+        sealed_page(ask(room)),
+        username="tenant",
+        password="pw",
+        domain="acme",
+        make_keys="yes",
+        second_factor="1",
+    )
+    assert seen[1] == ("tenant", "pw", "acme", True, "1")
 
 
 @pytest.mark.parametrize("who", ["tenant", "other"])
@@ -347,7 +355,7 @@ def test_the_form_leads_to_the_clients_address_and_nowhere_else(room: Room, addr
 def test_wrong_passwords_are_counted(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
-    def key_pair(*given: Any, may_make: bool) -> tuple[str, str]:
+    def key_pair(*given: Any, **_: Any) -> tuple[str, str]:
         tries.append(given)
         raise Refused
 

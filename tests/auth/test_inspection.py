@@ -11,10 +11,12 @@ from joserfc.jwk import KeySet
 
 from gstack.auth.inspection import TOKENINFO_PATHS, USERINFO_PATHS
 from gstack.auth.oauth import INTROSPECT_PATHS, REVOKE_PATHS
+from gstack.certificates import GOOGLE_NAMES
 from gstack.errors import GceError
 from gstack.protocol.ids import numeric_id
 
 from .conftest import HOST, Room, assertion
+from .test_consent import CHALLENGE, GCLOUD, LOOPBACK, redeem, sign_in
 
 
 def get(room: Room, path: str, token: str | None = None, **query: str) -> Any:
@@ -70,6 +72,90 @@ def test_tokeninfo_tells_what_a_token_is(room: Room, path: str) -> None:
 def test_tokeninfo_of_a_wrong_token_is_googles_error(room: Room) -> None:
     answer = get(room, "/tokeninfo", access_token="x")
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_token")
+
+
+def id_token_of(room: Room) -> str:
+    assert_ = assertion(room.service_account().content, target_audience="x")
+    return str(room.post(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", assertion=assert_).json["id_token"])
+
+
+@pytest.mark.parametrize("path", TOKENINFO_PATHS)
+def test_tokeninfo_tells_what_an_id_token_says_in_strings(room: Room, path: str) -> None:
+    answer = get(room, path, id_token=id_token_of(room))
+    assert answer.status_code == 200 and all(isinstance(value, str) for value in answer.json.values())
+    assert (answer.json["aud"], answer.json["email_verified"], answer.json["alg"]) == ("x", "true", "RS256")
+    assert {"iss", "azp", "sub", "email", "iat", "exp", "kid", "typ"} < answer.json.keys()
+
+
+def test_tokeninfo_knows_no_id_token_that_is_altered_too_old_or_anothers(room: Room) -> None:
+    token = id_token_of(room)
+    head, body, mark = token.split(".")
+    foreign = assertion(room.service_account(name="second").content)
+    room.clock.advance(3600)
+    for wrong in (token, f"{head}.{body}.{mark[::-1]}", f"{head}..{mark}", foreign, "x", "a.b.c", "\u00e9"):
+        answer = get(room, "/tokeninfo", id_token=wrong)
+        assert (answer.status_code, answer.json["error"]) == (400, "invalid_token")
+
+
+def test_tokeninfo_knows_no_refresh_token_and_wants_one_of_the_two(room: Room) -> None:
+    refresh = redeem(room, sign_in(room)).json["refresh_token"]
+    for name in ("access_token", "id_token"):
+        assert get(room, "/tokeninfo", **{name: refresh}).json["error"] == "invalid_token"
+    assert get(room, "/tokeninfo", refresh_token=refresh).status_code == 400
+    assert get(room, "/tokeninfo").json["error"] == "invalid_request"
+
+
+# What clients ask of Google's hosts when their names lead here, with the status and a word of the answer.
+ASKED_OF_GOOGLE = [
+    ("oauth2.googleapis.com", "POST", "/token", 200, "access_token"),
+    ("oauth2.googleapis.com", "POST", "/revoke", 200, "{}"),
+    ("oauth2.googleapis.com", "GET", "/tokeninfo", 200, "expires_in"),
+    ("accounts.google.com", "POST", "/o/oauth2/token", 200, "access_token"),
+    ("accounts.google.com", "GET", "/o/oauth2/auth", 200, "gcloud"),
+    ("accounts.google.com", "GET", "/o/oauth2/v2/auth", 200, "gcloud"),
+    ("accounts.google.com", "GET", "/.well-known/openid-configuration", 200, "https://accounts.google.com/token"),
+    ("www.googleapis.com", "POST", "/oauth2/v4/token", 200, "access_token"),
+    ("www.googleapis.com", "GET", "/oauth2/v3/certs", 200, "keys"),
+    ("www.googleapis.com", "GET", "/oauth2/v2/userinfo", 200, "email"),
+    ("www.googleapis.com", "GET", "/compute/v1/projects/tenant/zones", 200, "https://www.googleapis.com/compute/v1/"),
+    ("compute.googleapis.com", "GET", "/compute/v1/projects/tenant/zones", 200, "https://www.googleapis.com/compute/"),
+    ("openidconnect.googleapis.com", "GET", "/v1/userinfo", 200, "email"),
+    ("cloudresourcemanager.googleapis.com", "GET", "/v1/projects/tenant", 200, "projectNumber"),
+    ("sts.googleapis.com", "POST", "/v1/token", 200, "access_token"),
+    ("sts.googleapis.com", "POST", "/v1/introspect", 200, "username"),
+    (
+        "iamcredentials.googleapis.com",
+        "GET",
+        "/v1/projects/-/serviceAccounts/ci@tenant.iam.gserviceaccount.com/allowedLocations",
+        404,
+        "error",
+    ),
+]
+
+
+@pytest.mark.parametrize(("host", "verb", "path", "status", "word"), ASKED_OF_GOOGLE)
+def test_googles_names_are_answered_when_they_lead_here(
+    gateway: Any, host: str, verb: str, path: str, status: int, word: str
+) -> None:
+    key, secret = gateway.simulator.keys("tenant")
+    pair = {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
+    token = gateway.client.post("/token", data=pair, base_url=f"https://{host}").json["access_token"]
+    form = pair if path.endswith("/token") else {"token": token}
+    login = {"redirect_uri": LOOPBACK, "client_id": GCLOUD, "response_type": "code"}
+    query = {"access_token": token} if "tokeninfo" in path else login if path.endswith("/auth") else {}
+    answer = gateway.client.open(
+        path,
+        method=verb,
+        base_url=f"https://{host}",
+        data=form if verb == "POST" else None,
+        query_string=query | ({"code_challenge": CHALLENGE, "code_challenge_method": "S256"} if query is login else {}),
+        headers={} if verb == "POST" or query else {"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == status and word in answer.text, answer.text
+
+
+def test_every_name_that_the_certificate_of_transparent_mode_holds_is_tried() -> None:
+    assert {host for host, *_ in ASKED_OF_GOOGLE} == set(GOOGLE_NAMES)
 
 
 @pytest.mark.parametrize("path", INTROSPECT_PATHS)

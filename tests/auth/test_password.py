@@ -29,6 +29,7 @@ class FakeCloudStack:
         self.made: dict[str, Any] = {"userkeys": {"apikey": "K2", "secretkey": "X2"}}
         self.login: dict[str, Any] = dict(LOGIN)
         self.garbage = False
+        self.verified = False
         self.seen: list[tuple[str, dict[str, str], str]] = []
 
     def answer(self, form: dict[str, str], cookie: str) -> tuple[int, dict[str, Any]]:
@@ -38,6 +39,11 @@ class FakeCloudStack:
             return (200, self.login) if good else (531, {"errorcode": 531, "errortext": "Failed to authenticate"})
         if form.get("sessionkey") != "S" or "JSESSIONID=J" not in cookie:
             return 401, {"errorcode": 401, "errortext": "unable to verify user credentials"}
+        if command == "validateUserTwoFactorAuthenticationCode":
+            self.verified = form["codefor2fa"] == "123456"
+            return (200, {"success": "true"}) if self.verified else (511, {"errorcode": 511, "errortext": "wrong code"})
+        if self.login["is2faenabled"] == "true" and not self.verified and command != "logout":
+            return 511, {"errorcode": 511, "errortext": "two factor authentication is required"}
         if command == "logout":
             return 200, {"description": "success"}
         found = self.keys if command == "getUserKeys" else self.made
@@ -118,6 +124,20 @@ def test_a_second_factor_is_not_walked_around(cloudstack: FakeCloudStack, endpoi
     cloudstack.login |= {"is2faenabled": "true", "is2faverified": "false"}
     with pytest.raises(GceError, match="second factor"):
         key_pair(endpoint, "tenant", "right", "acme", may_make=True)
+    assert "getUserKeys" not in [form["command"] for _, form, _ in cloudstack.seen]
+
+
+def test_the_code_of_a_second_factor_lets_its_user_in(cloudstack: FakeCloudStack, endpoint: Endpoint) -> None:
+    cloudstack.login |= {"is2faenabled": "true", "is2faverified": "false"}
+    assert key_pair(endpoint, "tenant", "right", "acme", may_make=False, code=" 123456 ") == ("K", "X")
+    commands = [form["command"] for _, form, _ in cloudstack.seen]
+    assert commands == ["login", "validateUserTwoFactorAuthenticationCode", "getUserKeys", "logout"]
+
+
+def test_a_wrong_code_is_refused_as_a_wrong_password_is(cloudstack: FakeCloudStack, endpoint: Endpoint) -> None:
+    cloudstack.login |= {"is2faenabled": "true", "is2faverified": "false"}
+    with pytest.raises(Refused):
+        key_pair(endpoint, "tenant", "right", "acme", may_make=True, code="654321")
     assert "getUserKeys" not in [form["command"] for _, form, _ in cloudstack.seen]
 
 

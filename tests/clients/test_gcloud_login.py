@@ -7,40 +7,90 @@ refused, so a token that dies early costs its user one command; the ones here di
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import re
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from google.auth import crypt, jwt
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from gstack.demo import Demo, prepared
 
 Fresh = Callable[[str], str]
 IMAGE = ("--image-family=debian-12", "--image-project=debian-cloud")
-EXCHANGE_TYPE = "urn:ietf:params:oauth:token-type:jwt"
+JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
+AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/gstack"
+
+
+class Provider:
+    """An identity provider that the demo's gateway trusts, and the URL at which a machine of it finds its token."""
+
+    def __init__(self, demo: Demo, folder: Path) -> None:
+        self._key = RSAKey.generate_key(2048, {"kid": "provider"})
+        keys = folder / "jwks.json"
+        keys.write_text(json.dumps({"keys": [self._key.as_dict(private=False)]}))
+        account = json.loads(Path(demo.environment["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())["client_email"]
+        (demo.gateway.settings.folder / "issuers.toml").write_text(
+            f'[[issuer]]\nissuer = "https://ci.test"\naudiences = ["https://gstack.test"]\njwks_file = "{keys}"\n'
+            f'[[issuer.rule]]\nclaims = {{ sub = "repo:acme/shop:*" }}\ncredential = "{account}"\n'
+        )
+        self.url = ""
+
+    def token(self) -> str:
+        now = int(time.time())
+        claims = {"iss": "https://ci.test", "aud": "https://gstack.test", "sub": "repo:acme/shop:main"}
+        return str(jwt.encode({"alg": "RS256", "kid": "provider"}, claims | {"iat": now, "exp": now + 3600}, self._key))
+
+    @contextmanager
+    def serving(self) -> Iterator[Provider]:
+        """... for as long as its web server runs."""
+        make = self.token
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps({"value": make()}).encode()
+                self.send_response(200 if self.headers.get("Metadata") == "True" else 403)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+            thread.start()
+            self.url = f"http://127.0.0.1:{server.server_address[1]}/token"
+            yield self
+            server.shutdown()
+            thread.join()
 
 
 class Gcloud:
     """gcloud in a configuration that has never been used."""
 
-    def __init__(self, run: Callable[..., Any], binary: str, demo: Demo, folder: Path) -> None:
-        self.demo, self.folder = demo, folder
-        self._run, self._binary = run, binary
+    def __init__(self, run: Callable[..., Any], binary: str, demo: Demo, folder: Path, provider: Provider) -> None:
+        self.demo, self.folder, self.binary, self.provider = demo, folder, binary, provider
+        self.root = demo.environment["GSTACK_URL"]
+        self.key_file = demo.environment["GOOGLE_APPLICATION_CREDENTIALS"]
+        self._run = run
         self.more: dict[str, str] = {}
 
     def __call__(self, *words: str) -> Any:
         settings = {"CLOUDSDK_CONFIG": str(self.folder / "gcloud")} | self.more
         pairs = [f"{name}={value}" for name, value in settings.items()]
-        return self._run("env", *pairs, self._binary, "--quiet", *words)
+        return self._run("env", *pairs, self.binary, "--quiet", *words)
 
     def good(self, *words: str) -> str:
         ran = self(*words)
@@ -52,46 +102,63 @@ class Gcloud:
         self.good("compute", "instances", "create", name, "--machine-type=micro", *IMAGE)
         self.good("compute", "instances", "delete", name)
 
+    def external(self, folder: Path, source: dict[str, Any]) -> None:
+        """Sign in as an external account whose token is at ``source``."""
+        content = {
+            "type": "external_account",
+            "audience": AUDIENCE,
+            "subject_token_type": JWT_TYPE,
+            "token_url": f"{self.root}/token",
+            "token_info_url": f"{self.root}/introspect",
+            "credential_source": source,
+        }
+        account = folder / "external.json"
+        account.write_text(json.dumps(content))
+        self.good("auth", "login", f"--cred-file={account}")
+
+    def expire(self) -> None:
+        """The tokens it keeps are of yesterday."""
+        with closing(sqlite3.connect(self.folder / "gcloud" / "access_tokens.db")) as kept:
+            kept.execute("UPDATE access_tokens SET token_expiry = '2020-01-01 00:00:00'")
+            kept.commit()
+
+
+@pytest.fixture(scope="module")
+def provider(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with Provider(demo, tmp_path_factory.mktemp("provider")).serving() as serving:
+        yield serving
+
 
 @pytest.fixture
-def gcloud(run: Callable[..., Any], installed_gcloud: str, demo: Demo, tmp_path: Path) -> Gcloud:
-    return Gcloud(run, installed_gcloud, demo, tmp_path)
+def gcloud(run: Callable[..., Any], installed_gcloud: str, demo: Demo, tmp_path: Path, provider: Provider) -> Gcloud:
+    return Gcloud(run, installed_gcloud, demo, tmp_path, provider)
 
 
-@pytest.fixture
-def key_file(demo: Demo) -> str:
-    return demo.environment["GOOGLE_APPLICATION_CREDENTIALS"]
+SignIn = Callable[[Gcloud, Path], None]
 
 
-def test_a_key_file_signs_in_as_documented(gcloud: Gcloud, key_file: str, fresh: Fresh) -> None:
-    gcloud.good("auth", "activate-service-account", f"--key-file={key_file}", "--project=tenant")
-    gcloud.work(fresh("a"))
+def key_file(gcloud: Gcloud, folder: Path) -> None:
+    """As documented."""
+    gcloud.good("auth", "activate-service-account", f"--key-file={gcloud.key_file}", "--project=tenant")
 
 
-def test_a_literal_key_pair_is_a_token(gcloud: Gcloud, fresh: Fresh) -> None:
+def literal_pair(gcloud: Gcloud, folder: Path) -> None:
     gcloud.more["CLOUDSDK_AUTH_ACCESS_TOKEN"] = f"{gcloud.demo.cloud.api_key}:{gcloud.demo.cloud.secret_key}"
-    gcloud.work(fresh("b"))
 
 
-def test_a_key_pair_is_a_refresh_token(gcloud: Gcloud, fresh: Fresh) -> None:
-    cloud, root = gcloud.demo.cloud, gcloud.demo.environment["GSTACK_URL"]
-    gcloud.good("config", "set", "auth/token_host", f"{root}/token")
+def pair_to_refresh(gcloud: Gcloud, folder: Path) -> None:
+    cloud = gcloud.demo.cloud
+    gcloud.good("config", "set", "auth/token_host", f"{gcloud.root}/token")
     gcloud.good("auth", "activate-refresh-token", "me", f"{cloud.api_key}:{cloud.secret_key}")
-    gcloud.work(fresh("c"))
 
 
-def test_a_login_without_a_browser_takes_the_code_that_the_page_shows(
-    gcloud: Gcloud, installed_gcloud: str, demo: Demo, fresh: Fresh, tmp_path: Path
-) -> None:
-    root = demo.environment["GSTACK_URL"]
-    own = {
-        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
-        "CLOUDSDK_AUTH_AUTH_HOST": f"{root}/o/oauth2/auth",
-        "CLOUDSDK_AUTH_TOKEN_HOST": f"{root}/token",
-    }
+def copied_code(gcloud: Gcloud, folder: Path) -> None:
+    """A login whose page is opened elsewhere; with a browser on the same machine: test_browser_login."""
+    gcloud.good("config", "set", "auth/token_host", f"{gcloud.root}/token")
+    own = {"CLOUDSDK_CONFIG": str(gcloud.folder / "gcloud"), "CLOUDSDK_AUTH_AUTH_HOST": f"{gcloud.root}/o/oauth2/auth"}
     with subprocess.Popen(
-        [installed_gcloud, "auth", "login", "--no-launch-browser", "--force"],
-        env=os.environ | demo.environment | own,
+        [gcloud.binary, "auth", "login", "--no-launch-browser", "--force"],
+        env=os.environ | gcloud.demo.environment | own,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -99,58 +166,106 @@ def test_a_login_without_a_browser_takes_the_code_that_the_page_shows(
     ) as login:
         assert login.stdout is not None
         url = next(line.strip() for line in login.stdout if "/o/oauth2/auth?" in line)
-        said = login.communicate(_shown_code(demo, url) + "\n", timeout=120)[0]
+        said = login.communicate(_shown_code(gcloud.demo, url) + "\n", timeout=120)[0]
     assert login.returncode == 0 and "You are now logged in as [tenant@" in said, said
-    gcloud.work(fresh("d"))
 
 
-def test_a_credential_file_signs_in_without_a_token_call(gcloud: Gcloud, key_file: str, fresh: Fresh) -> None:
-    gcloud.good("auth", "login", f"--cred-file={key_file}")
-    gcloud.work(fresh("cred"))
-
-
-def test_a_self_signed_token_needs_no_token_endpoint(gcloud: Gcloud, key_file: str, fresh: Fresh) -> None:
-    gcloud.good("auth", "activate-service-account", f"--key-file={key_file}")
-    gcloud.more["CLOUDSDK_AUTH_SERVICE_ACCOUNT_USE_SELF_SIGNED_JWT"] = "true"
-    gcloud.more["CLOUDSDK_AUTH_SERVICE_ACCOUNT_DISABLE_ID_TOKEN_REFRESH"] = "true"
-    gcloud.work(fresh("jwt"))
-
-
-def test_an_external_account_by_file_is_exchanged(gcloud: Gcloud, key_file: str, fresh: Fresh, tmp_path: Path) -> None:
-    root = gcloud.demo.environment["GSTACK_URL"]
-    subject = tmp_path / "subject"
-    subject.write_text(_assertion(json.loads(Path(key_file).read_text()), f"{root}/token"))
-    account = tmp_path / "external.json"
-    account.write_text(
+def login_config(gcloud: Gcloud, folder: Path) -> None:
+    """One file in place of two hidden settings."""
+    file = folder / "login.json"
+    file.write_text(
         json.dumps(
             {
-                "type": "external_account",
-                "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/gstack",
-                "subject_token_type": EXCHANGE_TYPE,
-                "token_url": f"{root}/token",
-                "token_info_url": f"{root}/introspect",
-                "credential_source": {"file": str(subject)},
+                "type": "external_account_authorized_user_login_config",
+                "audience": AUDIENCE.replace("Pools/p", "Pools/login"),
+                "auth_url": f"{gcloud.root}/o/oauth2/auth",
+                "token_url": f"{gcloud.root}/token",
+                "token_info_url": f"{gcloud.root}/introspect",
             }
         )
     )
-    gcloud.good("auth", "login", f"--cred-file={account}")
-    gcloud.work(fresh("ext"))
+    with subprocess.Popen(
+        [gcloud.binary, "auth", "login", f"--login-config={file}", "--no-launch-browser", "--force"],
+        env=os.environ | gcloud.demo.environment | {"CLOUDSDK_CONFIG": str(gcloud.folder / "gcloud")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as login:
+        assert login.stdout is not None
+        url = next(line.strip() for line in login.stdout if "/o/oauth2/auth?" in line)
+        said = login.communicate(_shown_code(gcloud.demo, url) + "\n", timeout=120)[0]
+    assert login.returncode == 0, said
 
 
-def test_an_expired_token_is_replaced_without_a_word(gcloud: Gcloud, key_file: str) -> None:
-    gcloud.good("auth", "activate-service-account", f"--key-file={key_file}")
+def cred_file(gcloud: Gcloud, folder: Path) -> None:
+    gcloud.good("auth", "login", f"--cred-file={gcloud.key_file}")
+
+
+def self_signed(gcloud: Gcloud, folder: Path) -> None:
+    """Without any token call."""
+    gcloud.good("auth", "activate-service-account", f"--key-file={gcloud.key_file}")
+    gcloud.more["CLOUDSDK_AUTH_SERVICE_ACCOUNT_USE_SELF_SIGNED_JWT"] = "true"
+    gcloud.more["CLOUDSDK_AUTH_SERVICE_ACCOUNT_DISABLE_ID_TOKEN_REFRESH"] = "true"
+
+
+def external_by_file(gcloud: Gcloud, folder: Path) -> None:
+    subject = folder / "subject"
+    subject.write_text(gcloud.provider.token())
+    gcloud.external(folder, {"file": str(subject)})
+
+
+def external_by_url(gcloud: Gcloud, folder: Path) -> None:
+    format_ = {"type": "json", "subject_token_field_name": "value"}
+    gcloud.external(folder, {"url": gcloud.provider.url, "headers": {"Metadata": "True"}, "format": format_})
+
+
+def external_by_executable(gcloud: Gcloud, folder: Path) -> None:
+    answer = {"version": 1, "success": True, "token_type": JWT_TYPE, "id_token": gcloud.provider.token()}
+    script = folder / "subject-token"
+    script.write_text(f"#!/bin/sh\necho '{json.dumps(answer | {'expiration_time': int(time.time()) + 3600})}'\n")
+    script.chmod(0o755)
+    gcloud.more["GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"] = "1"
+    gcloud.external(folder, {"executable": {"command": str(script), "timeout_millis": 10_000}})
+
+
+RENEWED: dict[str, SignIn] = {
+    "A, a key file": key_file,
+    "C, a key pair as refresh token": pair_to_refresh,
+    "D, a code of the page": copied_code,
+    "D, by a login configuration": login_config,
+    "a credential file": cred_file,
+    "an external account by file": external_by_file,
+    "an external account by URL": external_by_url,
+    "an external account by executable": external_by_executable,
+}
+SET_UPS: dict[str, SignIn] = RENEWED | {"B, a literal key pair": literal_pair, "a self-signed token": self_signed}
+
+
+# One of each kind of token, for the test that takes its time.
+KINDS = {name: sign_in for name, sign_in in SET_UPS.items() if name[0] in "ABCD" or name.endswith("by file")}
+
+
+@pytest.mark.parametrize("sign_in", SET_UPS.values(), ids=SET_UPS)
+def test_a_fresh_configuration_signs_in_and_works(
+    gcloud: Gcloud, sign_in: SignIn, fresh: Fresh, tmp_path: Path
+) -> None:
+    sign_in(gcloud, tmp_path)
+    gcloud.work(fresh("in"))
+
+
+@pytest.mark.parametrize("sign_in", RENEWED.values(), ids=RENEWED)
+def test_an_expired_token_is_replaced_without_a_word(gcloud: Gcloud, sign_in: SignIn, tmp_path: Path) -> None:
+    sign_in(gcloud, tmp_path)
     first = gcloud.good("auth", "print-access-token")
-    with closing(sqlite3.connect(gcloud.folder / "gcloud" / "access_tokens.db")) as kept:
-        kept.execute("UPDATE access_tokens SET token_expiry = '2020-01-01 00:00:00'")
-        kept.commit()
+    gcloud.expire()
     gcloud.good("compute", "zones", "list")
     assert gcloud.good("auth", "print-access-token") != first
 
 
-def test_the_project_can_be_set_after_signing_in(gcloud: Gcloud, key_file: str) -> None:
-    root = gcloud.demo.environment["GSTACK_URL"]
-    gcloud.good("auth", "activate-service-account", f"--key-file={key_file}")
-    gcloud.more["CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER"] = f"{root}/"
+def test_the_project_can_be_set_after_signing_in(gcloud: Gcloud, tmp_path: Path) -> None:
+    key_file(gcloud, tmp_path)
+    gcloud.more["CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER"] = f"{gcloud.root}/"
     ran = gcloud("config", "set", "project", "web-shop")
     assert ran.status == 0 and "not found" not in ran.err, ran.err
     kept = gcloud.folder / "gcloud" / "configurations" / "config_default"
@@ -175,14 +290,19 @@ def test_a_restart_of_the_gateway_signs_nobody_out(
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
         return type("Ran", (), {"status": done.returncode, "out": done.stdout, "err": done.stderr})
 
-    gcloud = Gcloud(run, installed_gcloud, own_demo, tmp_path)
-    file = own_demo.environment["GOOGLE_APPLICATION_CREDENTIALS"]
-    gcloud.good("auth", "activate-service-account", f"--key-file={file}")
-    token = gcloud.good("auth", "print-access-token")
-    own_demo.gateway.stop()
-    own_demo.gateway.start()
-    gcloud.good("compute", "zones", "list")
-    assert gcloud.good("auth", "print-access-token") == token, "the token it had before"
+    with Provider(own_demo, tmp_path).serving() as provider:
+        signed_in = {}
+        for number, (name, sign_in) in enumerate(KINDS.items()):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            gcloud = Gcloud(run, installed_gcloud, own_demo, folder, provider)
+            sign_in(gcloud, folder)
+            signed_in[name] = gcloud, gcloud.good("auth", "print-access-token")
+        own_demo.gateway.stop()
+        own_demo.gateway.start()
+        for name, (gcloud, token) in signed_in.items():
+            assert gcloud.good("compute", "zones", "list"), name
+            assert gcloud.good("auth", "print-access-token") == token, f"{name}: the token it had before"
 
 
 def _shown_code(demo: Demo, url: str) -> str:
@@ -198,10 +318,3 @@ def _shown_code(demo: Demo, url: str) -> str:
     code = re.search(r"<code>(gst_[^<]+)</code>", answer.text)
     assert code is not None, answer.text
     return code[1]
-
-
-def _assertion(content: dict[str, Any], audience: str) -> str:
-    """A JWT that the key file signs, as any program may write it into a file."""
-    now = int(time.time())
-    claims = {"iss": content["client_email"], "aud": audience, "iat": now, "exp": now + 3600}
-    return jwt.encode(crypt.RSASigner.from_service_account_info(content), claims).decode()
