@@ -77,22 +77,28 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
 
 @workflow("op.instances.addAccessConfig")
 def add_access_config(run: Run, plan: dict[str, Any]) -> None:
-    """``plan``: ``machine``; ``access`` as :func:`attach` takes it; ``name`` of the access config."""
+    """``plan``: ``machine``; ``access`` as :func:`attach` takes it; ``nic`` (nic0), ``name`` of the access config."""
     run.undo("the rules of the address", converge_quietly, run)
     attach(run, plan["machine"], plan["access"])
     making.converge(run)
-    run.step("remember", _name_config, run, plan["machine"], [plan["name"]])
+    run.step("remember", name_config, run, plan, [plan["name"]])
 
 
 @workflow("op.instances.deleteAccessConfig")
 def delete_access_config(run: Run, plan: dict[str, Any]) -> None:
-    """``plan``: ``machine``."""
-    held = run.step("look", lambda: of_machine(run.cloud, plan["machine"]))
+    """``plan``: ``machine``; ``nic`` (nic0); ``network``, CloudStack's id of the one that the interface is in."""
+    held = run.step("look", lambda: of_machine(run.cloud, plan["machine"], plan["network"]))
     if not held:
         raise GceError("unsupported", f"The external address of '{run.target}' was given to it by another tool.")
     detach(run, held)
     making.converge(run)
-    run.step("remember", _name_config, run, plan["machine"], [])
+    run.step("remember", name_config, run, plan, [])
+
+
+@workflow("op.instances.updateAccessConfig")
+def update_access_config(run: Run, plan: dict[str, Any]) -> None:
+    """``plan``: ``machine``; ``nic`` (nic0); ``name``. Nothing else of an access config changes."""
+    run.step("remember", name_config, run, plan, [plan["name"]])
 
 
 def acquire(run: Run, home: Home, zoneid: str) -> Row:
@@ -149,13 +155,16 @@ def attach(run: Run, machine: str, access: dict[str, Any]) -> None:
     run.job("static NAT", "enableStaticNat", params, find=lambda: _tied(run, row["id"], machine))
 
 
-def of_machine(cloud: Cloud, machine: str) -> list[Row]:
-    """The addresses that gstack tied to a machine, for :func:`detach`. Inside of a step."""
+def of_machine(cloud: Cloud, machine: str, network: str | None = None) -> list[Row]:
+    """The addresses that gstack tied to a machine, or to its interface in one network, for :func:`detach`. Inside of a
+    step."""
     rows = cloud.list("listPublicIpAddresses", isstaticnat=True)
     return [
         {"id": row["id"], "ephemeral": addresses.EPHEMERAL in marks}
         for row in rows
-        if row.get("virtualmachineid") == machine and (marks := networks.marks(row)).get(addresses.NETWORK)
+        if row.get("virtualmachineid") == machine
+        and (network is None or row.get("associatednetworkid") == network)
+        and (marks := networks.marks(row)).get(addresses.NETWORK)
     ]
 
 
@@ -250,11 +259,12 @@ def _check_unused(run: Run, address: str) -> None:
         raise making.in_use(run.target, f"'{user}'")
 
 
-def _name_config(run: Run, machine: str, names: list[str]) -> None:
-    """Remember what the access config is called; nothing is kept of machines that other tools made."""
-    kept = overlay.read(INSTANCES, machine)
+def name_config(run: Run, plan: dict[str, Any], names: list[str]) -> None:
+    """Remember what the access config of an interface is called; nothing is kept of machines that other tools made."""
+    kept = overlay.read(INSTANCES, plan["machine"])
+    configs = {**kept.get("accessConfigs", {}), plan["nic"]: names}
     if kept:
-        overlay.write(INSTANCES, machine, run.project.id, {**kept, "accessConfigs": names})
+        overlay.write(INSTANCES, plan["machine"], run.project.id, {**kept, "accessConfigs": configs})
 
 
 def _tied(run: Run, address: str, machine: str) -> Row | None:

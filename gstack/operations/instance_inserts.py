@@ -15,7 +15,8 @@ from typing import Any
 
 from gstack.errors import GceError
 from gstack.firewall import security_groups
-from gstack.operations import addresses, attachments, disks, labels, networks
+from gstack.operations import addresses, attachments, disks, labels
+from gstack.operations import nics as nics_of
 from gstack.operations.failures import HIDDEN
 from gstack.operations.firewalls import converge_or_warn
 from gstack.operations.run import Run
@@ -23,6 +24,7 @@ from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate import machines, tags
+from gstack.translate.interfaces import deploy_parameters
 
 Row = dict[str, Any]
 
@@ -37,7 +39,8 @@ def insert(run: Run, plan: Row) -> None:
     machine before the volumes and groups it holds.
     """
     secrets = json.loads(run.unseal(plan["secrets"]))
-    groups, placed = _guarded(run, plan)
+    nics = nics_of.joined(run, plan["interfaces"])
+    groups, placed = _guarded(run, plan, nics)
     boot, extras = _with_volume(run, plan["boot"]), [_with_volume(run, extra) for extra in plan["extras"]]
     run.progress(20)
     placed |= {"userdata": secrets["userdata"]}
@@ -57,8 +60,10 @@ def insert(run: Run, plan: Row) -> None:
         attachments.further(run, extra, machine["id"])
     if plan["protect"]:
         run.job("protect", "updateVirtualMachine", {"id": machine["id"], "deleteprotection": True})
-    if plan.get("access"):
-        addresses.attach(run, machine["id"], plan["access"])
+    for nic in nics:
+        if nic["access"]:
+            addresses.attach(run, machine["id"], nic["access"])
+    nics_of.add_aliases(run, machine["id"], nics)
     converge_or_warn(run)
     if not groups:
         run.job("displayname", "updateVirtualMachine", {"id": machine["id"], "displayname": plan["name"]})
@@ -69,13 +74,10 @@ def _with_volume(run: Run, disk: Row) -> Row:
     return disk | {"volume": disks.make(run, disk["make"])} if disk["make"] else disk
 
 
-def _guarded(run: Run, plan: Row) -> tuple[list[str], Row]:
-    """The security groups that the machine joins, and what the deployment says of its network."""
-    if plan.get("isolated"):
-        made = networks.make(run, plan["make"]) if plan["make"] else None
-        if made and plan.get("access"):
-            plan["access"] |= {"networkid": made["id"], "vpcid": made["vpc"]}
-        return [], {"networkids": [made["id"]] if made else plan["deploy"]["networkids"]}
+def _guarded(run: Run, plan: Row, nics: list[Row]) -> tuple[list[str], Row]:
+    """The security groups that the machine joins, and what the deployment says of its networks."""
+    if plan["isolated"]:
+        return [], deploy_parameters(nics)
     joined = security_groups.join(
         run,
         network=plan["network"],
@@ -112,10 +114,10 @@ def _deploy(run: Run, plan: Row, groups: list[str], more: Row, kept: str | None)
 
 def _explained(error: GceError, plan: Row) -> GceError:
     """A refusal whose cause CloudStack hides: the usual one where an address was asked for."""
-    address = plan["deploy"].get("ipaddress")
-    if address is None or getattr(error, "code", None) != HIDDEN or error.kind != "backendError":
+    wanted = [nic["address"] for nic in plan["interfaces"] if nic["address"]]
+    if not wanted or getattr(error, "code", None) != HIDDEN or error.kind != "backendError":
         return error
-    message = f"IP '{address}' seems to be in use by another resource: {error.message}"
+    message = f"IP '{', '.join(wanted)}' seems to be in use by another resource: {error.message}"
     return GceError("resourceInUseByAnotherResource", message)
 
 

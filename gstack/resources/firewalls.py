@@ -146,11 +146,14 @@ def of_instance(call: Call) -> dict[str, Any]:
     if found is None:
         raise not_found(f"projects/{call.project}/zones/{place.name}/instances/{call.params['instance']}")
     row = found[1]
-    nic, wanted = (row.get("nic") or [{}])[0], call.params.get("networkInterface")
-    if wanted != "nic0":
-        raise invalid("networkInterface", wanted or "", "The instance has the network interface nic0 only.")
+    nics, wanted = (
+        {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())},
+        call.params["networkInterface"],
+    )
+    if wanted not in nics:
+        raise invalid("networkInterface", wanted, f"The instance has {' and '.join(nics) or 'no network interface'}.")
     known = networks.of_caller(call.caller, refresh=True)
-    piece = known.of(nic.get("networkid"))
+    piece = known.of(nics[wanted].get("networkid"))
     network = known.get(piece.network) if piece else None
     if piece is None or network is None:
         return {}

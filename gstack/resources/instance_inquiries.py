@@ -20,11 +20,9 @@ from gstack.translate import machines, permissions, places
 READS = ("listVirtualMachines",)
 PORTS = range(1, 5)
 
-_ADDRESS = "All of an access config but its address is fixed: delete it and add another."
 _HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
 _HOST = "CloudStack looks after its hosts by itself and tells users nothing of it."
 REASONS = {
-    "updateAccessConfig": _ADDRESS,
     "getScreenshot": "CloudStack shows a machine's display in its own console only.",
     "getShieldedInstanceIdentity": "CloudStack's machines have no virtual TPM that gstack could ask.",
     "performMaintenance": _HOST,

@@ -66,6 +66,7 @@ BODY = Policy(
         "networkInterfaces[].subnetwork",
         "networkInterfaces[].networkIP",
         "networkInterfaces[].accessConfigs[].natIP",
+        "networkInterfaces[].aliasIpRanges[].ipCidrRange",
         "labels",
         "tags",
         "metadata",
@@ -126,7 +127,7 @@ BODY = Policy(
         "networkInterfaces[].accessConfigs[].securityPolicy": _LATER,
         "networkInterfaces[].accessConfigs[].externalIpv6": _IPV6,
         "networkInterfaces[].accessConfigs[].externalIpv6PrefixLength": _IPV6,
-        "networkInterfaces[].aliasIpRanges": _LATER,
+        "networkInterfaces[].aliasIpRanges[].subnetworkRangeName": "A CloudStack network has one range.",
         "networkInterfaces[].ipv6AccessConfigs": _IPV6,
         "networkInterfaces[].ipv6Address": _IPV6,
         "networkInterfaces[].internalIpv6PrefixLength": _IPV6,
@@ -296,8 +297,10 @@ def _remembered(body: dict[str, Any]) -> dict[str, Any]:
     kept = {member: body[member] for member in ("description", "hostname", "serviceAccounts") if body.get(member)}
     kept["scheduling"] = BODY.remember(body).get("scheduling", {})
     kept["metadata"] = (body.get("metadata") or {}).get("items") or []
-    configs = (body.get("networkInterfaces") or [{}])[0].get("accessConfigs") or []
-    kept["accessConfigs"] = [config.get("name") or ACCESS_CONFIG for config in configs]
+    kept["accessConfigs"] = {
+        f"nic{index}": [config.get("name") or ACCESS_CONFIG for config in nic.get("accessConfigs") or []]
+        for index, nic in enumerate(body.get("networkInterfaces") or [])
+    }
     return kept
 
 
@@ -401,18 +404,22 @@ class Views:
     def _interface(self, nic: Row, index: int, kept: dict[str, Any]) -> dict[str, Any]:
         address, piece = nic.get("ipaddress"), self._networks.of(nic.get("networkid"))
         network = piece.network if piece else label(str(nic.get("networkname", "")))
-        public = address if piece and piece.kind == networks.GROUPS else nic.get("publicip")
-        configs = kept.get("accessConfigs", []) or ([ACCESS_CONFIG] if public and "accessConfigs" not in kept else [])
-        if piece is None or piece.kind != networks.GROUPS:
-            configs = (configs or [ACCESS_CONFIG])[:1] if public else []  # what CloudStack has is what there is
-        configs = configs if index == 0 else []
+        grouped = piece is not None and piece.kind == networks.GROUPS
+        public = address if grouped else nic.get("publicip")
+        names = kept.get("accessConfigs", {}).get(f"nic{index}")
+        if not grouped:
+            names = (names or [ACCESS_CONFIG])[:1] if public else []  # what CloudStack has is what there is
+        elif names is None:
+            names = [ACCESS_CONFIG] if public else []
+        aliases = [one["ipaddress"] for one in nic.get("secondaryip") or ()]
         return {
             "name": f"nic{index}",
             "network": f"{self._base}/global/networks/{network}",
             "subnetwork": f"{self._base}/{piece.path}" if piece else None,
             "address": address,
-            "access_configs": [{"name": name, "address": public} for name in configs],
-            "fingerprint": fingerprint([network, address, configs]),
+            "aliases": [{"ipCidrRange": f"{alias}/32"} for alias in aliases],
+            "access_configs": [{"name": name, "address": public} for name in names],
+            "fingerprint": machines.interface_fingerprint(nic),
         }
 
     def _attached(self, row: Row, zone: str) -> list[dict[str, Any]]:

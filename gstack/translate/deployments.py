@@ -10,7 +10,7 @@ Sources of the sentences: what GCE answers to gcloud and Terraform for the same 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gstack.errors import GceError, invalid
@@ -18,7 +18,7 @@ from gstack.protocol.links import parse
 from gstack.translate import machine_types, machines, tags, userdata
 from gstack.translate.caller import Caller
 from gstack.translate.instance_disks import Boot, Disks, Extra
-from gstack.translate.interfaces import interface
+from gstack.translate.interfaces import interfaces
 from gstack.translate.machine_types import MachineType
 from gstack.translate.names import NAME_RULE, checked_name, is_label
 from gstack.translate.places import Place
@@ -33,9 +33,8 @@ class Deployment:
     """A plan, as JSON the input of the workflow.
 
     ``deploy`` are parameters of deployVirtualMachine (without userdata and groups), ``tags`` those of
-    createTags for the machine. ``isolated``: in an isolated network there are no security groups; ``make`` is the plan
-    of that network where it has to be made first, ``access`` what :func:`gstack.operations.addresses.attach` needs for
-    the external address, if one is wanted.
+    createTags for the machine. ``isolated``: in an isolated network there are no security groups; ``interfaces`` are
+    its :attr:`gstack.translate.interfaces.Interface.plan`.
     """
 
     name: str
@@ -49,8 +48,7 @@ class Deployment:
     extras: list[Extra]
     protect: bool
     isolated: bool = False
-    make: dict[str, Any] | None = None
-    access: dict[str, Any] | None = None
+    interfaces: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """All of it."""
@@ -68,24 +66,24 @@ def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deplo
     name = checked_name(body.get("name"))
     size = machine_type(caller, place, body.get("machineType"))
     boot, extras = Disks(caller, place, alias).read(body.get("disks") or [], name, size)
-    nic = interface(caller, place, (alias, caller.project.id), body.get("networkInterfaces") or [])
+    nics = interfaces(caller, place, (alias, caller.project.id), body.get("networkInterfaces") or [])
     worn = network_tags((body.get("tags") or {}).get("items") or [])
     mark = machines.type_mark(size.name, size.id, size.cpus, size.memory_mb)
     own = {machines.MACHINE_TYPE: mark} if size.alias or size.custom else {}
     accounts = [str(account.get("email", "")) for account in body.get("serviceAccounts") or []]
-    if nic.isolated and accounts:
+    if nics[0].isolated and accounts:
         own[machines.ACCOUNTS] = " ".join(accounts)
     return Deployment(
         name=name,
         zone=place.name,
-        network=nic.network,
+        network=nics[0].network,
         deploy={
             "zoneid": place.id,
             "templateid": boot.template,
             "serviceofferingid": size.id,
             **({"details": size.details} if size.details else {}),
             **boot.deploy,
-            **nic.deploy,
+            **({} if nics[0].isolated else nics[0].deploy),
         },
         network_tags=worn,
         service_accounts=accounts,
@@ -97,9 +95,8 @@ def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deplo
         boot=boot,
         extras=extras,
         protect=bool(body.get("deletionProtection")),
-        isolated=nic.isolated,
-        make=nic.make,
-        access=nic.access,
+        isolated=nics[0].isolated,
+        interfaces=[nic.plan for nic in nics],
     )
 
 

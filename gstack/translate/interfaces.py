@@ -22,19 +22,21 @@ from gstack.translate.places import Place
 Body = Mapping[str, Any]
 
 ALL = "resource.networkInterfaces"
-FIRST = f"{ALL}[0]"
+MOST = 8  # as GCE allows
 
 
 @dataclass(frozen=True)
 class Interface:
-    """The one interface: its network (GCE's name), the piece of it that is there or the plan of one to be made, and the
-    addresses asked for: inside (``address``), and outside what :func:`gstack.operations.addresses.attach` needs."""
+    """One interface: its network (GCE's name), the piece of it that is there or the plan of one to be made, and the
+    addresses asked for: inside (``address``, and ``aliases``, an empty one for any), and outside what
+    :func:`gstack.operations.addresses.attach` needs."""
 
     network: str
     piece: Subnetwork | None
     make: dict[str, Any] | None = None
     address: str | None = None
     access: dict[str, Any] | None = None
+    aliases: tuple[str, ...] = ()
 
     @property
     def isolated(self) -> bool:
@@ -43,36 +45,90 @@ class Interface:
 
     @property
     def deploy(self) -> dict[str, Any]:
-        """What deployVirtualMachine is told."""
+        """What deployVirtualMachine is told where security groups guard, and there is one interface."""
         named = self.piece is not None and not self.piece.place.basic
         return {
             **({"networkids": [self.piece.id]} if self.piece is not None and named else {}),
             **({"ipaddress": self.address} if self.address else {}),
         }
 
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What the workflow needs; JSON."""
+        return {
+            "networkid": self.piece.id if self.piece else None,
+            "make": self.make,
+            "address": self.address,
+            "access": self.access,
+            "aliases": list(self.aliases),
+        }
 
-def interface(caller: Caller, place: Place, aliases: Sequence[str], given: Sequence[Body]) -> Interface:
-    """The one interface of an instance in a zone. ``aliases`` are the project's names. Raises GceError naming the
-    field."""
+
+def interfaces(caller: Caller, place: Place, aliases: Sequence[str], given: Sequence[Body]) -> list[Interface]:
+    """The interfaces of an instance in a zone. ``aliases`` are the project's names. Raises GceError naming
+    the field."""
     if not given:
         raise invalid(ALL, "", "At least one network interface is required.")
-    if len(given) > 1:
+    if len(given) > 1 and not networks.isolating(place):
         raise invalid(ALL, len(given), "This zone allows one network interface.")
-    only = given[0]
-    found = _network(caller, place, aliases, only)
-    configs = only.get("accessConfigs") or []
+    if len(given) > MOST:
+        raise invalid(ALL, len(given), f"At most {MOST} network interfaces are allowed.")
+    found: list[Interface] = []
+    for index, one in enumerate(given):
+        made = _interface(caller, place, aliases, one, f"{ALL}[{index}]")
+        if any(made.network == other.network for other in found):
+            why = "Each interface of an instance must be in a network of its own."
+            raise invalid(f"{ALL}[{index}].network", made.network, why)
+        if found and not made.isolated:
+            raise invalid(f"{ALL}[{index}].network", made.network, "It allows one network interface.")
+        found.append(made)
+    return found
+
+
+def deploy_parameters(nics: Sequence[Body]) -> dict[str, Any]:
+    """What deployVirtualMachine is told of several interfaces (:attr:`Interface.plan`) whose networks are there. Of one
+    it hears as of those elsewhere, as its errors are plainer then."""
+    first = nics[0]
+    if len(nics) == 1:
+        return {"networkids": [first["networkid"]], **({"ipaddress": first["address"]} if first["address"] else {})}
+    pairs = [{"networkid": nic["networkid"], **({"ip": nic["address"]} if nic["address"] else {})} for nic in nics]
+    return {"iptonetworklist": pairs}
+
+
+def _interface(caller: Caller, place: Place, aliases: Sequence[str], given: Body, where: str) -> Interface:
+    found = _network(caller, place, aliases, given, where)
+    configs = given.get("accessConfigs") or []
     if len(configs) > 1:
-        raise invalid(f"{FIRST}.accessConfigs", len(configs), "At most one access config is allowed.")
-    outside, field = (configs[0].get("natIP") if configs else None), f"{FIRST}.accessConfigs[0].natIP"
+        raise invalid(f"{where}.accessConfigs", len(configs), "At most one access config is allowed.")
+    outside, field = (configs[0].get("natIP") if configs else None), f"{where}.accessConfigs[0].natIP"
     row = found.piece.row if found.piece else found.make or {}
-    inside = _address(only.get("networkIP"), row, f"{FIRST}.networkIP")
+    inside = _address(given.get("networkIP"), row, f"{where}.networkIP")
+    more = alias_addresses(given.get("aliasIpRanges") or [], row, where, inside)
+    found = replace(found, address=inside, aliases=more)
     if found.isolated:
-        return replace(found, address=inside, access=access(caller, place, found, outside, field) if configs else None)
+        return replace(found, access=access(caller, place, found, outside, field) if configs else None)
     outside = _address(outside, row, field)
     if inside and outside and inside != outside:
         # Nothing is translated here: the machine's own address is what the world sees.
         raise invalid(field, outside, f"In this zone it must be networkIP, '{inside}'.")
     return replace(found, address=inside or outside)
+
+
+def alias_addresses(given: Sequence[Body], row: Body, where: str, own: str | None) -> tuple[str, ...]:
+    """The addresses that ``aliasIpRanges`` asks for, empty where any will do; ``row`` is their network's."""
+    found: list[str] = []
+    for index, entry in enumerate(given):
+        field, text = f"{where}.aliasIpRanges[{index}].ipCidrRange", str(entry.get("ipCidrRange") or "")
+        single, slash, bits = text.partition("/")
+        if not text or (slash and bits != "32"):
+            raise invalid(
+                field, text, "CloudStack gives an interface single further addresses: say one, or /32 for any."
+            )
+        address = _address(single, row, field) or ""
+        if address and address in (own, *found):
+            raise invalid(field, text, "The address is asked for twice.")
+        found.append(address)
+    return tuple(found)
 
 
 def access(caller: Caller, place: Place, found: Interface, given: str | None, where: str) -> dict[str, Any]:
@@ -99,10 +155,10 @@ def access(caller: Caller, place: Place, found: Interface, given: str | None, wh
     }
 
 
-def _network(caller: Caller, place: Place, aliases: Sequence[str], given: Body) -> Interface:
+def _network(caller: Caller, place: Place, aliases: Sequence[str], given: Body, at: str) -> Interface:
     """The network and its piece that an interface names; one of both is enough."""
-    link, below, where = given.get("network"), given.get("subnetwork"), f"{FIRST}.network"
-    piece = _subnetwork(caller, place, aliases, below) if below else None
+    link, below, where = given.get("network"), given.get("subnetwork"), f"{at}.network"
+    piece = _subnetwork(caller, place, aliases, below, f"{at}.subnetwork") if below else None
     name = piece.network if piece else networks.DEFAULT
     if link:
         parsed = parse(link, collection="networks", project=caller.project.id, field=where)
@@ -111,7 +167,7 @@ def _network(caller: Caller, place: Place, aliases: Sequence[str], given: Body) 
     if found is None:
         raise invalid(where, link or name, "The referenced network resource cannot be found.")
     if piece is not None and piece.network != name:
-        raise invalid(f"{FIRST}.subnetwork", below, "The referenced subnetwork resource cannot be found.")
+        raise invalid(f"{at}.subnetwork", below, "The referenced subnetwork resource cannot be found.")
     if piece is None and not found.auto:  # another subnetwork may have been made since
         found = networks.of_caller(caller, refresh=True).get(name) or found
     piece = piece or _only(found, place, where)
@@ -138,8 +194,7 @@ def _only(network: Network, place: Place, where: str) -> Subnetwork | None:
     return network.in_zone(place.id)
 
 
-def _subnetwork(caller: Caller, place: Place, aliases: Sequence[str], given: str) -> Subnetwork:
-    where = f"{FIRST}.subnetwork"
+def _subnetwork(caller: Caller, place: Place, aliases: Sequence[str], given: str, where: str) -> Subnetwork:
     parsed = parse(given, collection="subnetworks", project=caller.project.id, field=where, region=place.region)
     if parsed.region != place.region:
         raise invalid(where, given, f"It must be in the instance's own region, {place.region}.")

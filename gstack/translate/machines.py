@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
+from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
 from gstack.translate import tags
 from gstack.translate.names import LONGEST, gce_names, is_label, label
@@ -174,3 +175,9 @@ def _seniority(row: Row, wanted: str) -> str:
     name = str(row["name"])
     plain = wanted.lower() == name.lower() == label(name)
     return created if plain or not created else "8" + created[1:]
+
+
+def interface_fingerprint(nic: Row) -> str:
+    """What changes with anything that can be changed of an interface."""
+    aliases = [one["ipaddress"] for one in nic.get("secondaryip") or ()]
+    return fingerprint([nic.get("networkid"), nic.get("ipaddress"), nic.get("publicip"), aliases])

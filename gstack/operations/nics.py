@@ -1,0 +1,91 @@
+"""Interfaces of instances in workflows: the further addresses of one, GCE's alias ranges.
+
+Apart from the external addresses (addresses.py). The surprising thing: CloudStack gives an interface another address
+each time it is asked, so the one to be had is found by its value, or by how many there were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gstack.errors import GceError, not_found
+from gstack.operations import networks
+from gstack.operations.labels import obey
+from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.translate import machines
+
+Row = dict[str, Any]
+
+
+@workflow("op.instances.updateNetworkInterface")
+def update(run: Run, plan: Row) -> None:
+    """``plan``: ``machine``; ``nic``, CloudStack's id; ``add``, addresses, empty for any; ``remove``, addresses."""
+    there = run.step("look", _secondary, run, plan["machine"], plan["nic"])
+    for one in there:
+        if one["ipaddress"] in plan["remove"]:
+            run.undo(f"the address {one['ipaddress']}", _give_back, run, plan, one["ipaddress"])
+            run.job(f"remove {one['ipaddress']}", "removeIpFromNic", {"id": one["id"]})
+    for address in plan["add"]:
+        add(run, plan["machine"], plan["nic"], address)
+
+
+def joined(run: Run, nics: Sequence[Row]) -> list[Row]:
+    """The interfaces of a plan (of :attr:`gstack.translate.interfaces.Interface.plan`) once all are there."""
+    found = []
+    for nic in nics:
+        if nic["make"]:
+            made = networks.make(run, nic["make"])
+            nic = {**nic, "networkid": made["id"]}
+            nic["access"] = nic["access"] and {**nic["access"], "networkid": made["id"], "vpcid": made["vpc"]}
+        found.append(nic)
+    return found
+
+
+def add_aliases(run: Run, machine: str, nics: Sequence[Row]) -> None:
+    """Give a new machine the further addresses of its interfaces, which come in the plan's order."""
+    if not any(nic["aliases"] for nic in nics):
+        return
+    own = run.step("interfaces", lambda: [nic["id"] for nic in _row(run, machine)["nic"]])
+    for nic, nicid in zip(nics, own, strict=False):
+        for address in nic["aliases"]:
+            add(run, machine, nicid, address)
+
+
+def add(run: Run, machine: str, nicid: str, address: str) -> None:
+    """Give an interface one more address, ``address`` or any where that is empty; taken back if the workflow fails."""
+    before = run.step("addresses before", lambda: [one["ipaddress"] for one in _secondary(run, machine, nicid)])
+
+    def new() -> Row | None:
+        more = [one for one in _secondary(run, machine, nicid) if one["ipaddress"] not in before]
+        return next((one for one in more if not address or one["ipaddress"] == address), None)
+
+    try:
+        made = run.job("further address", "addIpToNic", {"nicid": nicid, "ipaddress": address or None}, find=new)
+    except GceError as error:
+        if not address:
+            raise
+        message = f"IP '{address}' seems to be in use by another resource: {error.message}"
+        raise GceError("resourceInUseByAnotherResource", message) from None
+    run.undo_job("the further address", "removeIpFromNic", {"id": made["id"]})
+
+
+# What follows runs inside of steps.
+
+
+def _row(run: Run, machine: str) -> Mapping[str, Any]:
+    row: Row | None = run.cloud.first("listVirtualMachines", id=machine, details=["nics"])
+    if row is None or row["state"] in machines.GONE:
+        raise not_found(run.target)
+    return row
+
+
+def _secondary(run: Run, machine: str, nicid: str) -> list[Row]:
+    nic: Row = next((nic for nic in _row(run, machine).get("nic") or () if nic["id"] == nicid), {})
+    return [{"id": one["id"], "ipaddress": one["ipaddress"]} for one in nic.get("secondaryip") or ()]
+
+
+def _give_back(run: Run, plan: Row, address: str) -> None:
+    if all(one["ipaddress"] != address for one in _secondary(run, plan["machine"], plan["nic"])):
+        obey(run, "addIpToNic", {"nicid": plan["nic"], "ipaddress": address})

@@ -1,0 +1,161 @@
+"""instances: the verbs that change an interface of a running instance: its external address, static NAT in CloudStack,
+and its alias ranges, further addresses of the nic.
+
+Apart from instances.py, which makes and shows instances. Visible differences: where security groups guard, an
+instance's own address is its external one, and the verbs of access configs are refused; an alias range is one address;
+an interface stays in its network, and keeps its address. Upstream calls: two, three with a natIP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gstack.errors import GceError, invalid, not_found
+from gstack.operations import engine
+from gstack.protocol.call import Call
+from gstack.protocol.ids import numeric_id
+from gstack.protocol.methods import method
+from gstack.protocol.policy import Policy
+from gstack.translate import interfaces, machines, networks, places
+from gstack.translate.names import label
+from gstack.translate.networks import Subnetwork
+from gstack.translate.places import Place
+
+Row = Mapping[str, Any]
+
+READS = ("listVirtualMachines", "listNetworks", "listPublicIpAddresses")
+BODY = Policy(
+    honoured=("natIP",),
+    remembered=("name",),
+    only={"type": ("ONE_TO_ONE_NAT",), "networkTier": ("PREMIUM",)},
+    refused={
+        "externalIpv6": "Only IPv4 is supported.",
+        "externalIpv6PrefixLength": "Only IPv4 is supported.",
+        "publicPtrDomainName": "CloudStack keeps no reverse DNS.",
+        "securityPolicy": "There are no security policies.",
+        "setPublicPtr": "CloudStack keeps no reverse DNS.",
+    },
+)
+INTERFACE = Policy(
+    honoured=("fingerprint", "aliasIpRanges[].ipCidrRange", "network", "subnetwork", "networkIP"),
+    only={"stackType": ("IPV4_ONLY", "UNSPECIFIED_STACK_TYPE"), "nicType": ("VIRTIO_NET", "UNSPECIFIED_NIC_TYPE")},
+    refused={
+        "accessConfigs": "Access configs have verbs of their own.",
+        "aliasIpRanges[].subnetworkRangeName": "A CloudStack network has one range.",
+        "ipv6AccessConfigs": "Only IPv4 is supported.",
+        "ipv6Address": "Only IPv4 is supported.",
+    },
+)
+NAME = "External NAT"
+
+
+@method(
+    "compute.instances.addAccessConfig",
+    needs=(*READS, "associateIpAddress", "enableStaticNat", "createTags", "createFirewallRule"),
+    body=BODY,
+)
+def add_access_config(call: Call) -> dict[str, Any]:
+    """Give an interface an external address."""
+    place, row, nic, piece = _translated(call)
+    if nic.get("publicip"):
+        raise invalid("resource", nic["publicip"], "At most one access config currently supported.")
+    found = interfaces.Interface(piece.network, piece)
+    access = interfaces.access(call.caller, place, found, call.body.get("natIP"), "resource.natIP")
+    return _start(call, place, row, {"access": access, "name": call.body.get("name") or NAME, **_nic(call)})
+
+
+@method("compute.instances.deleteAccessConfig", needs=(*READS, "disableStaticNat", "disassociateIpAddress"))
+def delete_access_config(call: Call) -> dict[str, Any]:
+    """Take an interface's external address away; an ephemeral one is released."""
+    place, row, nic, piece = _translated(call)
+    if not nic.get("publicip"):
+        raise invalid("accessConfig", call.params["accessConfig"], "The instance has no such access config.")
+    return _start(call, place, row, {"network": piece.id, **_nic(call)})
+
+
+@method("compute.instances.updateAccessConfig", needs=READS, body=BODY)
+def update_access_config(call: Call) -> dict[str, Any]:
+    """Give an access config another name: its address is fixed."""
+    place, row, nic, _ = _translated(call)
+    if not nic.get("publicip"):
+        raise invalid("networkInterface", call.params["networkInterface"], "It has no access config.")
+    wanted = call.body.get("natIP")
+    if wanted and wanted != nic["publicip"]:
+        why = "The address of an access config is fixed: delete it and add another."
+        raise invalid("resource.natIP", wanted, why)
+    return _start(call, place, row, {"name": call.body.get("name") or NAME, **_nic(call)})
+
+
+@method(
+    "compute.instances.updateNetworkInterface",
+    needs=("listVirtualMachines", "listNetworks", "addIpToNic", "removeIpFromNic"),
+    body=INTERFACE,
+)
+def update_network_interface(call: Call) -> dict[str, Any]:
+    """Put the body's alias ranges in the place of an interface's; nothing else of it can change."""
+    place, row, nic, piece = _found(call)
+    there = [one["ipaddress"] for one in nic.get("secondaryip") or ()]
+    if call.body.get("fingerprint") != machines.interface_fingerprint(nic):
+        message = "Supplied fingerprint does not match current network interface fingerprint."
+        raise GceError("conditionNotMet", message, location="resource.fingerprint")
+    fixed = {
+        "network": piece.network if piece else "",
+        "subnetwork": piece.name if piece else "",
+        "networkIP": nic.get("ipaddress"),
+    }
+    for member, value in fixed.items():
+        given = call.body.get(member)
+        if given and given.rpartition("/")[2] != value:
+            raise invalid(f"resource.{member}", given, "It cannot be changed.")
+    wanted = there
+    if "aliasIpRanges" in call.body:
+        network = piece.row if piece else {}
+        wanted = list(interfaces.alias_addresses(call.body["aliasIpRanges"], network, "resource", nic.get("ipaddress")))
+    plan = {
+        "nic": nic["id"],
+        "add": [address for address in wanted if address not in there],
+        "remove": [address for address in there if address not in wanted],
+    }
+    return _start(call, place, row, plan)
+
+
+def _translated(call: Call) -> tuple[Place, Row, Row, Subnetwork]:
+    """As :func:`_found`, for an interface whose external address is static NAT."""
+    place, row, nic, piece = _found(call)
+    if piece is None or not piece.translated:
+        why = "Only in isolated networks and VPCs is an external address something that an instance can have or not."
+        raise GceError("unsupported", why, location="networkInterface")
+    return place, row, nic, piece
+
+
+def _found(call: Call) -> tuple[Place, Row, Row, Subnetwork | None]:
+    """The zone, the machine, and the nic of the URL with the subnetwork it is in."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
+    if found is None:
+        raise not_found(f"projects/{call.project}/zones/{place.name}/instances/{call.params['instance']}")
+    row, wanted = found[1], call.params["networkInterface"]
+    nics = {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())}
+    if wanted not in nics:
+        raise invalid("networkInterface", wanted, f"The instance has {' and '.join(nics) or 'no network interface'}.")
+    networkid = nics[wanted].get("networkid")
+    known = networks.of_caller(call.caller)
+    piece = known.of(networkid) or networks.of_caller(call.caller, refresh=True).of(networkid)
+    return place, row, nics[wanted], piece
+
+
+def _nic(call: Call) -> dict[str, str]:
+    return {"nic": call.params["networkInterface"]}
+
+
+def _start(call: Call, place: Place, row: Row, plan: dict[str, Any]) -> dict[str, Any]:
+    name = label(machines.wanted_name(row)) if str(call.params["instance"]).isdigit() else call.params["instance"]
+    return engine.start(
+        call,
+        f"op.instances.{call.method.verb}",
+        type=call.method.verb,
+        target=f"projects/{call.project}/zones/{place.name}/instances/{name}",
+        target_id=numeric_id(row["id"]),
+        plan={"machine": row["id"], **plan},
+    )
