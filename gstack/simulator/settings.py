@@ -23,6 +23,7 @@ DEFAULTS: dict[str, object] = {
     "enforce.post.requests.and.timestamps": False,
     "expunge.delay": 86_400.0,
     "network.gc.wait": 600.0,
+    "storage.max.volume.size": 2000,
     "vm.password.length": 6,
     "vm.userdata.max.length": 32_768,
     "max.data.disks": 6,

@@ -19,7 +19,7 @@ from ..lists import same_name
 from ..model import Account, KeyPair, Machine, Network, Record, Row, SecurityGroup, Template, Volume
 from ..model_owned import UserData
 from ..registry import command
-from . import addresses, affinity, instance_groups, machine_networks, machines, placement
+from . import addresses, affinity, instance_groups, machine_networks, machines, placement, volume_sizes
 from .keypairs import seal
 
 NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -155,6 +155,7 @@ def root_bytes(call: Call, template: Template, offering: Record) -> int:
         return max(size, from_offering)
     if wanted <= 0:
         raise invalid("Root disk size should be a positive number.")
+    volume_sizes.checked(call, wanted * GIB)
     if wanted * GIB < size:
         text = f"Unsupported: rootdisksize override ({wanted} GB) is smaller than template size"
         raise invalid(f"{text} ({size / GIB:.2f} GB) {size}")
@@ -195,11 +196,12 @@ def data_volume(call: Call, offering: Record | None) -> int | None:
     if offering is None:
         return None
     if not offering.row["iscustomized"]:
-        return int(str(offering.row["disksize"])) * GIB
+        return volume_sizes.checked(call, int(str(offering.row["disksize"])) * GIB)
     size = call.number("size")
-    if not size:
+    if size is None:
         raise invalid("This disk offering requires a custom size specified")
-    return size * GIB
+    volume_sizes.check_custom(call, size)
+    return volume_sizes.checked(call, size * GIB)
 
 
 def start_groups(call: Call, zone: Record, owner: Account) -> list[str]:

@@ -15,6 +15,7 @@ from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, sel
 from ..model import Machine, Record, Row, Snapshot, Volume
 from ..registry import command
 from ..world import date
+from . import volume_sizes
 
 GIB = limits.GIB
 ROOT_DEVICE = 0
@@ -107,23 +108,13 @@ def new_size(call: Call, offering: Record) -> int:
     if not offering.row["iscustomized"]:
         if size is not None:
             raise invalid("This disk offering does not allow custom size")
-        return int(str(offering.row["disksize"])) * GIB
+        return volume_sizes.checked(call, int(str(offering.row["disksize"])) * GIB)
     if size is None:
         raise invalid("This disk offering requires a custom size specified")
     if size <= 0:
         raise invalid("Disk size must be larger than 0")
-    check_range(call, size)
-    return size * GIB
-
-
-def check_range(call: Call, size: int) -> None:
-    settings = call.simulator.settings
-    low, high = (
-        settings.number("custom.diskoffering.size.min"),
-        settings.number("custom.diskoffering.size.max"),
-    )
-    if not low <= size <= high:
-        raise invalid(f"Volume size: {size} GB is out of allowed range. Min: {int(low)}. Max: {int(high)}")
+    volume_sizes.check_custom(call, size)
+    return volume_sizes.checked(call, size * GIB)
 
 
 @command("createVolume")
@@ -327,8 +318,10 @@ def resized(call: Call, volume: Volume, target: int, shrink: bool) -> Steps:
 
 def wanted_size(call: Call, volume: Volume, offering: Record | None, size: int | None) -> int:
     if offering is not None and not offering.row["iscustomized"]:
-        return int(str(offering.row["disksize"])) * GIB
+        return volume_sizes.checked(call, int(str(offering.row["disksize"])) * GIB)
     if size is None:
         raise invalid(f"Volume {volume.id} needs a new size or a new disk offering")
-    check_range(call, size)
-    return size * GIB
+    own = call.world.disk_offering.get(volume.disk_offering) if offering is None else offering
+    if own is not None and own.row["iscustomized"]:  # that of a root disk leaves nothing open
+        volume_sizes.check_custom(call, size)
+    return volume_sizes.checked(call, size * GIB)
