@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from gstack.errors import GceError
-from gstack.operations import labels, snapshots
+from gstack.operations import labels, schedules, snapshots
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate import tags, volumes
+from gstack.translate.schedules import Schedule
 
 Row = dict[str, Any]
 
@@ -25,8 +26,10 @@ KIND = "disks"
 
 @workflow("op.disks.insert")
 def insert(run: Run, plan: dict[str, Any]) -> None:
-    """``plan``: as of :func:`make`."""
-    make(run, plan, begun=lambda volume: run.target_id(numeric_id(volume)))
+    """``plan``: as of :func:`make`, and ``schedule``, that of its snapshots, or None."""
+    volume = make(run, plan, begun=lambda volume: run.target_id(numeric_id(volume)))
+    if plan["schedule"] is not None:
+        schedules.attach(run, volume, plan["create"]["name"], Schedule(**plan["schedule"]))
 
 
 def make(run: Run, plan: dict[str, Any], begun: Callable[[str], None] = lambda _: None) -> str:

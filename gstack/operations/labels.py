@@ -62,22 +62,22 @@ def replace(run: Run, kind: str, resource: str, labels: dict[str, str], seen: st
     change(run, kind, resource, changes)
 
 
-def change(run: Run, kind: str, resource: str, changes: Callable[[], dict[str, Tags]]) -> None:
-    """Delete and create tags as ``changes``, a step's body, says. Nothing replaces a tag in one go, so what was deleted
-    is put back where creating fails."""
-    wanted = run.step("look", changes)
+def change(run: Run, kind: str, resource: str, changes: Callable[[], dict[str, Tags]], step: str = "") -> None:
+    """Delete and create tags as ``changes``, a step's body, says; ``step`` tells several in one run apart.
+    Nothing replaces a tag in one go, so what was deleted is put back where creating fails."""
+    wanted = run.step(f"look{step}", changes)
     if wanted["delete"]:
         doomed = {tag["key"] for tag in wanted["delete"]}
-        before = run.step("before", lambda: _pairs(present(run, kind, resource), doomed))
+        before = run.step(f"before{step}", lambda: _pairs(present(run, kind, resource), doomed))
         run.undo("the change of tags", _restore, run, kind, resource, before)
         params = {"resourcetype": kind, "resourceids": [resource], "tags": wanted["delete"]}
         try:
-            run.job("delete tags", "deleteTags", params)
+            run.job(f"delete tags{step}", "deleteTags", params)
         except GceError:
             # CloudStack fails to delete what is gone, which it is after an answer that was lost.
-            if run.step("look again", lambda: _pairs(present(run, kind, resource), doomed)):
+            if run.step(f"look again{step}", lambda: _pairs(present(run, kind, resource), doomed)):
                 raise
-    create(run, "create tags", kind, resource, wanted["create"])
+    create(run, f"create tags{step}", kind, resource, wanted["create"])
 
 
 def create(run: Run, step: str, kind: str, resource: str, wanted: Tags) -> None:

@@ -64,6 +64,8 @@ RECOVERY: dict[str, Recovery] = {
     "updateVolume": _SETS,
     "createSnapshot": _find("by the tags in the call"),
     "deleteSnapshot": _REMOVES,
+    "createSnapshotPolicy": _again("a volume has one of each interval: the second one changes the first"),
+    "deleteSnapshotPolicies": _REMOVES,
     "createTemplate": _find("by the name that the operation claims"),
     "registerTemplate": _find("by the name that the operation claims"),
     "updateTemplate": _SETS,

@@ -1,4 +1,4 @@
-"""disks: what changes one that is there, besides its own plain verbs: update, and labels of one named in the query.
+"""disks: what changes one that is there, besides its own plain verbs: update, snapshot schedules, labels in bulk.
 
 Apart from disks.py, which makes, shows, grows and deletes them. Visible differences: there is no consistency group, so
 disks are made one at a time. The surprising thing: ``update`` obeys a mask, and of the members that GCE lets it change
@@ -12,11 +12,14 @@ from typing import Any
 
 from gstack.errors import GceError, invalid, not_ready
 from gstack.operations import engine, labels
+from gstack.operations.schedules import NEEDS as SCHEDULING
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
-from gstack.translate import volumes
+from gstack.translate import schedules, volumes
+from gstack.translate.places import Place
+from gstack.translate.schedules import Schedule
 
 Row = Mapping[str, Any]
 
@@ -40,6 +43,7 @@ BODY = Policy(
     },
 )
 MASKED = frozenset({"name", "sizeGb", "labels", "labelFingerprint", "accessMode", "architecture"})
+POLICIES = Policy(honoured=("resourcePolicies",))
 BULK = Policy(honoured=("requests[].labels", "requests[].labelFingerprint"))
 
 refused("compute.disks.bulkInsert", "CloudStack has no consistency groups to make disks of.")
@@ -79,6 +83,44 @@ def bulk_set_labels(call: Call) -> dict[str, Any]:
         raise invalid("requests", len(requests), "Exactly one request must be given for the one disk.")
     place, name, row = volumes.located(call.caller, call.params["zone"], wanted)
     return labels.start(call, "Volume", row, volumes.path(call.project, place, name), requests[0])
+
+
+@method("compute.disks.addResourcePolicies", needs=(*READS, *TAGS, *SCHEDULING), body=POLICIES)
+def add_resource_policies(call: Call) -> dict[str, Any]:
+    """Put a snapshot schedule on a disk that has none."""
+    place, name, row, schedule = _scheduled(call)
+    there = schedules.of_volume(row)
+    if there is not None:
+        why = f"The disk has the snapshot schedule '{there.name}' already, and CloudStack keeps one for gstack."
+        raise invalid("resourcePolicies", schedule.name, why)
+    return _schedule(call, "addResourcePolicies", volumes.path(call.project, place, name), row, schedule)
+
+
+@method("compute.disks.removeResourcePolicies", needs=(*READS, *TAGS, *SCHEDULING), body=POLICIES)
+def remove_resource_policies(call: Call) -> dict[str, Any]:
+    """Take the snapshot schedule off a disk. Snapshots that were taken by it stay."""
+    place, name, row, schedule = _scheduled(call)
+    there = schedules.of_volume(row)
+    if there is None or there.path != schedule.path:
+        raise invalid("resourcePolicies", schedule.name, "The disk does not have that snapshot schedule.")
+    return _schedule(call, "removeResourcePolicies", volumes.path(call.project, place, name), row, schedule)
+
+
+def _scheduled(call: Call) -> tuple[Place, str, Row, Schedule]:
+    """The disk of the URL, and the one schedule that the body names."""
+    place, name, row = volumes.located(call.caller, call.params["zone"], call.params["disk"])
+    given = call.body.get("resourcePolicies") or []
+    if len(given) != 1:
+        raise invalid("resourcePolicies", len(given), "Exactly one resource policy must be given.")
+    alias = call.params["project"]
+    schedule = schedules.referenced(call.caller, given[0], "resourcePolicies[0]", region=place.region, alias=alias)
+    return place, name, row, schedule
+
+
+def _schedule(call: Call, verb: str, path: str, row: Row, schedule: Schedule) -> dict[str, Any]:
+    plan = {"volume": row["id"], "disk": path.rpartition("/")[2], "schedule": schedule.stored()}
+    number = numeric_id(row["id"])
+    return engine.start(call, f"op.disks.{verb}", type=verb, target=path, target_id=number, plan=plan)
 
 
 def _masked(call: Call) -> dict[str, Any]:

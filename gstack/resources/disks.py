@@ -27,7 +27,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import disk_types, images, new_disks, places, snapshots, tags, volumes
+from gstack.translate import disk_types, images, new_disks, places, schedules, snapshots, tags, volumes
 from gstack.translate.disk_types import DiskType
 from gstack.translate.names import NAME_RULE, is_label, label
 from gstack.translate.new_disks import Fields, Wish
@@ -41,13 +41,12 @@ TAGS = ("createTags", "deleteTags", "listTags")
 KIND = "disks"
 
 _ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
-_LATER = "This is not supported yet."
 _SPEED = "Disk types say how fast a disk is."
 _ONE_ZONE = "Disks live in one zone."
 _NO_IMAGE = "CloudStack makes the disk of an image only together with an instance."
 _LICENSES = "There are no licences to be paid for."
 BODY = Policy(
-    honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot", "sourceDisk"),
+    honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot", "sourceDisk", "resourcePolicies"),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
     remembered=("description", "labelFingerprint"),
     only={
@@ -68,7 +67,6 @@ BODY = Policy(
         "provisionedIops": _SPEED,
         "provisionedThroughput": _SPEED,
         "replicaZones": _ONE_ZONE,
-        "resourcePolicies": _LATER,
         "sourceImage": _NO_IMAGE,
         "sourceImageEncryptionKey": _ENCRYPTION,
         "sourceInstantSnapshot": "There are no instant snapshots.",
@@ -149,7 +147,7 @@ def insert(call: Call) -> dict[str, Any]:
     if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
         raise already_exists(path)
     description = call.body.get("description")
-    plan |= {"overlay": {"description": description} if description else {}}
+    plan |= {"overlay": {"description": description} if description else {}, "schedule": _schedule(call, place)}
     return engine.start(call, "op.disks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
@@ -224,6 +222,17 @@ def _wanted_type(call: Call, place: Place, given: str) -> DiskType:
     return found
 
 
+def _schedule(call: Call, place: Place) -> dict[str, Any] | None:
+    """The snapshot schedule that the disk is to have, as workflows take it."""
+    given, where = call.body.get("resourcePolicies") or [], "resource.resourcePolicies"
+    if len(given) > 1:
+        raise invalid(where, len(given), "A disk has one resource policy.")
+    if not given:
+        return None
+    alias = call.params["project"]
+    return schedules.referenced(call.caller, given[0], f"{where}[0]", region=place.region, alias=alias).stored()
+
+
 def _planned(call: Call, place: Place, wish: Wish) -> dict[str, Any]:
     snapshot, disk = call.body.get("sourceSnapshot"), call.body.get("sourceDisk")
     if snapshot and disk:
@@ -288,7 +297,7 @@ class Views:
             self.prepare([row])
         name, zone = self.name(row), f"{self._base}/zones/{self.place(row).name}"
         shown = tags.labels(row.get("tags") or ())
-        template = row.get("templateid")
+        template, schedule = row.get("templateid"), schedules.of_volume(row)
         snapshot, snapshot_id = volumes.marked_source(row, volumes.SNAPSHOT) or (None, None)
         disk, disk_id = volumes.marked_source(row, volumes.DISK) or (None, None)
         return render(
@@ -310,6 +319,7 @@ class Views:
             type=f"{zone}/diskTypes/{self._type(row)}",
             last_attach_timestamp=rfc3339(row.get("attached")),
             users=[f"{zone}/instances/{self._user(row)}"] if "virtualmachineid" in row else None,
+            resource_policies=[f"{self._base}/{schedule.path}"] if schedule else None,
             labels=shown or None,
             label_fingerprint=fingerprint(shown),
         )

@@ -23,7 +23,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import places, snapshots, tags, volumes
+from gstack.translate import places, schedules, snapshots, tags, volumes
 from gstack.translate.names import label
 from gstack.translate.times import rfc3339
 
@@ -162,8 +162,14 @@ class Views:
             label_fingerprint=fingerprint(shown),
             # Shown to those who named it: Terraform makes a snapshot anew when it sees a type that nobody asked for.
             snapshot_type=self._kept.get(row["id"], {}).get("snapshotType"),
+            schedule=self._schedule(row),
             auto_created=row.get("intervaltype", "MANUAL") != "MANUAL",
         )
+
+    def _schedule(self, row: Row) -> str | None:
+        """The link of the schedule that took it: CloudStack gives a policy's tags to its snapshots."""
+        region, _, name = tags.own_values(row.get("tags") or ()).get(schedules.MARK, "").partition("/")
+        return f"{self._base}/regions/{region}/resourcePolicies/{name}" if name else None
 
     def _disk(self, row: Row) -> str:
         """The disk's name: as it is marked, else as its volume is called now, or was."""

@@ -85,8 +85,8 @@ def create(call: Call) -> Row:
         world.snapshot_policy.add(policy)
     policy.schedule, policy.maxsnaps, policy.timezone = schedule, keep, timezone
     pairs = tags.wanted_pairs(call)
+    world.tags.pop(policy.id, None)  # changing one forgets its tags, whether there are new ones or not
     if pairs:
-        world.tags.pop(policy.id, None)
         tags.put(call, "SnapshotPolicy", policy.id, policy.account, pairs)
     return {"snapshotpolicy": view(call, policy)}
 
