@@ -106,7 +106,8 @@ def scheduled(call: Call, target: Entity | None) -> str | None:
     first = emit(call, target, "Scheduled")
     if first is None:
         return None
-    emit(call, target, "Started", first.id)
+    if call.api.name != "deployVirtualMachine" or call.flag("startvm", True):
+        emit(call, target, "Started", first.id)
     return first.id
 
 

@@ -21,6 +21,8 @@ DATA = Path(__file__).resolve().parent.parent / "data" / "simulator"
 
 Row = dict[str, Any]
 
+OS_OF_TEMPLATE = re.compile(r'"ostypeid": "([^"]+)", "ostypename": "([^"]+)"')
+
 
 def lines(folder: Path, *areas: str) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("*.jsonl")):
@@ -117,21 +119,15 @@ def answer(folder: Path, name: str, area: str = "catalog") -> Row:
 
 def os_types(folder: Path) -> list[Row]:
     found: dict[str, Row] = {}
+    named: dict[str, str] = {}
     for line in lines(folder):
         body = (line.get("response") or {}).get("listostypesresponse", {})
         for row in body.get("ostype", []):
             found.setdefault(row["id"], row)
-    for template in answer(folder, "listTemplates featured")["template"]:
-        found.setdefault(
-            template["ostypeid"],
-            {
-                "id": template["ostypeid"],
-                "name": template["ostypename"],
-                "description": template["ostypename"],
-                "isuserdefined": False,
-                "fordisplay": True,
-            },
-        )
+        named.update(OS_OF_TEMPLATE.findall(json.dumps(line.get("response"))))
+    for key, name in named.items():
+        row = {"id": key, "name": name, "description": name, "isuserdefined": False, "fordisplay": True}
+        found.setdefault(key, row)
     return sorted(found.values(), key=lambda row: row["name"])
 
 

@@ -4,7 +4,8 @@ Apart, so that the commands stay honest and no test needs to patch them. Surpris
 and then cuts the connection, which is the one fault that tells a client with idempotent retries from one
 without.
 
-kinds: cut (before the work), lose (after it), hang (`seconds`, then cut), slow (`seconds`, then answer),
+kinds: refuse (cut before the work, and for `seconds` nobody listens), cut (before the work), lose (after it),
+truncate (the work, then half of the answer), hang (`seconds`, then cut), slow (`seconds`, then answer),
 garbage (200 and `text`, which may be empty, instead of the answer), lost-status (the work, then a proxy's
 page with `code`, 503 unless told), status (`code` and `text`: 401, 429, 503 …), fail-job (`code` and `text`),
 jobless (the job fails without a result), race (the check for a taken name is skipped, as it is when several
@@ -18,7 +19,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 KINDS = frozenset(
-    {"cut", "lose", "hang", "slow", "garbage", "status", "lost-status", "fail-job", "jobless", "race", "no-start"}
+    (
+        *("refuse", "cut", "lose", "truncate", "hang", "slow", "garbage", "status", "lost-status"),
+        *("fail-job", "jobless", "race", "no-start"),
+    )
 )
 PAGE = b"<html><body>Bad gateway ahead</body></html>"
 TEXTS = {

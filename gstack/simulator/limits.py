@@ -97,7 +97,9 @@ def rows(world: World, account: Account) -> list[Row]:
     owner = world.owner(account.id)
     if account.type == 5:
         owner["account"] = account.name
+    numbers = {name: number for number, (name, _) in enumerate(TYPES)}
+    told = [name for name in account.limits if name in numbers]  # first those that were set, as they were set
     return [
-        {**owner, "resourcetype": str(number), "resourcetypename": name, "max": limit_of(account, name)}
-        for number, (name, _) in enumerate(TYPES)
+        {**owner, "resourcetype": str(numbers[name]), "resourcetypename": name, "max": limit_of(account, name)}
+        for name in [*told, *(name for name in numbers if name not in told)]
     ]

@@ -247,7 +247,7 @@ class Job(Entity):
     user: str
     account: str
     created: float
-    instance: str | None
+    instance: str | None  # empty: there was one, which the failed job took away
     target: str | None
     status: int = 0
     code: int = 0

@@ -10,7 +10,8 @@ import contextlib
 import gzip
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -38,7 +39,13 @@ REASONS = {
 }
 NOT_FOUND = (
     '<html>\n<head>\n<meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>\n'
-    "<title>Error 404 Not Found</title>\n</head>\n<body><h2>HTTP ERROR 404 Not Found</h2>\n</body>\n</html>\n"
+    "<title>Error 404 Not Found</title>\n</head>\n<body><h2>HTTP ERROR 404 Not Found</h2>\n<table>\n{}</table>\n"
+    "\n</body>\n</html>\n"
+)
+# The real page goes on with where in its Java code each of these arose.
+TOO_LARGE = (
+    "org.eclipse.jetty.http.BadMessageException: 400: Unable to parse form content",
+    f"java.lang.IllegalStateException: Form is larger than max length {MAX_BODY}",
 )
 
 
@@ -52,11 +59,12 @@ class WsgiApp:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             answer = self.route(environ)
-        except Cut:
-            cut: Callable[[], None] | None = environ.get("gstack.cut")
-            if cut is None:
+        except Cut as end:
+            if "gstack.cut" not in environ:
                 raise
-            cut()
+            environ["gstack.cut"]()
+            if end.refused:
+                environ["gstack.refuse"](end.refused)
             answer = Answer(503, "text/plain", b"")
         return send(answer, environ, start_response)
 
@@ -81,7 +89,7 @@ class WsgiApp:
         if method == "POST" and environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
             body = read_body(environ)
             if len(body) > MAX_BODY:
-                return Answer(404, "text/html;charset=iso-8859-1", NOT_FOUND.encode())
+                return not_found(path, *TOO_LARGE)
             raw.update(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         raw.update(parse_qsl(query, keep_blank_values=True))
         if raw.get("command") == "login" and method != "POST":
@@ -105,7 +113,15 @@ def read_body(environ: WSGIEnvironment) -> bytes:
 def elsewhere(path: str) -> Answer:
     if path in ("/", "/client"):
         return Answer(301 if path == "/" else 302, "", b"", {"Location": "/client/"})
-    return Answer(404, "text/html;charset=iso-8859-1", NOT_FOUND.encode())
+    return not_found(path)
+
+
+def not_found(path: str, *causes: str) -> Answer:
+    """The servlet container's page."""
+    rows = [("URI", path), ("STATUS", "404"), ("MESSAGE", "Not Found"), ("SERVLET", "default")]
+    rows += [("CAUSED BY", cause) for cause in causes]
+    table = "".join(f"<tr><th>{name}:</th><td>{escape(value)}</td></tr>\n" for name, value in rows)
+    return Answer(404, "text/html;charset=iso-8859-1", NOT_FOUND.format(table).encode())
 
 
 def send(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -118,7 +134,12 @@ def send(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
         headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(body))))
     start_response(f"{answer.status} {REASONS.get(answer.status, 'CloudStack')}", headers)
-    return [body]
+    return [body] if answer.whole else half(body, environ["gstack.cut"])
+
+
+def half(body: bytes, cut: Callable[[], None]) -> Iterator[bytes]:
+    yield body[: len(body) // 2]
+    cut()
 
 
 def control(simulator: Simulator, path: str, body: bytes) -> Answer:
@@ -169,12 +190,17 @@ class Gateway(wsgi.Gateway_10):
     def get_environ(self) -> dict[str, object]:  # type: ignore[override]
         environ: dict[str, object] = super().get_environ()  # type: ignore[no-untyped-call]
         environ["gstack.cut"] = self.cut
+        environ["gstack.refuse"] = self.req.server.refuse
         return environ
 
     def cut(self) -> None:
         with contextlib.suppress(OSError):
             self.req.conn.socket.shutdown(socket.SHUT_RDWR)
         self.req.close_connection = True
+
+
+class Listener(wsgi.Server):
+    refuse: Callable[[float], None]
 
 
 class Server:
@@ -189,14 +215,20 @@ class Server:
         threads: int = 16,
     ) -> None:
         self.simulator = simulator
-        self.http = wsgi.Server(
-            (host, port), WsgiApp(simulator, control), numthreads=threads, request_queue_size=128, timeout=30
-        )
-        self.http.gateway = Gateway
-        self.http.ConnectionClass = Connection
-        self.http.max_request_header_size = 64 * 1024
-        self.http.keep_alive_conn_limit = 256
+        self.host, self.threads = host, threads
+        self.http = self.listener(port, WsgiApp(simulator, control))
         self.thread: threading.Thread | None = None
+        self.timer: threading.Timer | None = None
+
+    def listener(self, port: int, app: WsgiApp) -> Listener:
+        http = Listener((self.host, port), app, numthreads=self.threads, request_queue_size=128, timeout=30)
+        http.gateway = Gateway
+        http.ConnectionClass = Connection
+        http.max_request_header_size = 64 * 1024
+        http.keep_alive_conn_limit = 256
+        # From another thread: whoever asks here is one that a refusal waits for.
+        http.refuse = lambda seconds: threading.Thread(target=self.refuse, args=(seconds,)).start()
+        return http
 
     @property
     def port(self) -> int:
@@ -213,10 +245,28 @@ class Server:
         return self
 
     def stop(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+            self.timer = None
+        self.close()
+
+    def close(self) -> None:
         self.http.stop()
         if self.thread:
             self.thread.join()
             self.thread = None
+
+    def refuse(self, seconds: float | None = None) -> None:
+        """Nobody listens on the port, as while a management server restarts: for `seconds`, or until `accept`."""
+        self.close()
+        if seconds is not None:
+            self.timer = threading.Timer(seconds, self.accept)
+            self.timer.start()
+
+    def accept(self) -> None:
+        """Listen again, on the same port."""
+        self.http = self.listener(self.port, self.http.wsgi_app)
+        self.start()
 
     def run(self) -> None:
         """Serve in this thread until interrupted."""

@@ -34,11 +34,16 @@ from .throttle import Throttle
 
 areas.load()
 
+OF_ANSWERS = ("refuse", "cut", "hang", "slow", "garbage", "status", "lose", "lost-status", "truncate")
 DOMAIN_ADMIN_EXTRA = for_domain_admins()
 
 
 class Cut(ConnectionError):
-    """The connection ends here without an answer; what was done stays done."""
+    """The connection ends here without an answer; what was done stays done. For `refused` seconds no other follows."""
+
+    def __init__(self, kind: str, refused: float = 0.0) -> None:
+        super().__init__(kind)
+        self.refused = refused
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ class Answer:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     cookies: list[str] = field(default_factory=list)
+    whole: bool = True  # otherwise the connection ends in the middle of the body
 
 
 class Simulator:
@@ -144,11 +150,11 @@ class Simulator:
         among them; `cookie` is the one that a login set.
         """
         name = raw.get("command", "")
-        fault = self.faults.take(name, "cut", "hang", "slow", "garbage", "status", "lose", "lost-status")
+        fault = self.faults.take(name, *OF_ANSWERS)
         if fault and fault.kind in ("hang", "slow"):
             self.sleep(fault.seconds)
-        if fault and fault.kind in ("cut", "hang"):
-            raise Cut(fault.kind)
+        if fault and fault.kind in ("refuse", "cut", "hang"):
+            raise Cut(fault.kind, fault.seconds if fault.kind == "refuse" else 0.0)
         if fault and fault.kind == "garbage":
             return Answer(200, "text/html;charset=utf-8", fault.body())
         if fault and fault.kind == "status":
@@ -160,6 +166,8 @@ class Simulator:
             raise Cut("lose")
         if fault and fault.kind == "lost-status":
             return Answer(503 if fault.code == 530 else fault.code, "text/html;charset=utf-8", fault.body())
+        if fault and fault.kind == "truncate":
+            answer.whole = False
         return answer
 
     def enter(self, raw: Mapping[str, str], cookie: str | None) -> Answer:

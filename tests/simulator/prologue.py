@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gstack.simulator import Simulator
+from gstack.simulator.limits import DEFAULTS
 
 FOLDER = Path(__file__).resolve().parent.parent / "recordings" / "cloudstack"
 
@@ -204,28 +205,30 @@ TIERS = [
     tier(3, FOR_VPC),
 ]
 # One more of everything that can be tagged.
+TAGGED_RULE = "b65dcfcf-80b5-4eb1-8710-743f6112e012"
 TAGGED_GROUP, TAGGED_ROOT, TAGGED_SNAPSHOT = (
     "15db2f4e-d93d-474b-83c7-871fed8061fc",
     "e45f1144-f548-4b55-b91e-3dfa692b643e",
     "24cdefe4-bb74-4a2a-aa2e-87b3e0300333",
 )
+
+
+def tagged(kind: str, uuid: str) -> Step:
+    tag = {"tags[0].key": f"type-{kind.lower()}", "tags[0].value": "x"}
+    return "user", "createTags", {"resourcetype": kind, "resourceids": uuid, **tag}, {}
+
+
+def open_group(name: str, uuid: str) -> list[Step]:
+    """A group that lets in one port."""
+    rule = {"securitygroupid": uuid, "protocol": "tcp", "startport": "22", "endport": "22", "cidrlist": "0.0.0.0/0"}
+    return [group(name, uuid), ("user", "authorizeSecurityGroupIngress", rule, {})]
+
+
 TAGGED = [
-    group("tagsg1795252322", TAGGED_GROUP),
-    (
-        "user",
-        "authorizeSecurityGroupIngress",
-        {
-            "securitygroupid": TAGGED_GROUP,
-            "protocol": "tcp",
-            "startport": "22",
-            "endport": "22",
-            "cidrlist": "0.0.0.0/0",
-        },
-        {},
-    ),
+    *open_group("tagsg1795252322", TAGGED_GROUP),
     made(
         "listSecurityGroups",
-        "b65dcfcf-80b5-4eb1-8710-743f6112e012",
+        TAGGED_RULE,
         "securitygroup.0.ingressrule.0.ruleid",
         id=TAGGED_GROUP,
     ),
@@ -245,6 +248,69 @@ TAGGED = [
     made("listSSHKeyPairs", "64150b28-db07-44dd-ba2e-8421d4243111", "sshkeypair.0.id", name="ec1"),
     made("createAffinityGroup", "5154baf3-68d1-4c00-9b1a-acc1101ce02a", name="tagaff", type="host anti-affinity"),
 ]
+VOLUME, DISKS_VM, DISKS_ROOT = (
+    "fc5eb8ed-863e-4930-a398-03996e878cbb",
+    "9b512302-e090-47f2-9114-605eb14b4038",
+    "ba7802cc-96de-4c98-a831-5b4d5cdd3e85",
+)
+RECOVERED = "5244cca2-1b90-4bac-83ed-a0743709e18b"
+# What was there before the first line of an area, as the lists of the area show.
+STILL_TAGGED = [
+    *open_group("tagsg1795252159", "5eb8649a-9863-46d0-b4d9-fc399a869339"),
+    *open_group("tagsg1795252254", "67385280-3db3-4bdd-a334-d79933f1b4a1"),
+    *TAGGED[:3],
+    tagged("SecurityGroup", TAGGED_GROUP),
+    tagged("SecurityGroupRule", TAGGED_RULE),
+    group("web", "d0738e28-3f79-456d-a403-f03e63bfd597"),
+    group("db", "c3e2532f-512e-421e-83ed-198a25f721d0"),
+    machine("tagvm2", "d169fdb5-58e7-48de-a818-3b986606dd9b", offering=MICRO, startvm="false"),
+    machine("tagvm3", "7a6a3a23-f1db-478a-9054-97a4d14dfc37", offering=MICRO, startvm="false"),
+    *TAGGED_NETWORK[:2],
+    machine("tagged-at-create", "9fb3bc4c-aed2-48e0-8a2e-158784a58b57", offering=MICRO, startvm="false"),
+]
+
+
+def events_of(uuid: str, *events: str) -> Step:
+    """The recorded ids of the events of a machine, the oldest first."""
+    params = {"resourceid": uuid, "resourcetype": "VirtualMachine"}
+    return "user", "listEvents", params, {event: f"event.{n}.id" for n, event in enumerate(events)}
+
+
+ALERT = {"type": "9", "name": "ALERT.SERVICE.DOMAINROUTER", "description": "Health checks failed"}
+FIRST: dict[str, list[Step]] = {
+    "accounts_projects_events": [
+        *STILL_TAGGED,
+        events_of(
+            NET_VM,
+            "508aa6e8-9a12-4453-9f32-3cde432f953d",
+            "3c6e0a86-df02-41fc-86aa-bb98035742cb",
+            "6c9f182a-5203-4e43-bd3e-1d1b8412f8b0",
+        ),
+        events_of(
+            "9fb3bc4c-aed2-48e0-8a2e-158784a58b57",
+            "1a5fc050-7026-486f-a5a8-48c1ceb410dd",
+            "734de47d-a3f9-41ba-a4a1-8b397292378a",
+        ),
+        *[("admin", "generateAlert", ALERT, {})] * 28,
+    ],
+    "auth_transport": [
+        *STILL_TAGGED,
+        machine("q-1795252440", "b2ef6479-c89c-47c4-982e-b8596cdad4d1", offering=MICRO, startvm="false"),
+        machine("inj-1795252441", "ea2f8872-d6f2-47f7-a632-9421e8a4ad2d", offering=MICRO, startvm="false"),
+    ],
+}
+# What was made or done right before a line, when the line that names it comes too late to make it.
+AT: dict[tuple[str, str], list[Step]] = {
+    ("edge_races", "detach for delete"): [
+        made("createSnapshot", "2be6a089-4ea8-4731-9251-ff1436b9cb2d", volumeid=VOLUME, name="sv-54160"),
+        root_of(DISKS_VM, DISKS_ROOT),
+        made("createSnapshot", "6b2ed62c-a091-4f48-ab0f-6fa344185215", volumeid=DISKS_ROOT, name="sr-54160"),
+    ],
+    ("edge_races", "root snapshot after vm expunge"): [("admin", "expungeVirtualMachine", {"id": DISKS_VM}, {})],
+    ("edge_races", "sg+destroy: delete sg after expunge"): [
+        ("admin", "destroyVirtualMachine", {"id": RECOVERED, "expunge": "true"}, {})
+    ],
+}
 # Ids that a caller chooses: nothing has them yet.
 CHOSEN = ("customid", "injectedjobid")
 PREPARE: dict[str, list[Step]] = {
@@ -402,6 +468,29 @@ def remove_offering(cloud: Simulator) -> None:
 
 
 BEFORE["vm_extra", "listServiceOfferings removed id"] = remove_offering
+
+
+def overtaken(command: str, times: int) -> Callable[[Simulator], None]:
+    """So many of the calls that arrived at once looked for the name before any had taken it."""
+    return lambda cloud: cloud.faults.add("race", command, times=times)
+
+
+def no_secondary_storage(cloud: Simulator) -> None:
+    text = "Failed to create templateNo remote endpoint to send command, check if host or ssvm is down?"
+    cloud.faults.add("fail-job", "createTemplate", text=text)
+
+
+def shipped_limits(cloud: Simulator) -> None:
+    """Every limit that was lowered was put back, in the order of the first change."""
+    account = next(account for account in cloud.world.account if account.name == "other")
+    lowered = "user_vm cpu memory volume primary_storage network vpc project public_ip snapshot template"
+    account.limits = {name: DEFAULTS[name] for name in lowered.split()}
+
+
+BEFORE["edge_races", "race: same VM name x6"] = overtaken("deployVirtualMachine", 5)
+BEFORE["edge_races", "race: same SG name x6"] = overtaken("createSecurityGroup", 2)
+BEFORE["edge_races", "createTemplate from snapshot of expunged vm"] = no_secondary_storage
+BEFORE["accounts_projects_events", "listResourceLimits user2"] = shipped_limits
 BEFORE.update(
     {
         ("accounts_projects_events", line): quota(name, top)

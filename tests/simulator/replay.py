@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from prologue import BEFORE, CHOSEN, HOLD, PREPARE, WRONGLY_SIGNED, public_key, read
+from prologue import AT, BEFORE, CHOSEN, FIRST, HOLD, PREPARE, WRONGLY_SIGNED, Step, public_key, read
 
 from gstack.simulator import Simulator, sign
 from gstack.simulator.registry import COMMANDS
@@ -95,6 +95,8 @@ FLEETING = frozenset(
 
 ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b(?!/)")
 STATE = re.compile(r"(?:^|[/ ])state ")
+RACE = re.compile(r"(race: .*) #\d+")
+REDACTED = "REDACTED-APIKEY"  # stands in the recordings for the key of their user
 JOBS = re.compile(r'"jobid": "([0-9a-f-]{36})"')
 
 
@@ -138,33 +140,34 @@ class Replay:
         self.open: dict[str, int] = {}
         self.report = Report()
 
+    def first(self) -> None:
+        """Make what was there before the first line."""
+        for made in FIRST.get(self.area, ()):
+            self.make(made)
+
     def prepare(self, wanted: str | None = None) -> None:
         """Make what the recorder had made unrecorded, under ids that this replay then knows.
 
         At first only what has no id to be named by; the rest right before the first line that names it.
         """
         for who, command, params, learned in PREPARE.get(self.area, ()):
-            if wanted not in learned and (wanted is not None or (learned and command != "createSecurityGroup")):
-                continue
-            self.make_known(" ".join(params.values()))
-            if "publickey" in params:
-                params = {**params, "publickey": public_key(params["publickey"])}
-            status, body = self.call(
-                CALLERS[who],
-                "POST",
-                {
-                    **{key: self.translate(value) for key, value in params.items()},
-                    "command": command,
-                    "response": "json",
-                },
-            )
-            assert status == 200, body
-            self.clock.now += 10
-            for recorded, path in learned.items():
-                found: object = next(iter(body.values()))
-                for part in path.split("."):
-                    found = found[int(part)] if part.isdecimal() else found[part]
-                self.ids[recorded] = found
+            if wanted in learned or (wanted is None and (not learned or command == "createSecurityGroup")):
+                self.make((who, command, params, learned))
+
+    def make(self, made: Step) -> None:
+        who, command, params, learned = made
+        self.make_known(" ".join(params.values()))
+        if "publickey" in params:
+            params = {**params, "publickey": public_key(params["publickey"])}
+        told = {key: self.translate(value) for key, value in params.items()}
+        status, body = self.call(CALLERS[who], "POST", {**told, "command": command, "response": "json"})
+        assert status == 200, body
+        self.clock.now += 10
+        for recorded, path in learned.items():
+            found: object = next(iter(body.values()))
+            for part in path.split("."):
+                found = found[int(part)] if part.isdecimal() else found[part]
+            self.ids[recorded] = found
 
     def call(self, who: str, method: str, params: dict[str, str], wrongly: bool = False) -> tuple[int, object]:
         key, secret = self.simulator.keys(who)
@@ -208,24 +211,65 @@ class Replay:
         return None
 
     def run(self, listed: dict[str, str]) -> Report:
+        self.first()
         self.prepare()
         self.report.total = len(self.lines)
         excused: dict[str, bool] = {}
         for number, line in enumerate(self.lines):
-            label = f"{self.area}:{number}:{line['name']}"
+            if number in self.report.outcomes:
+                continue  # of a race
+            for made in AT.get((self.area, line["name"]), ()):
+                self.make(made)
             reason = self.why_not(line)
             if reason:
                 self.report.skipped[reason] += 1
                 self.report.unreplayed[number] = reason
                 continue
-            difference = self.report.outcomes[number] = self.step(number, line)
-            self.report.replayed += 1
-            if line["name"] in listed:
-                excused[line["name"]] = excused.get(line["name"], False) or difference is not None
-            elif difference:
-                self.report.differing[label] = difference
+            at_once = self.race_of(number)
+            self.report.outcomes |= self.race(at_once) if at_once else {number: self.step(number, line)}
+            for asked in at_once or [number]:
+                self.report.replayed += 1
+                difference, name = self.report.outcomes[asked], self.lines[asked]["name"]
+                if name in listed:
+                    excused[name] = excused.get(name, False) or difference is not None
+                elif difference:
+                    self.report.differing[f"{self.area}:{asked}:{name}"] = difference
         self.report.needless = [name for name in listed if not excused.get(name)]
         return self.report
+
+    def race_of(self, number: int) -> list[int]:
+        """This line and those after it that were sent at the same moment; nothing if it was sent alone."""
+        found = RACE.fullmatch(self.lines[number]["name"])
+        together = [n for n, line in enumerate(self.lines) if found and line["name"].startswith(f"{found[1]} #")]
+        return together if len(together) > 1 else []
+
+    def race(self, numbers: list[int]) -> dict[int, str | None]:
+        """Which call of a race gets which answer is nobody's choice: as many of each kind as recorded are equal."""
+        found = RACE.fullmatch(self.lines[numbers[0]]["name"])
+        assert found
+        self.clock.now += 10
+        before = BEFORE.get((self.area, found[1]))
+        if before:
+            before(self.simulator)
+        answers = [self.ask(self.lines[number]) for number in numbers]
+        outcomes: dict[int, str | None] = {}
+        for number in numbers:
+            line = self.lines[number]
+            alike = next((one for one in answers if one[0] == line["status"]), None)
+            if alike is None:
+                outcomes[number] = f"no answer left of status {line['status']}: {[status for status, _ in answers]}"
+                continue
+            answers.remove(alike)
+            outcomes[number] = self.judge(line, *alike)
+        return outcomes
+
+    def ask(self, line: dict) -> tuple[int, object]:
+        params = {key: self.translate(str(value)) for key, value in line["request"].items()}
+        if REDACTED in params.values():
+            key, _ = self.simulator.keys(CALLERS["user"])
+            params = {name: key if value == REDACTED else value for name, value in params.items()}
+        wrongly = (self.area, line["name"]) in WRONGLY_SIGNED
+        return self.call(CALLERS[line["as"]], line["method"], params, wrongly)
 
     def step(self, number: int, line: dict) -> str | None:
         name = line["name"]
@@ -235,9 +279,7 @@ class Replay:
         before = BEFORE.get((self.area, name))
         if before:
             before(self.simulator)
-        params = {key: self.translate(str(value)) for key, value in line["request"].items()}
-        wrongly = (self.area, name) in WRONGLY_SIGNED
-        status, body = self.call(CALLERS[line["as"]], line["method"], params, wrongly)
+        status, body = self.ask(line)
         wanted = rows_of(line["response"])
         if STATE.search(name):
             for _ in range(60):
@@ -245,10 +287,13 @@ class Replay:
                 if [row.get("state") for row in got[:1]] == [row.get("state") for row in wanted[:1]]:
                     break
                 self.clock.now += 0.05
-                status, body = self.call(CALLERS[line["as"]], line["method"], params)
+                status, body = self.ask(line)
         for job in JOBS.findall(json.dumps(line["response"])):
             if self.final.get(job, -1) > number:
                 self.open[job] = self.final[job]
+        return self.judge(line, status, body)
+
+    def judge(self, line: dict, status: int, body: object) -> str | None:
         if status != line["status"]:
             bodies = f"{str(body)[:200]} | {str(line['response'])[:200]}"
             return f"status {status}, recorded {line['status']}: {bodies}"

@@ -1,17 +1,19 @@
 """Settings that change how every call is treated: POST enforcement, throttling, and what a crash leaves.
 
-Replays restart_throttle_post line by line; its first two lines are the silence of a server that restarts.
+Replays restart_throttle_post line by line; its first two lines are asked over a socket, of a server that restarts.
 """
 
 from __future__ import annotations
 
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode
 
 from conftest import Cloud
 from prologue import BEFORE, HOLD, machine
 from replay import Replay
 
-from gstack.simulator import Simulator
+from gstack.simulator import Server, Simulator, sign
 
 AREA = "restart_throttle_post"
 CRASHED = "083b329d-6258-4ad6-9034-0967daf4ab20"
@@ -45,10 +47,46 @@ def after_crash(tmp_path: Path) -> Replay:
     return replay
 
 
-def test_enforcement_crash_and_throttling_answer_as_recorded(tmp_path: Path) -> None:
-    crashed = after_crash(tmp_path)
-    differences = {line["name"]: crashed.step(number, line) for number, line in enumerate(crashed.lines) if number > 1}
-    assert {name: what for name, what in differences.items() if what} == {}
+def send(server: Server, line: dict) -> tuple[int, dict[str, str]]:
+    """Status and raw answer as the recorder noted them; 0 and the error when nobody listens."""
+    key, secret = server.simulator.keys("tenant")
+    params = {**line["request"], "apiKey": key}
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request("GET", f"/client/api?{urlencode({**params, 'signature': sign(params, secret)})}")
+        answer = connection.getresponse()
+        return answer.status, {"_raw": answer.read().decode(), "content-type": answer.headers["Content-Type"]}
+    except ConnectionRefusedError as error:
+        return 0, {"_raw": repr(error), "content-type": ""}
+    finally:
+        connection.close()
+
+
+def while_restarting(replay: Replay) -> dict[int, str | None]:
+    with Server(replay.simulator) as server:
+        server.refuse()
+        answers = [send(server, replay.lines[0])]
+        server.accept()
+        answers.append(send(server, replay.lines[1]))
+    wanted = [(line["status"], line["response"]) for line in replay.lines[:2]]
+    return {
+        number: None if answer == told else f"{answer}, recorded {told}"
+        for number, (answer, told) in enumerate(zip(answers, wanted, strict=True))
+    }
+
+
+def replay_all(folder: Path) -> tuple[Replay, dict[int, str | None]]:
+    """What came of every line of the area."""
+    replay = after_crash(folder)
+    outcomes = while_restarting(replay)
+    for number, line in enumerate(replay.lines[2:], 2):
+        outcomes[number] = replay.step(number, line)
+    return replay, outcomes
+
+
+def test_restart_enforcement_crash_and_throttling_answer_as_recorded(tmp_path: Path) -> None:
+    _, outcomes = replay_all(tmp_path)
+    assert {number: what for number, what in outcomes.items() if what} == {}
 
 
 def test_the_limit_is_an_account_s_and_passes_with_its_second(cloud: Cloud) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 import pytest
 from prologue import FOLDER, read
 from replay import NUMBERS, UUID, Replay
-from test_enforcement import after_crash
+from test_enforcement import replay_all
 from test_raw_transport import STATES, Client, ask_closed, compare
 from test_replay import KNOWN, SENT_ELSEWHERE, UNREPLAYED
 
@@ -91,14 +91,8 @@ def replay_raw() -> Area:
 
 
 def replay_crash(folder: Path) -> Area:
-    replay = after_crash(folder)
-    area = Area(replay.lines)
-    for number, line in enumerate(area.lines):
-        if line["name"].startswith("while restarting"):
-            area.unreplayed[number] = "the silence of a server that restarts"
-        else:
-            area.outcomes[number] = replay.step(number, line)
-    return area
+    replay, outcomes = replay_all(folder)
+    return Area(replay.lines, outcomes)
 
 
 @pytest.fixture(scope="module")

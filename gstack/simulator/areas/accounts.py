@@ -190,7 +190,7 @@ def list_resource_limits(call: Call) -> Row:
     if number is not None and not 0 <= number < len(rows):
         raise invalid("Please specify a valid resource type.")
     if number is not None:
-        rows = [rows[number]]
+        rows = [row for row in rows if row["resourcetype"] == str(number)]
     if name is not None:
         rows = [row for row in rows if row["resourcetypename"] == name]
     return page(call, "resourcelimit", rows, lambda row: row)
@@ -205,4 +205,5 @@ def update_resource_limit(call: Call) -> Row:
     account = call.world.account[project.account] if project else call.named_account() or call.account
     top = call.number("max")
     account.limits[limits.TYPES[number][0]] = limits.UNLIMITED if top is None else top
-    return {"resourcelimit": limits.rows(call.world, account)[number]}
+    rows = limits.rows(call.world, account)
+    return {"resourcelimit": next(row for row in rows if row["resourcetype"] == str(number))}

@@ -33,7 +33,7 @@ def view(call: Call, job: Job) -> Row:
         row.update(jobresulttype="object", jobresult=job.result)
     if api.instance_type is not None and (job.instance is not None or not api.has_instance_id):
         row["jobinstancetype"] = api.instance_type
-    if job.instance is not None:
+    if job.instance:
         row["jobinstanceid"] = job.instance
     if job.status == 0:
         row.update(managementserverid=MANAGEMENT_SERVER, managementservername="localhost")

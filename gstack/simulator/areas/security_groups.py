@@ -10,7 +10,7 @@ from ipaddress import ip_interface
 
 from .. import errors
 from ..call import Call
-from ..errors import ApiError, invalid
+from ..errors import HIDDEN, ApiError, invalid
 from ..jobs import Steps
 from ..lists import ID_FILTERS, Filters, check_page, page, same_name, select, visible_accounts
 from ..model import Account, Machine, Row, Rule, SecurityGroup
@@ -54,6 +54,9 @@ def view(call: Call, group: SecurityGroup, rules: list[Rule] | None = None, coun
 def create(call: Call) -> Row:
     owner, name, world = call.owner(), call.text("name") or "", call.world
     if any(group.account == owner.id and same_name(group.name, name) for group in world.security_group):
+        if call.simulator.faults.take(call.api.name, "race"):  # the check overtaken, the database refuses
+            cause = f"DB Exception: Duplicate entry '{name}' for a security group of account {owner.number}"
+            raise ApiError(530, cause, 9999, HIDDEN)
         raise invalid(f"Unable to create security group, a group with name {name} already exists.")
     number = world.security_group.take_number()
     group = SecurityGroup(world.uuid(), number, name, owner.id, call.text("description"))

@@ -181,7 +181,7 @@ def create(call: Call) -> Row:
     world.template.add(template)
 
     def fail() -> None:
-        template.state = "Inactive"
+        template.state, job.instance = "Inactive", ""
 
     def work() -> Steps:
         yield 0.6
