@@ -219,6 +219,7 @@ class Server:
         self.http = self.listener(port, WsgiApp(simulator, control))
         self.thread: threading.Thread | None = None
         self.timer: threading.Timer | None = None
+        self.lock = threading.RLock()  # held while the port opens or closes
 
     def listener(self, port: int, app: WsgiApp) -> Listener:
         http = Listener((self.host, port), app, numthreads=self.threads, request_queue_size=128, timeout=30)
@@ -245,10 +246,11 @@ class Server:
         return self
 
     def stop(self) -> None:
-        if self.timer:
-            self.timer.cancel()
-            self.timer = None
-        self.close()
+        with self.lock:
+            if self.timer:
+                self.timer.cancel()
+                self.timer = None
+            self.close()
 
     def close(self) -> None:
         self.http.stop()
@@ -258,15 +260,20 @@ class Server:
 
     def refuse(self, seconds: float | None = None) -> None:
         """Nobody listens on the port, as while a management server restarts: for `seconds`, or until `accept`."""
-        self.close()
-        if seconds is not None:
-            self.timer = threading.Timer(seconds, self.accept)
-            self.timer.start()
+        with self.lock:
+            if self.thread is None:
+                return  # nobody listens as it is
+            self.close()
+            if seconds is not None:
+                self.timer = threading.Timer(seconds, self.accept)
+                self.timer.start()
 
     def accept(self) -> None:
         """Listen again, on the same port."""
-        self.http = self.listener(self.port, self.http.wsgi_app)
-        self.start()
+        with self.lock:
+            self.timer = None
+            self.http = self.listener(self.port, self.http.wsgi_app)
+            self.start()
 
     def run(self) -> None:
         """Serve in this thread until interrupted."""

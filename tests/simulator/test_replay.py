@@ -10,7 +10,6 @@ import pytest
 from replay import Replay
 
 EVENTS = "counts the 2,608 events that the recorder had left, most of them unrecorded"
-MADE_BEFORE = "counts what the recorder had made before, here or in another area"
 
 KNOWN: dict[str, dict[str, str]] = {
     "advanced_networks": {},
