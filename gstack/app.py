@@ -10,7 +10,7 @@ from functools import partial
 
 from flask import Blueprint, Flask, Response
 
-from gstack import logs
+from gstack import logs, metrics
 from gstack.auth import oauth
 from gstack.auth.guard import Gatekeeper
 from gstack.cloudstack.catalogue import Catalogue
@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> Flask:
     oauth.register(app, guard)
     register_methods(app, guard)
     edges.register(app, settings["OPERATION_HOLD_SECONDS"])
+    metrics.register(app, engine.by_state)
     app.wsgi_app = PathForms(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     return app
 

@@ -26,7 +26,7 @@ from granian.log import LogLevels
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from gstack import certificates, logs
+from gstack import certificates, logs, metrics
 from gstack.app import create_app
 from gstack.settings import Settings, SettingsError
 from gstack.store.db import db, open_store
@@ -45,6 +45,7 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
     _check_store(settings)
     address = _address(settings["GSTACK_BIND_ADDRESS"])
     _refuse_taken_port("GSTACK_PORT", address, settings["GSTACK_PORT"])
+    metrics.share(settings.folder)
     companions = [Companion("gstack.operations.worker", config_file)]
     if settings["GSTACK_PROXY_PORT"]:
         _check_proxy(settings)

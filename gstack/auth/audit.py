@@ -13,6 +13,7 @@ import logging
 import flask
 import structlog
 
+from gstack import metrics
 from gstack.auth.grant import Grant
 
 log = logging.getLogger("gstack.audit")
@@ -22,6 +23,7 @@ _BOUND = ("credential", "user", "how", "address", "client", "project")
 
 def issued(grant_type: str, credential_id: str, account: str, address: str) -> None:
     """A token went out."""
+    metrics.login(grant_type, "issued")
     log.info(
         "token issued grant=%s credential=%s account=%s address=%s client=%s",
         quoted(grant_type), credential_id, quoted(account), quoted(address), client(),
@@ -30,6 +32,7 @@ def issued(grant_type: str, credential_id: str, account: str, address: str) -> N
 
 def refused(grant_type: str, reason: str, address: str) -> None:
     """A token was refused; ``reason`` is our own sentence."""
+    metrics.login(grant_type, "refused")
     log.warning(
         "token refused grant=%s reason=%s address=%s client=%s",
         quoted(grant_type), quoted(reason), quoted(address), client(),

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from gstack import metrics
+
 
 @dataclass(frozen=True)
 class UpstreamCall:
@@ -42,7 +44,8 @@ def trace() -> Iterator[list[UpstreamCall]]:
 
 
 def record(command: str, ms: float, status: str) -> None:
-    """Note one call; without a trace under way it is forgotten."""
+    """Note one call, for the metrics and for the trace under way."""
+    metrics.asked(command, status, ms / 1000)
     calls = _calls.get()
     if calls is not None:
         calls.append(UpstreamCall(command, ms, status))

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from dbos import DBOSClient
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, Engine, select
+from sqlalchemy import ColumnElement, Engine, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gstack.errors import GceError, already_exists, not_found, not_ready
@@ -38,7 +38,7 @@ from gstack.operations.view import operation_view
 from gstack.operations.workflow import WORKFLOWS, load_workflows
 from gstack.protocol.call import Call
 from gstack.settings import Settings
-from gstack.store.db import db
+from gstack.store.db import db, own_session
 from gstack.store.operations import DONE, Claim, Operation
 from gstack.translate.caller import Caller
 
@@ -259,6 +259,18 @@ def blocked() -> list[Operation]:
     """Operations of all projects that wait for an operator; ``blocked`` says why."""
     query = select(Operation).where(Operation.blocked.is_not(None), Operation.status != DONE)
     return list(db.session.scalars(query.order_by(Operation.insert_ms)))
+
+
+def by_state() -> dict[str, int]:
+    """How many operations of all projects there are: pending, running, blocked, done and failed."""
+    kinds = Operation.status, Operation.blocked.is_not(None), Operation.error.is_not(None)
+    found = dict.fromkeys(("pending", "running", "blocked", "done", "failed"), 0)
+    with own_session() as session:
+        rows = session.execute(select(*kinds, func.count()).group_by(*kinds))
+        for status, waits, failed, number in rows:
+            state = ("failed" if failed else "done") if status == DONE else "blocked" if waits else status.lower()
+            found[state] += number
+    return found
 
 
 def finished(engine: Engine, names: Collection[str]) -> set[str]:

@@ -19,6 +19,7 @@ from flask import Request, Response, request
 from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from gstack import metrics
 from gstack.errors import GceError, error_body
 from gstack.protocol import bodies, decoding, masks, numbers, parameters
 from gstack.protocol.call import Call
@@ -199,13 +200,9 @@ def answer(method: Method, path: Mapping[str, str], guard: Guard, memory: Memory
         log.exception("request.failed", method=method.id)
         response = write_error(internal_error(exchange.request_id))
     response.headers["X-Request-Id"] = exchange.request_id
-    log.info(
-        "request",
-        method=method.id,
-        path=request.path,
-        status=response.status_code,
-        ms=round((time.perf_counter() - started) * 1000, 1),
-    )
+    seconds = time.perf_counter() - started
+    metrics.answered(method.id if method.id in HANDLERS else "", response.status_code, seconds)
+    log.info("request", method=method.id, path=request.path, status=response.status_code, ms=round(seconds * 1000, 1))
     structlog.contextvars.unbind_contextvars("request")
     return response
 

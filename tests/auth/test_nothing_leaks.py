@@ -1,7 +1,7 @@
 """A whole gateway in its own processes: every flow, wrong attempts, and then a search for every secret that was used.
 
 Apart from the tests that look at one log line each: here everything that the gateway wrote is searched, whoever wrote
-it: its log at the lowest level, every file of its database, and every answer that was an error.
+it: its log at the lowest level, every file of its database, its metrics, and every answer that was an error.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def an_instance_with_secrets(run: Run, token: str) -> None:
         headers=header,
     )
     run.ask("GET", "/compute/v1/projects/other/zones", 404, headers=header)
-    run.ask("GET", "/metrics", 404)
+    run.ask("GET", "/metrics", 404, headers={"X-Forwarded-For": "192.0.2.1"})
 
 
 @contextlib.contextmanager
@@ -223,7 +223,8 @@ def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(run: 
     written = {path.name: path.read_bytes() for path in folder.glob("*.db*")}
     tables = tables_of(folder / "gstack.db")
     log = (tmp_path / "log").read_text()
-    written |= {"the log": log.encode(), "the errors": "".join(run.errors).encode()}
+    metrics = run.ask("GET", "/metrics", 200).text
+    written |= {"the log": log.encode(), "the errors": "".join(run.errors).encode(), "metrics": metrics.encode()}
     assert len(run.secrets) >= 20 and len(run.errors) >= 9 and "gstack.db" in written
     everything = written | tables
     found = [
@@ -233,6 +234,8 @@ def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(run: 
         if any(form in content for form in forms_of(secret))
     ]
     assert found == []
+    said = ('gstack_requests_total{method="compute.instances.insert",status="200"} 1.0', 'outcome="refused"')
+    assert all(part in metrics for part in said) and 'command="deployVirtualMachine"' in metrics, "all processes'"
     lines = [line for line in log.splitlines() if "method=compute.instances.insert" in line]
     assert lines and all(
         part in lines[0]

@@ -1,0 +1,92 @@
+"""What is counted and who may see it. That several processes count together: ``auth/test_nothing_leaks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gstack import metrics
+
+ROOT = Path(__file__).parents[1]
+
+
+def scrape(gateway: Any, **more: Any) -> Any:
+    return gateway.client.get("/metrics", **more)
+
+
+def number(gateway: Any, name: str) -> float:
+    lines = [line for line in scrape(gateway).text.splitlines() if line.startswith(name + " ")]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
+
+
+def test_requests_and_the_calls_behind_them_are_counted(gateway: Any) -> None:
+    names = (
+        'gstack_requests_total{method="compute.zones.list",status="200"}',
+        'gstack_request_seconds_count{method="compute.zones.list"}',
+        'gstack_upstream_calls_total{command="listZones",status="200"}',
+    )
+    before = [number(gateway, name) for name in names]
+    gateway.get("zones")
+    after = [number(gateway, name) for name in names]
+    assert [new - old for new, old in zip(after, before, strict=True)][:2] == [1, 1]
+    assert after[2] >= before[2] and after[2] > 0
+
+
+@pytest.mark.parametrize(
+    ("form", "label"),
+    [
+        ({"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}, "client_credentials"),
+        ({"grant_type": 'evil"} 1\ninvented'}, "other"),
+    ],
+)
+def test_refused_logins_are_counted_and_clients_write_no_label(gateway: Any, form: dict[str, str], label: str) -> None:
+    name = f'gstack_logins_total{{grant="{label}",outcome="refused"}}'
+    before = number(gateway, name)
+    assert gateway.client.post("/token", data=form).status_code in (400, 401)
+    assert number(gateway, name) == before + 1
+    assert "evil" not in scrape(gateway).text
+
+
+def test_a_method_that_is_not_served_has_no_label_of_its_own(gateway: Any) -> None:
+    gateway.refuse("GET", "global/urlMaps", status=501)
+    assert "urlMaps" not in scrape(gateway).text
+
+
+def test_operations_are_counted_by_state(gateway: Any) -> None:
+    lines = [line for line in scrape(gateway).text.splitlines() if line.startswith("gstack_operations{")]
+    assert {line.split('"')[1] for line in lines} == {"pending", "running", "blocked", "done", "failed"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"environ_overrides": {"REMOTE_ADDR": "192.0.2.1"}},
+        {"environ_overrides": {"REMOTE_ADDR": ""}},
+        {"headers": {"X-Forwarded-For": "127.0.0.1"}},
+        {"headers": {"Forwarded": "for=127.0.0.1"}},
+    ],
+)
+def test_only_this_machine_sees_them(gateway: Any, more: dict[str, Any]) -> None:
+    assert scrape(gateway, **more).status_code == 404
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_this_machine_needs_no_login_for_them(gateway: Any, address: str) -> None:
+    assert scrape(gateway, environ_overrides={"REMOTE_ADDR": address}).status_code == 200
+
+
+def test_every_metric_is_documented(gateway: Any) -> None:
+    documented = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    shown = {line.split()[2] for line in scrape(gateway).text.splitlines() if line.startswith("# TYPE")}
+    assert len(shown) >= 6
+    assert all(f"`{name}`" in documented for name in shown if not name.endswith("_created"))
+
+
+def test_a_start_begins_at_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(metrics.SHARED, "")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "counter_1.db").write_bytes(b"old")
+    metrics.share(tmp_path)
+    assert list((tmp_path / "metrics").iterdir()) == [] and (tmp_path / "metrics").stat().st_mode & 0o077 == 0
