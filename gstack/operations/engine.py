@@ -11,8 +11,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
@@ -47,6 +47,17 @@ log = structlog.get_logger(__name__)
 EXTENSION = "gstack.operations"
 # Threads of a web worker that no waiting request may take.
 THREADS_FOR_ANSWERS = 8
+
+
+@dataclass(frozen=True)
+class Part:
+    """One operation of several that are started together, as :func:`start` wants it."""
+
+    workflow: str
+    type: str
+    target: str
+    plan: dict[str, Any]
+    claim: list[str]
 
 
 class Operations:
@@ -102,6 +113,7 @@ def start(
     line: str | None = None,
     description: str | None = None,
     group: str | None = None,
+    parts: Sequence[Part] = (),
 ) -> dict[str, Any]:
     """Start an operation and answer it, held until it is DONE or OPERATION_HOLD_SECONDS have passed.
 
@@ -109,8 +121,8 @@ def start(
     on, from ``projects/`` on, of the parent resource for sub-actions. ``plan`` is the workflow's input: JSON,
     without secrets that are not sealed. ``claim`` names links that nobody else may create meanwhile. Operations
     of one ``line`` (by default: on one target) run one after the other, in the order of their coming; with
-    ``exclusive`` another ``exclusive`` one on the target is refused instead. Commits the request's session, and
-    with it what the handler wrote.
+    ``exclusive`` another ``exclusive`` one on the target is refused instead. ``parts`` are operations of the same
+    ``group`` that are started with it: all or none. Commits the request's session, and with it what the handler wrote.
 
     Raises GceError: ``alreadyExists`` for a claimed name, ``resourceNotReady``, ``invalid`` for
     ``requestId``, ``badRequest`` for a ``requestId`` that was used for another request, ``backendError``
@@ -125,19 +137,20 @@ def start(
     operation = _operation(call, workflow, type, target, target_id, description, group)
     names = [claim] if isinstance(claim, str) else claim
     claims = _claims(operation.name, names, target if exclusive else None)
-    envelope = {
-        "plan": plan,
-        "target": target,
-        "project": asdict(_caller(call).project),
-        "credential": operation.credential_id,
-    }
+    work = [(operation, plan, line or target)]
+    for part in parts:
+        one = _operation(call, part.workflow, part.type, part.target, None, None, group, repeatable=False)
+        claims += _claims(one.name, part.claim, None)
+        work.insert(-1, (one, part.plan, part.target))
     session = db.session()
     try:
-        session.add(operation)
+        session.add_all(one for one, _, _ in work)
         session.flush()
         session.add_all(claims)
         session.flush()
-        client.enqueue_in_transaction(session, durable.options(workflow, operation.name, line or target), envelope)
+        for one, content, queue in work:
+            options = durable.options(one.workflow, one.name, queue)
+            client.enqueue_in_transaction(session, options, _envelope(call, one, content))
         session.commit()
     except IntegrityError:
         session.rollback()
@@ -151,6 +164,15 @@ def start(
         sentence = "The operation could not be stored. Try again."
         raise GceError("backendError", sentence, retry_after=5) from error
     return hold(call, operation.name)
+
+
+def _envelope(call: Call, operation: Operation, plan: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "plan": plan,
+        "target": operation.target_link,
+        "project": asdict(_caller(call).project),
+        "credential": operation.credential_id,
+    }
 
 
 def sealed(content: Any) -> str:
@@ -306,9 +328,12 @@ def _operation(
     target_id: int | str | None,
     description: str | None,
     group: str | None,
+    *,
+    repeatable: bool = True,
 ) -> Operation:
+    """The row. ``repeatable``: it is what a second request with the same ``requestId`` is answered with."""
     now = now_ms()
-    request_id = call.params.get("requestId")
+    request_id = call.params.get("requestId") if repeatable else None
     return Operation(
         id=numeric_id(),
         name=operation_name(now),

@@ -15,7 +15,7 @@ from typing import Any
 
 from gstack.errors import GceError
 from gstack.firewall import security_groups
-from gstack.operations import addresses, attachments, disks, labels
+from gstack.operations import addresses, attachments, disks, engine, labels
 from gstack.operations import nics as nics_of
 from gstack.operations.failures import HIDDEN
 from gstack.operations.firewalls import converge_or_warn
@@ -24,14 +24,25 @@ from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate import machines, tags
+from gstack.translate.deployments import Deployment
 from gstack.translate.interfaces import deploy_parameters
 
 Row = dict[str, Any]
 
 KIND = "instances"
+WORKFLOW = "op.instances.insert"
 
 
-@workflow("op.instances.insert")
+def part(project: str, plan: Deployment, userdata: str | None, remembered: Row) -> engine.Part:
+    """The operation that makes an instance; ``userdata`` and ``remembered`` may hold passwords."""
+    zone = f"projects/{project}/zones/{plan.zone}"
+    path = f"{zone}/instances/{plan.name}"
+    secrets = engine.sealed({"userdata": userdata, "overlay": remembered})
+    claim = [path, *(f"{zone}/disks/{name}" for name in plan.new_disks)]
+    return engine.Part(WORKFLOW, "insert", path, {**plan.as_json(), "secrets": secrets}, claim)
+
+
+@workflow(WORKFLOW)
 def insert(run: Run, plan: Row) -> None:
     """``plan``: a :class:`gstack.translate.deployments.Deployment`, and sealed ``secrets`` (``userdata``, ``overlay``).
 

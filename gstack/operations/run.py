@@ -12,6 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,17 @@ class Run:
             return dict(sent["object"])
         return dict(self._recorded(f"{name}: wait", lambda: sender.wait(sent)))
 
-    def poll(self, name: str, look: Callable[..., Any], *args: Any, every: float = 1.0, within: float = 600.0) -> Any:
+    def poll(
+        self,
+        name: str,
+        look: Callable[..., Any],
+        *args: Any,
+        every: float = 1.0,
+        within: float = 600.0,
+        lent: bool = False,
+    ) -> Any:
         """Call ``look(*args)`` until it gives something true, and record that; None after ``within``
-        seconds.
+        seconds. ``lent``: for a wait for other operations, which get this one's place meanwhile.
         """
 
         def body() -> Any:
@@ -104,7 +113,8 @@ class Run:
                 seen = self._patiently(lambda: look(*args), idempotent=True)
                 if seen or time.monotonic() >= deadline:
                     return seen or None
-                self.runtime.pause(every)
+                with self.runtime.slot_lent() if lent else nullcontext():
+                    self.runtime.pause(every)
 
         return self._recorded(name, body)
 
@@ -167,9 +177,9 @@ class Run:
         self._warnings.append(warning)
         self.note(warnings=list(self._warnings))
 
-    def later(self, workflow: str, plan: dict[str, Any], *, delay: float = 0.0) -> None:
+    def later(self, workflow: str, plan: dict[str, Any], *, delay: float = 0.0, target: str | None = None) -> None:
         """Start another workflow ``delay`` seconds from now, that no client waits for and no operation
-        shows.
+        shows; its ``target`` is this operation's unless another is given.
         """
         self._later += 1
         child = hashlib.blake2b(f"{self.name} {self._later}".encode(), digest_size=8).hexdigest()
@@ -181,7 +191,7 @@ class Run:
             options,
             {
                 "plan": plan,
-                "target": self.target,
+                "target": target or self.target,
                 "project": asdict(self.project),
                 "credential": self.credential_id,
             },

@@ -15,6 +15,7 @@ from gstack.errors import GceError, Problem
 from gstack.protocol import values
 from gstack.protocol.discovery import Schema, document
 from gstack.protocol.policy import Policy
+from gstack.protocol.rendering import int64
 from gstack.protocol.responses import check_response
 
 __all__ = ["Policy", "check_body", "check_response"]
@@ -170,3 +171,19 @@ def _required(properties: Mapping[str, Schema]) -> dict[str, list[str]]:
         for method_id in member.get("annotations", {}).get("required", ()):
             required.setdefault(method_id, []).append(name)
     return required
+
+
+def shown(schema_name: str, value: Any) -> Any:
+    """``value`` as :func:`check_body` gave it, as an answer writes it: 64-bit integers as strings, no empty lists."""
+    return _shown({"$ref": schema_name}, value)
+
+
+def _shown(schema: Schema, value: Any) -> Any:
+    while "$ref" in schema:
+        schema = document().schemas[schema["$ref"]]
+    if isinstance(value, list):
+        return [_shown(schema["items"], entry) for entry in value]
+    if isinstance(value, dict):
+        members, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+        return {name: _shown(members.get(name, others), one) for name, one in value.items() if one != []}
+    return int64(value) if schema.get("format") in ("int64", "uint64") else value

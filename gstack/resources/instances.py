@@ -14,17 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gstack.errors import GceError, already_exists, not_found, not_ready
-from gstack.operations import engine
+from gstack.operations import engine, instance_inserts
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.methods import method
-from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import (
     deployments,
+    instance_policy,
     machine_types,
     machines,
     networks,
@@ -34,6 +34,7 @@ from gstack.translate import (
     tags,
     volumes,
 )
+from gstack.translate.deployments import ACCESS_CONFIG
 from gstack.translate.names import label
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
@@ -44,107 +45,7 @@ READS = ("listVirtualMachines", "listVolumes")
 WRITES = (*READS, "deployVirtualMachine", "destroyVirtualMachine", "createTags", "createSecurityGroup")
 KIND = "instances"
 
-_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
-_LATER = "This is not supported yet."
-_HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
-_IPV6 = "Only IPv4 is supported."
-BODY = Policy(
-    honoured=(
-        "name",
-        "machineType",
-        "disks[].boot",
-        "disks[].autoDelete",
-        "disks[].source",
-        "disks[].diskSizeGb",
-        "disks[].initializeParams.sourceImage",
-        "disks[].initializeParams.sourceSnapshot",
-        "disks[].initializeParams.diskSizeGb",
-        "disks[].initializeParams.diskType",
-        "disks[].initializeParams.diskName",
-        "disks[].initializeParams.labels",
-        "networkInterfaces[].network",
-        "networkInterfaces[].subnetwork",
-        "networkInterfaces[].networkIP",
-        "networkInterfaces[].accessConfigs[].natIP",
-        "networkInterfaces[].aliasIpRanges[].ipCidrRange",
-        "labels",
-        "tags",
-        "metadata",
-        "hostname",
-        "deletionProtection",
-    ),
-    remembered=(
-        "description",
-        "serviceAccounts",
-        *(f"scheduling.{member}" for member in scheduling.REMEMBERED),
-        "disks[].deviceName",
-        "disks[].initializeParams.description",
-        "networkInterfaces[].accessConfigs[].name",
-        # Proofs that a client read something first, which for an insert there is not.
-        "fingerprint",
-        "labelFingerprint",
-        "networkInterfaces[].fingerprint",
-    ),
-    only={
-        "disks[].type": ("PERSISTENT",),
-        "disks[].mode": ("READ_WRITE",),
-        "disks[].interface": ("SCSI",),
-        "disks[].initializeParams.architecture": ("X86_64", "ARCHITECTURE_UNSPECIFIED"),
-        "networkInterfaces[].stackType": ("IPV4_ONLY", "UNSPECIFIED_STACK_TYPE"),
-        "networkInterfaces[].nicType": ("VIRTIO_NET", "UNSPECIFIED_NIC_TYPE"),
-        "networkInterfaces[].accessConfigs[].type": ("ONE_TO_ONE_NAT",),
-        "networkInterfaces[].accessConfigs[].networkTier": ("PREMIUM",),
-        **{f"scheduling.{member}": values for member, values in scheduling.ONLY.items()},
-        "reservationAffinity.consumeReservationType": ("ANY_RESERVATION", "NO_RESERVATION", "UNSPECIFIED"),
-        "keyRevocationActionType": ("NONE", "KEY_REVOCATION_ACTION_TYPE_UNSPECIFIED"),
-        "privateIpv6GoogleAccess": ("INHERIT_FROM_SUBNETWORK",),
-    },
-    refused={
-        "advancedMachineFeatures": _HARDWARE,
-        "canIpForward": "CloudStack filters the addresses a machine may send from.",
-        "confidentialInstanceConfig": _HARDWARE,
-        "disks[].diskEncryptionKey": _ENCRYPTION,
-        "disks[].forceAttach": "A disk is attached to one instance only.",
-        "disks[].guestOsFeatures": _HARDWARE,
-        "disks[].initializeParams.enableConfidentialCompute": _HARDWARE,
-        "disks[].initializeParams.licenses": "There are no licences to be paid for.",
-        "disks[].initializeParams.onUpdateAction": _LATER,
-        "disks[].initializeParams.provisionedIops": "Disk types say how fast a disk is.",
-        "disks[].initializeParams.provisionedThroughput": "Disk types say how fast a disk is.",
-        "disks[].initializeParams.replicaZones": "Disks live in one zone.",
-        "disks[].initializeParams.resourceManagerTags": "Resource manager tags have no counterpart in CloudStack.",
-        "disks[].initializeParams.resourcePolicies": _LATER,
-        "disks[].initializeParams.sourceImageEncryptionKey": _ENCRYPTION,
-        "disks[].initializeParams.sourceSnapshotEncryptionKey": _ENCRYPTION,
-        "disks[].initializeParams.storagePool": "Disk types say where a disk is kept.",
-        "displayDevice": "Every machine has a display; it cannot be taken away or added.",
-        "guestAccelerators": _HARDWARE,
-        "instanceEncryptionKey": _ENCRYPTION,
-        "localSsdEncryptionMode": _ENCRYPTION,
-        "minCpuPlatform": _HARDWARE,
-        "networkInterfaces[].accessConfigs[].publicPtrDomainName": "CloudStack keeps no reverse DNS.",
-        "networkInterfaces[].accessConfigs[].setPublicPtr": "CloudStack keeps no reverse DNS.",
-        "networkInterfaces[].accessConfigs[].securityPolicy": _LATER,
-        "networkInterfaces[].accessConfigs[].externalIpv6": _IPV6,
-        "networkInterfaces[].accessConfigs[].externalIpv6PrefixLength": _IPV6,
-        "networkInterfaces[].aliasIpRanges[].subnetworkRangeName": "A CloudStack network has one range.",
-        "networkInterfaces[].ipv6AccessConfigs": _IPV6,
-        "networkInterfaces[].ipv6Address": _IPV6,
-        "networkInterfaces[].internalIpv6PrefixLength": _IPV6,
-        "networkInterfaces[].networkAttachment": "Private Service Connect has no counterpart in CloudStack.",
-        "networkInterfaces[].queueCount": _HARDWARE,
-        "networkPerformanceConfig": _HARDWARE,
-        "params": "Resource manager tags have no counterpart in CloudStack.",
-        "resourcePolicies": _LATER,
-        **{f"scheduling.{member}": why for member, why in scheduling.REFUSED.items()},
-        "shieldedInstanceConfig": _HARDWARE,
-        "shieldedInstanceIntegrityPolicy": _HARDWARE,
-        "sourceMachineImage": _LATER,
-        "sourceMachineImageEncryptionKey": _ENCRYPTION,
-        "workloadIdentityConfig": "Guests get no Google identity here.",
-    },
-)
-ACCESS_CONFIG = "External NAT"  # GCE's name for one that was given none
+BODY = instance_policy.of("Instance")
 NO_LABELS, NO_ITEMS = fingerprint({}), fingerprint([])
 
 
@@ -187,28 +88,21 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 @method("compute.instances.insert", needs=WRITES, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Deploy a machine with its disks, tags and security groups."""
-    for member in ("sourceInstanceTemplate", "sourceMachineImage"):
-        if call.params.get(member):
-            raise GceError("unsupported", f"The parameter '{member}' is not supported yet.", location=member)
-    place = places.require_zone(call.caller, call.params["zone"])
-    plan = deployments.deployment(call.caller, place, call.body, alias=call.params["project"])
-    guest = deployments.user_data(call.body, project_metadata.read(call.caller.project))
-    path = _path(call, place, plan.name)
-    disks = [f"projects/{call.project}/zones/{place.name}/disks/{name}" for name in plan.new_disks]
+    if call.params.get("sourceMachineImage"):
+        message = "The parameter 'sourceMachineImage' is refused: there are no machine images."
+        raise GceError("unsupported", message, location="sourceMachineImage")
+    place, alias = places.require_zone(call.caller, call.params["zone"]), call.params["project"]
+    template = call.params.get("sourceInstanceTemplate")
+    body = deployments.described(call.caller, place, call.body, template, alias=alias)
+    plan = deployments.deployment(call.caller, place, body, alias=alias)
+    guest = deployments.user_data(body, project_metadata.read(call.caller.project))
     if machines.find(call.caller.cloud, place.id, plan.name, ["min"]) is not None:
-        raise already_exists(path)
-    for name, link in zip(plan.new_disks, disks, strict=True):
+        raise already_exists(_path(call, place, plan.name))
+    for name in plan.new_disks:
         if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
-            raise already_exists(link)
-    secrets = {"userdata": guest, "overlay": _remembered(call.body)}
-    return engine.start(
-        call,
-        "op.instances.insert",
-        type="insert",
-        target=path,
-        plan={**plan.as_json(), "secrets": engine.sealed(secrets)},
-        claim=[path, *disks],
-    )
+            raise already_exists(f"projects/{call.project}/zones/{place.name}/disks/{name}")
+    part = instance_inserts.part(call.project, plan, guest, deployments.remembered(body))
+    return engine.start(call, part.workflow, type=part.type, target=part.target, plan=part.plan, claim=part.claim)
 
 
 @method("compute.instances.delete", needs=(*READS, "destroyVirtualMachine", "updateVirtualMachine"))
@@ -290,18 +184,6 @@ def _volumes_of(call: Call, place: Place, row: Row) -> list[Row]:
 
 def _created(row: Row) -> Any:
     return rfc3339(row.get("created"))
-
-
-def _remembered(body: dict[str, Any]) -> dict[str, Any]:
-    """What the overlay keeps of an instance, so that it is read back as it was accepted."""
-    kept = {member: body[member] for member in ("description", "hostname", "serviceAccounts") if body.get(member)}
-    kept["scheduling"] = BODY.remember(body).get("scheduling", {})
-    kept["metadata"] = (body.get("metadata") or {}).get("items") or []
-    kept["accessConfigs"] = {
-        f"nic{index}": [config.get("name") or ACCESS_CONFIG for config in nic.get("accessConfigs") or []]
-        for index, nic in enumerate(body.get("networkInterfaces") or [])
-    }
-    return kept
 
 
 class Views:

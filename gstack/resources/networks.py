@@ -23,7 +23,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import networks
+from gstack.translate import kept, networks
 from gstack.translate.names import is_label
 from gstack.translate.networks import Network
 from gstack.translate.times import rfc3339
@@ -93,10 +93,10 @@ def insert(call: Call) -> dict[str, Any]:
     path = _path(call, name)
     if networks.of_caller(call.caller, refresh=True).get(name) is not None:
         raise already_exists(path)
-    key = networks.store_key(call.caller.project, networks.KIND, name)
+    key = kept.store_key(call.caller.project, networks.KIND, name)
     number = numeric_id(f"{key}/{datetime.now(UTC).isoformat()}")
     content = {
-        "owner": networks.owner(call.caller.project),
+        "owner": kept.owner(call.caller.project),
         "name": name,
         "number": str(number),
         "mode": networks.AUTO if body["autoCreateSubnetworks"] else networks.CUSTOM,
@@ -134,7 +134,7 @@ def switch_to_custom_mode(call: Call) -> dict[str, Any]:
         raise invalid("network", network.name, "The network is in custom subnet mode already.")
     plan = {
         "pieces": [piece.id for piece in network.subnetworks if piece.owned],
-        "key": networks.store_key(call.caller.project, networks.KIND, network.name),
+        "key": kept.store_key(call.caller.project, networks.KIND, network.name),
         "kept": {**_basics(call, network), "mode": networks.CUSTOM},
     }
     return engine.start(
@@ -162,7 +162,7 @@ def delete(call: Call) -> dict[str, Any]:
         raise in_use(path, f"'projects/{call.project}/global/firewalls/{guard.name}'")
     plan = {
         "pieces": [piece.id for piece in network.subnetworks if piece.owned],
-        "key": networks.store_key(call.caller.project, networks.KIND, network.name),
+        "key": kept.store_key(call.caller.project, networks.KIND, network.name),
     }
     return engine.start(call, "op.networks.delete", type="delete", target=path, target_id=network.number, plan=plan)
 
@@ -206,7 +206,7 @@ def _changeable(call: Call, network: Network) -> Network:
 def _basics(call: Call, network: Network) -> dict[str, Any]:
     """What the store holds of a network, or should if it was lost."""
     basics = {
-        "owner": networks.owner(call.caller.project),
+        "owner": kept.owner(call.caller.project),
         "name": network.name,
         "mode": networks.AUTO if network.auto else networks.CUSTOM,
     }
@@ -216,7 +216,7 @@ def _basics(call: Call, network: Network) -> dict[str, Any]:
 
 
 def _keep(call: Call, network: Network, members: dict[str, Any]) -> None:
-    key = networks.store_key(call.caller.project, networks.KIND, network.name)
+    key = kept.store_key(call.caller.project, networks.KIND, network.name)
     overlay.write(networks.KIND, key, call.project, {**_basics(call, network), **members})
 
 

@@ -69,6 +69,12 @@ def read_many(kind: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def of_project(kind: str, project: str) -> list[dict[str, Any]]:
+    """What is remembered of all objects of a kind and a project."""
+    query = select(Overlay.data).where(Overlay.kind == kind, Overlay.project == project)
+    return [_opened(data) for data in db.session.scalars(query)]
+
+
 def write(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> None:
     """Remember exactly ``data`` of one object, in place of whatever was remembered."""
     _put(kind, cloudstack_id, project, data)

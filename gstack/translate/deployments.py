@@ -15,7 +15,7 @@ from typing import Any
 
 from gstack.errors import GceError, invalid
 from gstack.protocol.links import parse
-from gstack.translate import machine_types, machines, tags, userdata
+from gstack.translate import instance_templates, machine_types, machines, scheduling, tags, userdata
 from gstack.translate.caller import Caller
 from gstack.translate.instance_disks import Boot, Disks, Extra
 from gstack.translate.interfaces import interfaces
@@ -26,6 +26,7 @@ from gstack.translate.places import Place
 Body = Mapping[str, Any]
 
 MOST_NETWORK_TAGS = 64
+ACCESS_CONFIG = "External NAT"  # GCE's name for one that was given none
 
 
 @dataclass
@@ -63,9 +64,13 @@ class Deployment:
 def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deployment:
     """What ``body`` (checked against schema and policy) asks for in a zone. ``alias`` is the project as the client
     wrote it. Raises GceError: ``invalid`` naming the field, ``notFound`` for an image family."""
-    name = checked_name(body.get("name"))
+    return deployments(caller, place, body, [checked_name(body.get("name"))], alias=alias)[0]
+
+
+def deployments(caller: Caller, place: Place, body: Body, names: Sequence[str], *, alias: str) -> list[Deployment]:
+    """As :func:`deployment`, for several instances that differ in their names; what they share is looked up once."""
     size = machine_type(caller, place, body.get("machineType"))
-    boot, extras = Disks(caller, place, alias).read(body.get("disks") or [], name, size)
+    disks, given = Disks(caller, place, alias), body.get("disks") or []
     nics = interfaces(caller, place, (alias, caller.project.id), body.get("networkInterfaces") or [])
     worn = network_tags((body.get("tags") or {}).get("items") or [])
     mark = machines.type_mark(size.name, size.id, size.cpus, size.memory_mb)
@@ -73,31 +78,53 @@ def deployment(caller: Caller, place: Place, body: Body, *, alias: str) -> Deplo
     accounts = [str(account.get("email", "")) for account in body.get("serviceAccounts") or []]
     if nics[0].isolated and accounts:
         own[machines.ACCOUNTS] = " ".join(accounts)
-    return Deployment(
-        name=name,
-        zone=place.name,
-        network=nics[0].network,
-        deploy={
+    marked = tags.join(
+        tags.plan_labels((), body.get("labels") or {}, "resource.labels"),
+        tags.plan_network_tags((), worn),
+        tags.plan_own((), own),
+    ).create
+    found = []
+    for name in names:
+        boot, extras = disks.read(given, name, size)
+        deploy = {
             "zoneid": place.id,
             "templateid": boot.template,
             "serviceofferingid": size.id,
             **({"details": size.details} if size.details else {}),
             **boot.deploy,
             **({} if nics[0].isolated else nics[0].deploy),
-        },
-        network_tags=worn,
-        service_accounts=accounts,
-        tags=tags.join(
-            tags.plan_labels((), body.get("labels") or {}, "resource.labels"),
-            tags.plan_network_tags((), worn),
-            tags.plan_own((), own),
-        ).create,
-        boot=boot,
-        extras=extras,
-        protect=bool(body.get("deletionProtection")),
-        isolated=nics[0].isolated,
-        interfaces=[nic.plan for nic in nics],
-    )
+        }
+        protect = bool(body.get("deletionProtection"))
+        plans = [nic.plan for nic in nics]
+        rest = (deploy, worn, accounts, marked, boot, extras, protect, nics[0].isolated, plans)
+        found.append(Deployment(name, place.name, nics[0].network, *rest))
+    return found
+
+
+def described(caller: Caller, place: Place, body: Body, template: str | None, *, alias: str) -> dict[str, Any]:
+    """``body`` on the ground of the instance template that a client named: each member that the request has, stands in
+    the place of the template's. Raises GceError."""
+    if not template:
+        return dict(body)
+    where = "sourceInstanceTemplate"
+    found = instance_templates.referenced(caller, template, where, alias)
+    if found["region"] not in (None, place.region):
+        raise invalid(where, template, f"The template is for another region than {place.region}.")
+    said = {member: value for member, value in body.items() if value not in ({}, [], None)}
+    return instance_templates.properties(found) | said
+
+
+def remembered(body: Body) -> dict[str, Any]:
+    """What the overlay keeps of an instance, so that it is read back as it was accepted."""
+    kept = {member: body[member] for member in ("description", "hostname", "serviceAccounts") if body.get(member)}
+    said = body.get("scheduling") or {}
+    kept["scheduling"] = {member: said[member] for member in scheduling.REMEMBERED if member in said}
+    kept["metadata"] = (body.get("metadata") or {}).get("items") or []
+    kept["accessConfigs"] = {
+        f"nic{index}": [config.get("name") or ACCESS_CONFIG for config in nic.get("accessConfigs") or []]
+        for index, nic in enumerate(body.get("networkInterfaces") or [])
+    }
+    return kept
 
 
 def user_data(body: Body, inherited: Sequence[Body] = ()) -> str | None:

@@ -9,21 +9,16 @@ without a subnetwork has no counterpart in CloudStack and is a row of the store 
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
-
 from gstack.errors import invalid, not_found
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.links import parse
-from gstack.store.db import db
-from gstack.store.overlay import Overlay
-from gstack.translate import places, tags
-from gstack.translate.caller import Caller, Project
+from gstack.translate import kept, places, tags
+from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, label
 from gstack.translate.places import Place, Places
 
@@ -203,7 +198,7 @@ def networks(rows: Iterable[Row], known: Places, kept: Iterable[Mapping[str, Any
 def of_caller(caller: Caller, *, refresh: bool = False) -> Networks:
     """The networks that the caller's credential sees."""
     rows = caller.catalogue.networks(caller.cloud, refresh=refresh)
-    return networks(rows, places.of_caller(caller), kept_networks(caller.project))
+    return networks(rows, places.of_caller(caller), kept.rows(caller.project, KIND))
 
 
 def find(caller: Caller, name: str) -> Network | None:
@@ -291,22 +286,6 @@ def auto_plan(caller: Caller, known: Networks, network: Network, place: Place) -
     )
     free = next(one for one in ranges if not any(one.overlaps(other) for other in used))
     return plan(caller, network, name, place, free)
-
-
-def owner(project: Project) -> str:
-    """Whose a row of the store is: names of projects may be those of several accounts."""
-    return project.cloudstack_id or f"{project.domain_id}/{project.account}"
-
-
-def store_key(project: Project, kind: str, name: str) -> str:
-    """The key of a row of the store that has no CloudStack object."""
-    return hashlib.blake2b(f"{owner(project)}/{kind}/{name}".encode(), digest_size=16).hexdigest()
-
-
-def kept_networks(project: Project) -> list[dict[str, Any]]:
-    """The networks that the store keeps for a project."""
-    query = select(Overlay.data).where(Overlay.kind == KIND, Overlay.project == project.id)
-    return [data for data in db.session.scalars(query) if data.get("owner") == owner(project)]
 
 
 _MAKING = " (being made by gstack)"

@@ -1,0 +1,223 @@
+"""instanceTemplates and regionInstanceTemplates: rows of gstack's store, of all regions or of one.
+
+CloudStack has nothing of the kind, so a template costs it no call, and losing the store loses the templates. A template
+is what it was when it was made: machine types, images and networks are looked for when an instance is made of it.
+Visible difference: none is made of an instance. The members that no instance may have are refused here already.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.operations import engine
+from gstack.protocol.bodies import shown
+from gstack.protocol.call import Call
+from gstack.protocol.fingerprints import fingerprint
+from gstack.protocol.ids import numeric_id
+from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.methods import method, refused
+from gstack.protocol.rendering import render
+from gstack.store import overlay
+from gstack.translate import instance_policy, instance_templates, permissions, places, scheduling, userdata
+from gstack.translate.instance_templates import KIND, Template
+from gstack.translate.names import checked_name
+from gstack.translate.times import rfc3339
+
+_OF_INSTANCE = "A template is made of what is said, not of an instance that is there."
+BODY = instance_policy.of(
+    "InstanceProperties",
+    "properties.",
+    honoured=("name",),
+    remembered=("description",),
+    refused={"sourceInstance": _OF_INSTANCE, "sourceInstanceParams": _OF_INSTANCE},
+)
+
+refused("compute.instanceTemplates.setIamPolicy", permissions.NO_OWN_POLICY)
+
+
+@method("compute.instanceTemplates.get")
+def get(call: Call) -> dict[str, Any]:
+    """One template of all regions, by name or number."""
+    return view(call, _found(call, None, call.params["instanceTemplate"]))
+
+
+@method("compute.regionInstanceTemplates.get")
+def get_of_region(call: Call) -> dict[str, Any]:
+    """One template of a region, by name or number."""
+    return view(call, _found(call, _region(call), call.params["instanceTemplate"]))
+
+
+@method("compute.instanceTemplates.list")
+def list_(call: Call) -> dict[str, Any]:
+    """The templates of all regions."""
+    return _list(call, None)
+
+
+@method("compute.regionInstanceTemplates.list")
+def list_of_region(call: Call) -> dict[str, Any]:
+    """The templates of one region."""
+    return _list(call, _region(call))
+
+
+@method("compute.instanceTemplates.aggregatedList")
+def aggregated_list(call: Call) -> dict[str, Any]:
+    """All templates."""
+    scopes: dict[str, list[Template]] = {}
+    for one in instance_templates.listed(call.caller.project):
+        scopes.setdefault(instance_templates.container(one["region"]), []).append(one)
+    regions = [f"regions/{region}" for region in places.of_caller(call.caller).regions()]
+    return aggregated(
+        call,
+        scopes.items(),
+        KIND,
+        lambda one: view(call, one),
+        name=_name,
+        created=_created,
+        identity=_number,
+        all_scopes=["global", *regions],
+    )
+
+
+@method("compute.instanceTemplates.insert", body=BODY)
+def insert(call: Call) -> dict[str, Any]:
+    """Keep a template for all regions."""
+    return _insert(call, None)
+
+
+@method("compute.regionInstanceTemplates.insert", body=BODY)
+def insert_in_region(call: Call) -> dict[str, Any]:
+    """Keep a template for one region."""
+    return _insert(call, _region(call))
+
+
+@method("compute.instanceTemplates.delete")
+def delete(call: Call) -> dict[str, Any]:
+    """Forget a template; instances made of it stay."""
+    return _delete(call, None)
+
+
+@method("compute.regionInstanceTemplates.delete")
+def delete_of_region(call: Call) -> dict[str, Any]:
+    """Forget a template of a region; instances made of it stay."""
+    return _delete(call, _region(call))
+
+
+@method("compute.instanceTemplates.getIamPolicy")
+def get_iam_policy(call: Call) -> dict[str, Any]:
+    """The policy of a template, which has none."""
+    _found(call, None, call.params["resource"])
+    return permissions.policy()
+
+
+@method("compute.instanceTemplates.testIamPermissions", body=permissions.ASKED)
+def test_iam_permissions(call: Call) -> dict[str, Any]:
+    """Those of the permissions that the caller has on a template."""
+    _found(call, None, call.params["resource"])
+    return permissions.held(call)
+
+
+def view(call: Call, template: Template) -> dict[str, Any]:
+    """A template."""
+    region = template["region"]
+    container = call.links.absolute(f"projects/{call.project}/{instance_templates.container(region)}")
+    return render(
+        "instance_template",
+        id=template["number"],
+        creation_timestamp=_created(template),
+        name=template["name"],
+        description=template["description"],
+        properties=_properties(call, template),
+        region=container if region else None,
+        self_link=f"{container}/instanceTemplates/{template['name']}",
+    )
+
+
+def _properties(call: Call, template: Template) -> dict[str, Any]:
+    """The properties as they were given, with what GCE adds."""
+    said = shown("InstanceProperties", instance_templates.properties(template))
+    items = (said.get("metadata") or {}).get("items") or []
+    metadata = {"kind": "compute#metadata", "fingerprint": fingerprint(items), **({"items": items} if items else {})}
+    base = {"kind": "compute#attachedDisk", "type": "PERSISTENT", "mode": "READ_WRITE"}
+    disks = [
+        {**base, "boot": False, "autoDelete": False, "deviceName": f"persistent-disk-{index}", **disk, "index": index}
+        for index, disk in enumerate(said.get("disks") or [])
+    ]
+    nics = [
+        {"kind": "compute#networkInterface", "name": f"nic{index}", **nic, **_links(call, nic)}
+        for index, nic in enumerate(said.get("networkInterfaces") or [])
+    ]
+    return {
+        **said,
+        "metadata": metadata,
+        "scheduling": scheduling.DEFAULTS | said.get("scheduling", {}),
+        **({"disks": disks} if disks else {}),
+        **({"networkInterfaces": nics} if nics else {}),
+    }
+
+
+def _links(call: Call, nic: dict[str, Any]) -> dict[str, Any]:
+    """An interface's network as GCE shows it: with its project."""
+    given = str(nic.get("network") or "")
+    if not given or "projects/" in given:
+        return {}
+    name = given.rpartition("/")[2]
+    return {"network": call.links.absolute(f"projects/{call.project}/global/networks/{name}")}
+
+
+def _insert(call: Call, region: str | None) -> dict[str, Any]:
+    name, properties = checked_name(call.body.get("name")), call.body.get("properties")
+    if not properties:
+        where = "resource.properties"
+        raise GceError("required", f"Required field '{where}' not specified", location=where)
+    if not properties.get("machineType"):
+        raise invalid("resource.properties.machineType", "", "A template needs a machine type.")
+    items = (properties.get("metadata") or {}).get("items") or []
+    userdata.compose(items, where="resource.properties.metadata.items")
+    path = instance_templates.path(call.project, region, name)
+    key = instance_templates.store_key(call.caller.project, region, name)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    number = numeric_id(f"{key}/{now}")
+    content = instance_templates.row(call.caller.project, region, call.body, number, now)
+    if not overlay.add(KIND, key, call.caller.project.id, content):
+        raise already_exists(path)
+    return engine.done(call, type="insert", target=path, target_id=number)
+
+
+def _delete(call: Call, region: str | None) -> dict[str, Any]:
+    found = _found(call, region, call.params["instanceTemplate"])
+    path = instance_templates.path(call.project, region, found["name"])
+    overlay.drop(KIND, instance_templates.store_key(call.caller.project, region, found["name"]))
+    return engine.done(call, type="delete", target=path, target_id=int(found["number"]))
+
+
+def _list(call: Call, region: str | None) -> dict[str, Any]:
+    found = [one for one in instance_templates.listed(call.caller.project) if one["region"] == region]
+    return listing(call, found, lambda one: view(call, one), name=_name, created=_created, identity=_number)
+
+
+def _found(call: Call, region: str | None, wanted: str) -> Template:
+    found = instance_templates.find(call.caller.project, region, wanted)
+    if found is None:
+        raise not_found(instance_templates.path(call.project, region, wanted))
+    return found
+
+
+def _region(call: Call) -> str:
+    region = str(call.params["region"])
+    if not places.of_caller(call.caller).region(region):
+        raise not_found(f"projects/{call.project}/regions/{region}")
+    return region
+
+
+def _name(template: Template) -> str:
+    return str(template["name"])
+
+
+def _number(template: Template) -> str:
+    return str(template["number"])
+
+
+def _created(template: Template) -> str | None:
+    return rfc3339(template["created"])
