@@ -10,7 +10,7 @@ import pytest
 
 from gstack.protocol.methods import HANDLERS
 from gstack.resources import load_handlers
-from gstack.translate import networks
+from gstack.translate import kept
 from tests.conftest import Gateway
 
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
@@ -247,13 +247,13 @@ def test_names_are_taken_once(fra: Gateway) -> None:
 
 
 def test_of_equal_networks_at_once_one_is_made(fra: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked, store_key = Barrier(4), networks.store_key
+    looked, store_key = Barrier(4), kept.store_key
 
     def store_key_after_all_have_looked(*arguments: Any) -> str:
         looked.wait(10)
         return store_key(*arguments)
 
-    monkeypatch.setattr(networks, "store_key", store_key_after_all_have_looked)
+    monkeypatch.setattr(kept, "store_key", store_key_after_all_have_looked)
 
     def insert(mode: bool) -> int:
         mine = fra.as_user("tenant")
