@@ -294,7 +294,9 @@ def test_a_network_has_a_route_to_everywhere_and_one_to_each_subnetwork(fra: Gat
     assert sorted(route["destRange"] for route in found) == ["0.0.0.0/0", "10.1.0.0/24"]
     for route in found:
         assert fra.get(f"global/routes/{route['name']}") == route
-    assert "virtual routers" in fra.refuse("POST", "global/routes", {"name": "mine"}, status=501)
+    assert "virtual routers" in fra.refuse("DELETE", f"global/routes/{found[0]['name']}")
+    body = {"name": "mine", "network": "global/networks/net", "destRange": "172.16.0.0/16", "nextHopIp": "10.1.0.9"}
+    assert "isolated networks" in fra.refuse("POST", "global/routes", {**body, "priority": 1000})
 
 
 def test_the_source_nat_of_a_subnetwork_is_a_cloud_nat(fra: Gateway) -> None:
