@@ -5,8 +5,8 @@ destroyed machines are hidden. Visible differences: a disk's type is its disk of
 storage of its machine's offering shows ``pd-standard``; disks are made empty, of snapshots or of disks, never of
 images, and of a data disk or its snapshot always with that disk's type; a copy of a disk takes a snapshot that is
 deleted at once, and is seen until then; a disk that was never attached has no snapshots, because CloudStack
-gives it storage at its first attachment. Upstream calls: one round of three for a get (a second where it is a boot
-disk), one for a list.
+gives it storage at its first attachment. Upstream calls: one for a get by a name that gstack gave, two more in one
+round for another tool's disk, and a fourth for a boot disk that is called as its instance; one for a list.
 """
 
 from __future__ import annotations

@@ -1,0 +1,125 @@
+"""How often each method that reads asks CloudStack: one call for a get, two for a page, and a table of what needs more.
+
+Counted once the catalogue is known, as it is most of the time. Calls side by side count one by one. A method that is
+served from now on is held to the budget as well, as soon as there is something for it to read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from gstack.protocol.methods import HANDLERS
+from gstack.resources import load_handlers
+
+load_handlers()
+READS = sorted(name for name, handler in HANDLERS.items() if handler.method.http_method == "GET")
+GET, PAGE = 1, 2
+# Exactly as many calls, and why. A boot disk's name is its machine's: see test_disks_have_budgets_by_their_names.
+MORE = {
+    "compute.instances.get": (2, "machines and volumes are two lists"),
+    "compute.instances.getEffectiveFirewalls": (4, "a machine, its zone's networks, its network, and all firewalls"),
+    "compute.networks.getEffectiveFirewalls": (2, "a network, and all firewalls"),
+}
+NAMES = {
+    "project": "tenant",
+    "zone": "ch-gva-2",
+    "region": "ch-gva",
+    "instance": "web",
+    "disk": "data",
+    "snapshot": "snap",
+    "image": "golden",
+    "family": "mine",
+    "firewall": "ssh",
+    "resourcePolicy": "nightly",
+    "network": "own",
+    "machineType": "tiny",
+    "diskType": "pd-ssd",
+}
+# Where the hole is called `resource`, by collection.
+RESOURCES = {
+    "disks": "data",
+    "snapshots": "snap",
+    "images": "golden",
+    "instances": "web",
+    "resourcePolicies": "nightly",
+}
+DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
+SCHEDULE = {
+    "schedule": {"dailySchedule": {"daysInCycle": 1, "startTime": "04:00"}},
+    "retentionPolicy": {"maxRetentionDays": 7},
+}
+MADE = (
+    (
+        "zones/{zone}/instances",
+        {
+            "name": "web",
+            "machineType": "tiny",
+            "disks": [{"boot": True, "initializeParams": {"sourceImage": DEBIAN}}],
+            "networkInterfaces": [{}],
+        },
+    ),
+    ("zones/{zone}/disks", {"name": "data", "sizeGb": "10"}),
+    ("zones/{zone}/disks/web/createSnapshot", {"name": "snap"}),
+    ("global/images", {"name": "golden", "sourceSnapshot": "global/snapshots/snap", "family": "mine"}),
+    ("global/firewalls", {"name": "ssh", "network": "global/networks/default", "allowed": [{"IPProtocol": "tcp"}]}),
+    ("regions/ch-gva/resourcePolicies", {"name": "nightly", "snapshotSchedulePolicy": SCHEDULE}),
+    ("global/networks", {"name": "own", "autoCreateSubnetworks": True}),
+)
+
+
+@pytest.fixture
+def full(gateway: Any) -> Any:
+    """A gateway with something in most collections."""
+    for path, body in MADE:
+        gateway.run("POST", path, body)
+    return gateway
+
+
+def _path(name: str) -> str:
+    method = HANDLERS[name].method
+    names = NAMES | {"resource": RESOURCES.get(method.resource, "web")}
+    return "/compute/v1/" + re.sub(r"<(?:path:)?([^>]+)>", lambda hole: names.get(hole[1], "none"), method.path)
+
+
+def _budget(name: str) -> int:
+    verb = HANDLERS[name].method.verb
+    return PAGE if verb in ("list", "aggregatedList") else GET
+
+
+def _spent(gateway: Any, path: str, **query: Any) -> int | None:
+    """The calls of a second request like the first; None where there is nothing to read."""
+    for _ in range(2):
+        gateway.call("GET", path, status=None, **query)
+    return len(gateway.upstream) if gateway.status == 200 else None
+
+
+def test_every_read_keeps_to_its_budget(full: Any) -> None:
+    query = {"compute.instances.getEffectiveFirewalls": {"networkInterface": "nic0"}}
+    spent = {name: _spent(full, _path(name), **query.get(name, {})) for name in READS}
+    read = {name: calls for name, calls in spent.items() if calls is not None}
+    over = {name: calls for name, calls in read.items() if calls > _budget(name)}
+    assert over == {name: calls for name, (calls, _) in MORE.items()}
+    assert len(read) > len(READS) * 0.7
+
+
+def test_a_page_costs_the_same_however_many_rows_there_are(full: Any) -> None:
+    lists = [name for name in READS if HANDLERS[name].method.verb in ("list", "aggregatedList")]
+    few = {name: _spent(full, _path(name)) for name in lists}
+    offering = full.cloudstack("listDiskOfferings", name="ssd-10")[0]["id"]
+    for number in range(10):
+        full.cloudstack("createVolume", zoneid=full.zone_id, name=f"more-{number}", diskofferingid=offering)
+        full.deploy(f"more-{number}-vm")
+        full.run("POST", f"zones/{{zone}}/disks/more-{number}-vm/createSnapshot", {"name": f"snap-{number}"})
+    assert {name: _spent(full, _path(name)) for name in lists} == few
+    assert {name: _spent(full, _path(name), maxResults=3) for name in lists} == few
+
+
+def test_disks_have_budgets_by_their_names(full: Any) -> None:
+    """What gstack named is one look; others' disks take a second round, a boot disk's machine is known after that."""
+    offering = full.cloudstack("listDiskOfferings", name="ssd-10")[0]["id"]
+    full.cloudstack("createVolume", zoneid=full.zone_id, name="theirs", diskofferingid=offering)
+    spent = {name: _spent(full, f"zones/{{zone}}/disks/{name}") for name in ("data", "theirs", "web")}
+    assert spent == {"data": 1, "theirs": 3, "web": 4}

@@ -1,0 +1,92 @@
+"""gstack's database deleted in the middle: what CloudStack holds reads the same afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
+INSTANCE = {
+    "name": "web",
+    "machineType": "zones/ch-gva-2/machineTypes/n1-standard-1",  # Google's name, which no offering bears
+    "labels": {"tier": "gold", "empty": ""},
+    "tags": {"items": ["http", "ssh"]},
+    "disks": [
+        {
+            "boot": True,
+            "autoDelete": False,
+            "initializeParams": {"sourceImage": DEBIAN, "diskName": "system", "diskSizeGb": "20", "labels": {"a": "b"}},
+        }
+    ],
+    "networkInterfaces": [{"accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]}],  # as the zone has it
+}
+FIREWALL = {
+    "name": "web",
+    "network": "global/networks/default",
+    "priority": 900,
+    "targetTags": ["http"],
+    "sourceRanges": ["192.0.2.0/24"],
+    "allowed": [{"IPProtocol": "tcp", "ports": ["80", "443"]}],
+}
+SCHEDULE = {
+    "schedule": {"dailySchedule": {"daysInCycle": 1, "startTime": "04:00"}},
+    "retentionPolicy": {"maxRetentionDays": 7},
+    "snapshotProperties": {"labels": {"by": "clock"}},
+}
+COLLECTIONS = (
+    "zones/{zone}/instances",
+    "zones/{zone}/disks",
+    "global/firewalls",
+    "global/snapshots",
+    "global/networks",
+    "regions/ch-gva/resourcePolicies",
+    "regions/ch-gva/subnetworks",
+    "regions/de-fra/addresses",
+)
+
+
+@pytest.fixture
+def full(gateway: Any) -> Any:
+    """A gateway with what CloudStack can hold of everything."""
+    gateway.run("POST", "global/firewalls", FIREWALL)
+    gateway.run("POST", "zones/{zone}/instances", INSTANCE)
+    gateway.run("POST", "regions/ch-gva/resourcePolicies", {"name": "nightly", "snapshotSchedulePolicy": SCHEDULE})
+    disk = {"name": "data", "sizeGb": "10", "type": "zones/ch-gva-2/diskTypes/pd-ssd", "labels": {"c": "d"}}
+    policy = "projects/tenant/regions/ch-gva/resourcePolicies/nightly"
+    gateway.run("POST", "zones/{zone}/disks", disk | {"resourcePolicies": [policy]})
+    attached = {"source": "zones/ch-gva-2/disks/data", "autoDelete": True}
+    gateway.run("POST", "zones/{zone}/instances/web/attachDisk", attached)
+    gateway.run("POST", "zones/{zone}/disks/system/createSnapshot", {"name": "snap", "labels": {"e": "f"}})
+    gateway.run("POST", "zones/{zone}/disks", {"name": "copy", "sourceDisk": "zones/ch-gva-2/disks/system"})
+    gateway.run("POST", "global/images", {"name": "golden", "sourceSnapshot": "global/snapshots/snap", "family": "own"})
+    return gateway
+
+
+def read(gateway: Any) -> dict[str, Any]:
+    """Every collection, as lists have it."""
+    return {path: gateway.get(path).get("items", []) for path in COLLECTIONS}
+
+
+def test_what_cloudstack_holds_reads_the_same_without_the_store(full: Any) -> None:
+    before, image = read(full), full.get("global/images/golden")
+    full.forget_everything()
+    after = read(full)
+    assert after == before
+    assert all(after[path] for path in COLLECTIONS[:7])
+    (instance,) = after["zones/{zone}/instances"]
+    assert instance["machineType"].endswith("/n1-standard-1")
+    assert (instance["labels"], instance["tags"]["items"]) == (INSTANCE["labels"], ["http", "ssh"])
+    assert [disk["source"].rpartition("/")[2] for disk in instance["disks"]] == ["system", "data"]
+    assert [disk["autoDelete"] for disk in instance["disks"]] == [False, True]
+    shown = full.get("global/images/golden")
+    assert shown["family"] == "own"
+    # What an image was made of is in the store only: CloudStack forgets it.
+    assert {name: value for name, value in image.items() if name in shown} == shown
+
+
+@pytest.mark.parametrize("path", ["zones/{zone}/instances/web", "zones/{zone}/disks/system", "global/firewalls/web"])
+def test_what_was_made_before_can_be_named_after(full: Any, path: str) -> None:
+    before = full.get(path)
+    full.forget_everything()
+    assert full.get(path) == full.get(f"{path.rpartition('/')[0]}/{before['id']}") == before
