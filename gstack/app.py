@@ -16,7 +16,7 @@ from gstack.auth.guard import Gatekeeper
 from gstack.cloudstack.catalogue import Catalogue
 from gstack.cloudstack.client import Endpoint
 from gstack.operations import engine
-from gstack.protocol import edges, paging, pipeline
+from gstack.protocol import edges, paging, pipeline, transport
 from gstack.protocol.discovery import document
 from gstack.protocol.pathforms import VERB_ALIASES, MatchedRule, PathForms
 from gstack.resources import load_handlers
@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> Flask:
     logs.configure(settings)
     app = Flask("gstack", static_folder=None)
     app.url_rule_class = MatchedRule
-    app.config["MAX_CONTENT_LENGTH"] = 10 * 1024 * 1024  # a batch of a hundred parts; single bodies end at 1 MiB
+    app.config["MAX_CONTENT_LENGTH"] = edges.LARGEST
 
     open_store(app, settings)
     sealer = Sealer(settings)
@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> Flask:
     register_methods(app, guard)
     edges.register(app, settings["OPERATION_HOLD_SECONDS"])
     metrics.register(app, engine.by_state)
+    transport.register(app, settings["GSTACK_CORS_ORIGINS"])
     app.wsgi_app = PathForms(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     return app
 

@@ -17,12 +17,13 @@ class Kind:
     """How one reason of GCE's is answered.
 
     ``http`` is the status code, ``status`` the google.rpc.Code name that gcloud prints, ``operation`` the code
-    that stands in ``error.errors[].code`` of a failed operation.
+    that stands in ``error.errors[].code`` of a failed operation, ``domain`` what stands in ``errors[].domain``.
     """
 
     http: int
     status: str
     operation: str
+    domain: str = "global"
 
 
 KINDS: dict[str, Kind] = {
@@ -36,14 +37,14 @@ KINDS: dict[str, Kind] = {
     "resourceInUseByAnotherResource": Kind(400, "FAILED_PRECONDITION", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"),
     "authError": Kind(401, "UNAUTHENTICATED", "UNAUTHENTICATED"),
     "forbidden": Kind(403, "PERMISSION_DENIED", "PERMISSIONS_ERROR"),
-    "quotaExceeded": Kind(403, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED"),
+    "quotaExceeded": Kind(403, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "usageLimits"),
     "notFound": Kind(404, "NOT_FOUND", "RESOURCE_NOT_FOUND"),
     "methodNotAllowed": Kind(405, "INVALID_ARGUMENT", "INVALID_USAGE"),
     "alreadyExists": Kind(409, "ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS"),
     "conflict": Kind(409, "ABORTED", "RESOURCE_OPERATION_RATE_EXCEEDED"),
     "conditionNotMet": Kind(412, "FAILED_PRECONDITION", "CONDITION_NOT_MET"),
     "uploadTooLarge": Kind(413, "INVALID_ARGUMENT", "INVALID_USAGE"),
-    "rateLimitExceeded": Kind(429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"),
+    "rateLimitExceeded": Kind(429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", "usageLimits"),
     "internalError": Kind(500, "INTERNAL", "INTERNAL_ERROR"),
     "notImplemented": Kind(501, "UNIMPLEMENTED", "UNSUPPORTED_OPERATION"),
     "backendError": Kind(503, "UNAVAILABLE", "INTERNAL_ERROR"),
@@ -133,7 +134,8 @@ def error_body(error: GceError) -> dict[str, Any]:
     """The JSON that GCE answers: code, message, errors[domain, reason, message, location], status, details."""
     entries: list[dict[str, Any]] = []
     for problem in error.problems:
-        entry = {"message": problem.message, "domain": "global", "reason": problem.kind or error.kind}
+        kind = problem.kind or error.kind
+        entry = {"message": problem.message, "domain": KINDS[kind].domain, "reason": kind}
         if problem.location is not None:
             entry |= {"locationType": problem.location_type, "location": problem.location}
         entries.append(entry)

@@ -20,6 +20,7 @@ from typing import Any
 ENVIRONMENT_PREFIX = "GSTACK_CONF_"
 PORTS = 65_535
 HOST = r"[A-Za-z0-9_]([-A-Za-z0-9._]*[A-Za-z0-9_.])?|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
+ORIGIN = r"https?://[A-Za-z0-9.\[\]:_-]+/?"
 # What reading a constant can meet in a file that somebody wrote by hand, or did not write at all.
 UNREADABLE = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 
@@ -49,6 +50,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("GSTACK_BIND_ADDRESS", str, "localhost", "Name or address the gateway listens on.", pattern=HOST),
     Setting("GSTACK_PORT", int, 5000, "Port the gateway listens on.", least=1, most=PORTS),
     Setting("GSTACK_TLS", bool, True, "Serve HTTPS. Off only behind a proxy that ends TLS."),
+    Setting(
+        "GSTACK_CORS_ORIGINS",
+        str,
+        "",
+        "Origins whose pages may call the API from browsers: 'https://a.example, https://b.example', or '*'; empty: none.",
+        pattern=rf"(\*|{ORIGIN}(\s*,\s*{ORIGIN})*)?",
+    ),
     Setting("GSTACK_TLS_MINIMUM", str, "1.2", "Oldest TLS version accepted.", choices=("1.2", "1.3")),
     Setting("GSTACK_CERT_FILE", str, "", "Server certificate chain; empty: server.pem in PATH."),
     Setting("GSTACK_KEY_FILE", str, "", "Server key; empty: server.key in PATH."),

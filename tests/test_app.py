@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 
 import pytest
 
@@ -138,6 +140,26 @@ def test_the_discovery_document_names_what_is_served_and_our_own_root(gateway) -
     assert set(found["resources"]["zones"]["methods"]) == {"get", "list"}
 
 
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("", ["compute:v1", "compute:beta", "compute:alpha"]),
+        ("?preferred=true", ["compute:v1"]),
+        ("?name=compute&preferred=true", ["compute:v1"]),
+        ("?name=storage", []),
+    ],
+)
+def test_the_list_of_apis_leads_to_documents_that_are_there(gateway, query, ids) -> None:
+    base = f"https://{gateway.host}"
+    listed = gateway.client.get(f"/discovery/v1/apis{query}", base_url=base).json
+    assert [item["id"] for item in listed["items"]] == ids
+    for item in listed["items"]:
+        found = gateway.client.get(item["discoveryRestUrl"].removeprefix(base), base_url=base).json
+        assert (found["id"], found["rootUrl"]) == (item["id"], f"{base}/")
+        served = {method["id"] for part in found["resources"].values() for method in part["methods"].values()}
+        assert served == HANDLERS.keys()
+
+
 def test_links_name_google_when_the_request_came_to_google(gateway) -> None:
     answer = gateway.client.get(
         "/compute/v1/projects/tenant/zones",
@@ -160,6 +182,32 @@ def _batch(gateway, *requests: str) -> str:
     )
     assert response.status_code == 200
     return response.text
+
+
+def test_a_batch_of_a_thousand_parts_is_answered_in_order_and_of_one_more_is_refused(gateway) -> None:
+    paths = [f"GET /compute/{'v1' if number % 2 else 'beta'}/nothing/{number}" for number in range(1000)]
+    answer = _batch(gateway, *paths)
+    found = re.findall(r"Content-ID: <response-(\d+)>\r\n\r\nHTTP/1.1 (\d+) (.*)\r\n", answer)
+    assert found == [(str(number), "404", "Not Found") for number in range(1000)]
+    one_more = "".join(f"--b\r\nContent-Type: application/http\r\n\r\n{text}\r\n\r\n" for text in [*paths, paths[0]])
+    response = gateway.client.post("/batch", data=one_more + "--b--\r\n", content_type="multipart/mixed; boundary=b")
+    assert response.status_code == 400
+    assert "1000 requests at the most, not 1001" in _error(response)["message"]
+
+
+@pytest.mark.parametrize("version", ["v1", "beta", "alpha"])
+def test_a_batch_goes_by_each_version_may_be_compressed_and_its_own_parts_may_authorise(gateway, version) -> None:
+    part = "--b\r\nContent-Type: application/http\r\n\r\nGET /compute/v1/projects/tenant/zones"
+    wrong = part + " HTTP/1.1\r\nAuthorization: Bearer nobody:nothing\r\nAccept-Encoding: gzip\r\n\r\n"
+    packed = gzip.compress(f"{part}?fields=kind HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n{wrong}--b--".encode())
+    response = gateway.client.post(
+        f"/batch/compute/{version}",
+        data=packed,
+        content_type="multipart/mixed; boundary=b",
+        headers={"Authorization": f"Bearer {gateway.token}", "Content-Encoding": "gzip"},
+    )
+    assert re.findall(r"HTTP/1.1 (\d+)", response.text) == ["200", "401"]
+    assert "compute#zoneList" in response.text
 
 
 def test_one_part_of_a_batch_that_is_no_request_fails_alone(gateway) -> None:

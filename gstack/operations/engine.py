@@ -386,4 +386,4 @@ def _caller(call: Call) -> Caller:
 
 
 def _hash(call: Call) -> str:
-    return request_hash(call.method.id, dict(call.params), call.body)
+    return request_hash(call.method.id, dict(call.asked or call.params), call.body)

@@ -24,7 +24,8 @@ class Call:
     is checked: nulls and output-only members are gone, int64 is int. ``project`` is the GCE project id of the
     URL, empty for methods outside of projects. ``request_id`` names the request in logs; GCE's own
     idempotency key is ``params["requestId"]``. ``deadline`` (``time.monotonic``) is when a batch wants its answers,
-    None for a request of its own. Headers, body and caller stay out of the repr: they hold
+    None for a request of its own. ``asked``: the path and query parameters as they came, where ``params`` has a name in
+    place of a number; by these a repeated request is known. Headers, body and caller stay out of the repr: they hold
     secrets.
     """
 
@@ -36,6 +37,7 @@ class Call:
     request_id: str = ""
     caller: Any = field(repr=False, default=None)
     deadline: float | None = None
+    asked: Mapping[str, Any] | None = None
 
     @property
     def project(self) -> str:

@@ -33,7 +33,7 @@ def read_body(
     """
     if len(data) > limit:
         raise too_large(limit)
-    plain = _unpacked(data, headers.get("Content-Encoding") or "", limit)
+    plain = unpacked(data, headers.get("Content-Encoding") or "", limit)
     text = _transcoded(plain, headers.get("Content-Type") or "").strip()
     if not text:
         return {}
@@ -61,7 +61,9 @@ def without_nulls(value: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _unpacked(data: bytes, content_encoding: str, limit: int) -> bytes:
+def unpacked(data: bytes, content_encoding: str, limit: int) -> bytes:
+    """``data`` without its ``Content-Encoding``. GceError: 413 for more than ``limit`` bytes, 400 for what is broken or
+    encoded in another way than gzip or deflate."""
     for name in reversed([part.strip().lower() for part in content_encoding.split(",")]):
         if name in ("", "identity"):
             continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import gzip
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -21,6 +21,7 @@ import orjson
 Schema = Mapping[str, Any]
 
 SCOPES = {"zones": "zone", "regions": "region", "global": "global", "aggregated": "aggregated"}
+SERVED = "The methods of the Compute Engine API that this gateway serves."
 HOLE = re.compile(r"\{(\+?)([^}]+)\}")
 
 
@@ -75,10 +76,11 @@ def document() -> Document:
     return Document(methods, schemas, raw)
 
 
-def served_document(root_url: str, method_ids: Collection[str]) -> dict[str, Any]:
+def served_document(root_url: str, method_ids: Collection[str], version: str = "v1") -> dict[str, Any]:
     """A discovery document of ``method_ids`` only, whose URLs lie below ``root_url`` (``https://host:port``).
 
-    Holds the schemas those methods reach. Raises KeyError for an unknown method id.
+    Holds the schemas those methods reach. ``version``: v1, or beta or alpha, which have the same methods below their
+    own paths. Raises KeyError for an unknown method id.
     """
     whole = document()
     wanted = {whole.methods[method_id].id for method_id in method_ids}
@@ -86,13 +88,40 @@ def served_document(root_url: str, method_ids: Collection[str]) -> dict[str, Any
     served = {key: value for key, value in whole.raw.items() if key not in ("resources", "schemas")}
     served |= {
         "rootUrl": root,
-        "baseUrl": root + whole.raw["servicePath"],
-        "description": "The methods of the Compute Engine API that this gateway serves.",
+        "baseUrl": f"{root}compute/{version}/",
+        "id": f"compute:{version}",
+        "version": version,
+        "basePath": f"/compute/{version}/",
+        "servicePath": f"compute/{version}/",
+        "batchPath": f"batch/compute/{version}",
+        "description": SERVED,
         "auth": _described_scopes(whole.raw["auth"]),
         "resources": _kept(whole.raw["resources"], wanted),
         "schemas": {name: whole.schemas[name] for name in sorted(_reached(wanted))},
     }
     return copy.deepcopy(served)
+
+
+def directory(root_url: str, versions: Iterable[str]) -> dict[str, Any]:
+    """The list of APIs that lie below ``root_url``: this one, once for each of ``versions``.
+
+    Source: https://developers.google.com/discovery/v1/reference/apis/list
+    """
+    items = [
+        {
+            "kind": "discovery#directoryItem",
+            "id": f"compute:{version}",
+            "name": "compute",
+            "version": version,
+            "title": document().raw["title"],
+            "description": SERVED,
+            "discoveryRestUrl": f"{root_url}/discovery/v1/apis/compute/{version}/rest",
+            "documentationLink": "https://cloud.google.com/compute/",
+            "preferred": version == "v1",
+        }
+        for version in versions
+    ]
+    return {"kind": "discovery#directoryList", "discoveryVersion": "v1", "items": items}
 
 
 def references(schema: Schema) -> Iterator[str]:

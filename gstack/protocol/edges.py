@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from gstack.errors import GceError
-from gstack.protocol import batch, discovery, pipeline
+from gstack.protocol import batch, decoding, discovery, pipeline, transport
 from gstack.protocol.methods import HANDLERS
 
 Part = TypeVar("Part")
@@ -33,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 # Parts of one batch under way at the same time; gcloud sends up to 1,000 parts in one.
 PARALLEL_PARTS = 8
+# Bytes of a batch: 1,000 parts of 10 kB. A single body ends at decoding.LIMIT.
+LARGEST = 10 * 1024 * 1024
 # Threads of a process that help with batches.
 HELPERS = 16
 # Clients of all three are served the same methods.
@@ -51,10 +52,12 @@ def register(app: Flask, hold_seconds: float) -> None:
     def run_batch(version: str = "v1") -> Response:
         if version not in VERSIONS:
             raise NotFound
-        if pipeline.DEADLINE in request.environ:
+        if transport.DEADLINE in request.environ:
             return pipeline.write_error(GceError("badRequest", "A part of a batch may not be a batch itself."))
         try:
-            parts = batch.parse(request.headers.get("Content-Type", ""), request.get_data(cache=False))
+            encoding = request.headers.get("Content-Encoding", "")
+            data = decoding.unpacked(request.get_data(cache=False), encoding, LARGEST)
+            parts = batch.parse(request.headers.get("Content-Type", ""), data)
         except GceError as error:
             return pipeline.write_error(error)
         outer = Outer(
@@ -68,6 +71,7 @@ def register(app: Flask, hold_seconds: float) -> None:
 
     app.add_url_rule("/batch", "batch", run_batch, methods=["POST"])
     app.add_url_rule("/batch/compute/<version>", "batch_compute", run_batch, methods=["POST"])
+    app.add_url_rule("/discovery/v1/apis", "directory", _directory)
     app.add_url_rule("/discovery/v1/apis/compute/<version>/rest", "discovery", _discovery)
     app.add_url_rule("/$discovery/rest", "discovery_short", _discovery)
     app.add_url_rule("/healthz", "healthz", lambda: {"status": "ok"})
@@ -119,7 +123,7 @@ def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dic
         headers=list(headers.items()),
         data=part.body,
         base_url=outer.base,
-        environ_overrides={"REMOTE_ADDR": outer.address or "", pipeline.DEADLINE: outer.deadline},
+        environ_overrides={"REMOTE_ADDR": outer.address or "", transport.DEADLINE: outer.deadline},
     )
     chunks, status, answer = run_wsgi_app(app.wsgi_app, builder.get_environ(), buffered=True)
     content = {"Content-Type": answer.get("Content-Type", "application/json; charset=UTF-8")}
@@ -129,11 +133,20 @@ def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dic
 def _discovery(version: str = "v1") -> dict[str, Any]:
     if version not in VERSIONS:
         raise NotFound
-    return discovery.served_document(request.url_root.rstrip("/"), frozenset(HANDLERS))
+    return discovery.served_document(request.url_root.rstrip("/"), frozenset(HANDLERS), version)
+
+
+def _directory() -> dict[str, Any]:
+    name, preferred = request.args.get("name", "compute"), request.args.get("preferred", "").lower() == "true"
+    versions = [version for version in VERSIONS if version == "v1" or not preferred] if name == "compute" else []
+    return discovery.directory(request.url_root.rstrip("/"), versions)
 
 
 def _http_error(error: HTTPException) -> Response:
     code = error.code or 500
+    allowed = getattr(error, "valid_methods", None) or ()
+    if code == 405 and request.method == "OPTIONS":
+        return transport.options(allowed)
     if code == 404:
         answer = GceError("notFound", f"The requested URL {request.path} was not found on this server.")
     elif code == 405:
@@ -145,13 +158,11 @@ def _http_error(error: HTTPException) -> Response:
     else:
         return _unexpected(error)
     response = pipeline.write_error(answer)
-    allowed = getattr(error, "valid_methods", None)
     if code == 405 and allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
     return response
 
 
 def _unexpected(error: Exception) -> Response:
-    request_id = secrets.token_hex(8)
-    log.error("request.failed", request=request_id, path=request.path, exc_info=error)
-    return pipeline.write_error(pipeline.internal_error(request_id))
+    log.error("request.failed", request=transport.request_id(), path=request.path, exc_info=error)
+    return pipeline.write_error(pipeline.internal_error(transport.request_id()))

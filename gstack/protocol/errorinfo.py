@@ -21,6 +21,7 @@ SERVICE = "compute.googleapis.com"
 REASONS = {
     "authError": "ACCESS_TOKEN_TYPE_UNSUPPORTED",
     "forbidden": "IAM_PERMISSION_DENIED",
+    "quotaExceeded": "RESOURCE_QUOTA_EXCEEDED",
     "rateLimitExceeded": "RATE_LIMIT_EXCEEDED",
 }
 NO_CREDENTIALS = "CREDENTIALS_MISSING"

@@ -22,14 +22,15 @@ PLACES = ("project", "zone", "region")
 def by_name(call: Call) -> Call | None:
     """``call`` for the resource that has the number it was made for, under its name; None where there is no such.
 
-    Not for requests with a ``requestId``: repeated after a deletion, they could not be known again.
+    It remembers what was asked for: with a ``requestId``, that is what a repeated request is compared with.
     """
     own = HOLE.findall(call.method.path)[-1:]
     wanted = str(call.params.get(own[0], "")) if own and own[0] not in PLACES[:1] else ""
     listed = HANDLERS.get(f"compute.{call.method.resource}.list")
-    if listed is None or not NUMBER.fullmatch(wanted) or call.params.get("requestId"):
+    if listed is None or not NUMBER.fullmatch(wanted):
         return None
     scope = {name: call.params[name] for name in PLACES if name in call.params and name != own[0]}
     found = listed(replace(call, method=listed.method, params={**scope, "filter": f"id = {wanted}"}, body={}))
     names = [item["name"] for item in found.get("items", []) if "name" in item]
-    return replace(call, params={**call.params, own[0]: names[0]}) if len(names) == 1 else None
+    named = {**call.params, own[0]: names[0]} if len(names) == 1 else None
+    return replace(call, params=named, asked=call.params) if named else None

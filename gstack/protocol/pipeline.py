@@ -7,7 +7,6 @@ pass the guard is never sent, whatever a step or handler did; it becomes a serve
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +14,13 @@ from typing import Any, Protocol
 
 import orjson
 import structlog
-from flask import Request, Response, request
+from flask import Request, Response, has_request_context, request
 from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from gstack import metrics
 from gstack.errors import GceError, error_body
-from gstack.protocol import bodies, decoding, masks, numbers, parameters
+from gstack.protocol import bodies, decoding, masks, numbers, parameters, transport
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import Method, document
 from gstack.protocol.errorinfo import error_info
@@ -29,9 +28,6 @@ from gstack.protocol.links import Links
 from gstack.protocol.methods import HANDLERS, REFUSED
 
 log = structlog.get_logger(__name__)
-
-# In the WSGI environment of a batch's part: until when (monotonic clock) it may wait.
-DEADLINE = "gstack.deadline"
 
 # Seconds after which to come again, by status, where the error does not know better.
 RETRY_AFTER = {429: 1, 503: 5}
@@ -123,7 +119,7 @@ def enter(exchange: Exchange) -> None:
         caller=caller,
         headers=exchange.request.headers,
         request_id=exchange.request_id,
-        deadline=exchange.request.environ.get(DEADLINE),
+        deadline=exchange.request.environ.get(transport.DEADLINE),
     )
 
 
@@ -182,7 +178,7 @@ STEPS: tuple[Callable[[Exchange], None], ...] = (
 
 def answer(method: Method, path: Mapping[str, str], guard: Guard, memory: Memory) -> Response:
     """Run one request through the steps and write what comes out of them."""
-    exchange = Exchange(method, path, request, guard, memory, request_id=secrets.token_hex(8))
+    exchange = Exchange(method, path, request, guard, memory, request_id=transport.request_id())
     started = time.perf_counter()
     structlog.contextvars.bind_contextvars(request=exchange.request_id)
     try:
@@ -199,7 +195,6 @@ def answer(method: Method, path: Mapping[str, str], guard: Guard, memory: Memory
     except Exception:
         log.exception("request.failed", method=method.id)
         response = write_error(internal_error(exchange.request_id))
-    response.headers["X-Request-Id"] = exchange.request_id
     seconds = time.perf_counter() - started
     metrics.answered(method.id if method.id in HANDLERS else "", response.status_code, seconds)
     log.info("request", method=method.id, path=request.path, status=response.status_code, ms=round(seconds * 1000, 1))
@@ -216,8 +211,7 @@ def write(result: Any, query: Mapping[str, str]) -> Response:
     """The one writer: ``fields`` mask, ``prettyPrint``, JSON, headers."""
     if query.get("fields"):
         result = masks.apply(query["fields"], result)
-    pretty = query.get("prettyPrint", "true").lower() not in ("false", "0")
-    return _json(orjson.dumps(result, option=orjson.OPT_INDENT_2 if pretty else 0), 200)
+    return _json(result, 200, query)
 
 
 def write_error(error: GceError, method: Method | None = None) -> Response:
@@ -225,7 +219,7 @@ def write_error(error: GceError, method: Method | None = None) -> Response:
     body, info = error_body(error), error_info(error, method)
     if info is not None:
         body["error"].setdefault("details", []).append(info)
-    response = _json(orjson.dumps(body, option=orjson.OPT_INDENT_2), error.http)
+    response = _json(body, error.http, request.args if has_request_context() else {})
     wait = error.retry_after if error.retry_after is not None else RETRY_AFTER.get(error.http)
     if wait is not None:
         response.headers["Retry-After"] = str(wait)
@@ -234,7 +228,9 @@ def write_error(error: GceError, method: Method | None = None) -> Response:
     return response
 
 
-def _json(data: bytes, status: int) -> Response:
+def _json(value: Any, status: int, query: Mapping[str, str]) -> Response:
+    pretty = query.get("prettyPrint", "true").lower() not in ("false", "0")
+    data = orjson.dumps(value, option=orjson.OPT_INDENT_2 if pretty else 0)
     response = Response(data, status, content_type="application/json; charset=UTF-8")
     response.headers["Cache-Control"] = "private"
     response.headers["Vary"] = "Origin, X-Origin, Referer"

@@ -43,6 +43,7 @@ class FakeCall:
     method_id: str = "compute.instances.insert"
     user: str = "ada@example.com"
     deadline: float | None = None
+    asked: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.params = {"project": "p", **self.params}

@@ -8,7 +8,7 @@ import sys
 import pytest
 from werkzeug.routing import Map, Rule
 
-from gstack.protocol.discovery import document, references, served_document
+from gstack.protocol.discovery import directory, document, references, served_document
 
 
 def test_the_document_is_complete() -> None:
@@ -117,6 +117,23 @@ def test_the_served_document_leads_to_us() -> None:
     assert served["baseUrl"] == "https://gw.example:5000/compute/v1/"
     assert "googleapis.com/compute" not in str({key: served[key] for key in ("rootUrl", "baseUrl", "batchPath")})
     assert "https://www.googleapis.com/auth/compute" in served["auth"]["oauth2"]["scopes"]
+
+
+@pytest.mark.parametrize("version", ["v1", "beta", "alpha"])
+def test_each_version_has_its_own_paths(version: str) -> None:
+    served = served_document("https://gw.example:5000", SERVED, version)
+    assert (served["id"], served["version"]) == (f"compute:{version}", version)
+    assert served["baseUrl"] == served["rootUrl"] + served["servicePath"] == f"https://gw.example:5000{served['basePath']}"
+    assert served["batchPath"] == f"batch/compute/{version}"
+
+
+def test_the_directory_leads_to_each_versions_document() -> None:
+    listed = directory("https://gw.example:5000", ("v1", "beta"))
+    assert listed["kind"] == "discovery#directoryList"
+    assert {item["id"]: (item["discoveryRestUrl"], item["preferred"]) for item in listed["items"]} == {
+        "compute:v1": ("https://gw.example:5000/discovery/v1/apis/compute/v1/rest", True),
+        "compute:beta": ("https://gw.example:5000/discovery/v1/apis/compute/beta/rest", False),
+    }
 
 
 def test_changing_a_served_document_leaves_the_original_alone() -> None:

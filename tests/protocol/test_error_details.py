@@ -38,13 +38,32 @@ def test_every_bearer_that_is_not_accepted_has_one_reason(gateway) -> None:
 
 
 def test_what_gces_own_servers_answer_carries_no_detail() -> None:
-    for kind in ("notFound", "alreadyExists", "invalid", "conditionNotMet", "quotaExceeded", "notImplemented"):
+    for kind in ("notFound", "alreadyExists", "invalid", "conditionNotMet", "notImplemented"):
         assert "details" not in _written(GceError(kind, "No."))[1]
 
 
 def test_a_detail_does_not_push_another_one_out() -> None:
     own = {"@type": "type.googleapis.com/google.rpc.Help"}
     assert _written(GceError("forbidden", "No.", details=(own,)))[1]["details"][0] == own
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("authError", "ACCESS_TOKEN_TYPE_UNSUPPORTED"),
+        ("forbidden", "IAM_PERMISSION_DENIED"),
+        ("quotaExceeded", "RESOURCE_QUOTA_EXCEEDED"),
+        ("rateLimitExceeded", "RATE_LIMIT_EXCEEDED"),
+    ],
+)
+def test_what_googles_front_end_answers_says_why_in_one_word(kind, reason) -> None:
+    assert [detail["reason"] for detail in _written(GceError(kind, "No."))[1]["details"]] == [reason]
+
+
+def test_errors_are_printed_without_blanks_where_the_client_asks_so(gateway) -> None:
+    for path in ("/compute/v1/projects/tenant/zones", "/compute/v1/nothing", "/discovery/v1/apis/compute/v9/rest"):
+        assert b"\n" in gateway.client.get(path).data
+        assert b"\n" not in gateway.client.get(path, query_string={"prettyPrint": "false"}).data
 
 
 @pytest.mark.parametrize("kind", ["rateLimitExceeded", "backendError", "stockout"])
@@ -57,7 +76,8 @@ def test_who_is_to_come_again_is_told_when(kind) -> None:
 def test_every_kind_has_its_status_its_reason_and_one_code(kind) -> None:
     response, error = _written(GceError(kind, "A whole sentence."))
     assert response.status_code == error["code"] == KINDS[kind].http
-    assert error["errors"][0] == {"message": "A whole sentence.", "domain": "global", "reason": kind}
+    domain = "usageLimits" if kind in ("quotaExceeded", "rateLimitExceeded") else "global"
+    assert error["errors"][0] == {"message": "A whole sentence.", "domain": domain, "reason": kind}
     assert error["status"] == KINDS[kind].status
 
 
