@@ -54,7 +54,7 @@ SETTINGS: tuple[Setting, ...] = (
         "GSTACK_CORS_ORIGINS",
         str,
         "",
-        "Origins whose pages may call the API from browsers: 'https://a.example, https://b.example', or '*'; empty: none.",
+        "Origins whose pages may call the API: 'https://a.example, https://b.example', or '*'; empty: none.",
         pattern=rf"(\*|{ORIGIN}(\s*,\s*{ORIGIN})*)?",
     ),
     Setting("GSTACK_TLS_MINIMUM", str, "1.2", "Oldest TLS version accepted.", choices=("1.2", "1.3")),

@@ -123,7 +123,9 @@ def test_the_served_document_leads_to_us() -> None:
 def test_each_version_has_its_own_paths(version: str) -> None:
     served = served_document("https://gw.example:5000", SERVED, version)
     assert (served["id"], served["version"]) == (f"compute:{version}", version)
-    assert served["baseUrl"] == served["rootUrl"] + served["servicePath"] == f"https://gw.example:5000{served['basePath']}"
+    assert (
+        served["baseUrl"] == served["rootUrl"] + served["servicePath"] == f"https://gw.example:5000{served['basePath']}"
+    )
     assert served["batchPath"] == f"batch/compute/{version}"
 
 

@@ -19,6 +19,7 @@ from gstack.resources import load_handlers
 
 load_handlers()
 VM, FW, FRA = "zones/ch-gva-2/instances/vm", "global/firewalls/fw", "zones/de-fra-1/instances/vm"
+ROOT = "zones/ch-gva-2/disks/vm"
 DISK, SNAP, IMAGE = "zones/ch-gva-2/disks/disk", "global/snapshots/snap", "global/images/img"
 NET, SUB, ADDRESS = "global/networks/net", "regions/de-fra/subnetworks/sub", "regions/de-fra/addresses/addr"
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
@@ -51,7 +52,7 @@ CHANGES: dict[str, Change] = {
     "firewalls.update": ("PUT", FW, FIREWALL | {"priority": 7}, ("fw",)),
     "images.delete": ("DELETE", IMAGE, None, ("img",)),
     "images.deprecate": ("POST", f"{IMAGE}/deprecate", {"state": "DEPRECATED"}, ("img",)),
-    "images.insert": ("POST", "global/images", {"name": "img", "sourceDisk": "zones/ch-gva-2/disks/vm"}, ("stopped",)),
+    "images.insert": ("POST", "global/images", {"name": "img", "sourceDisk": ROOT}, ("stopped",)),
     "images.patch": ("PATCH", IMAGE, {"description": "d"}, ("img",)),
     "images.setLabels": ("POST", f"{IMAGE}/setLabels", {"labelFingerprint": FINGERPRINT}, ("img",)),
     "instances.addAccessConfig": ("POST", f"{FRA}/addAccessConfig", {"name": "nat"}, ("fra vm",)),
@@ -79,7 +80,7 @@ CHANGES: dict[str, Change] = {
     "projects.setCommonInstanceMetadata": ("POST", "setCommonInstanceMetadata", {"fingerprint": FINGERPRINT}, ()),
     "projects.setDefaultNetworkTier": ("POST", "setDefaultNetworkTier", {"networkTier": "PREMIUM"}, ()),
     "snapshots.delete": ("DELETE", SNAP, None, ("vm", "snap")),
-    "snapshots.insert": ("POST", "global/snapshots", {"name": "snap", "sourceDisk": "zones/ch-gva-2/disks/vm"}, ("vm",)),
+    "snapshots.insert": ("POST", "global/snapshots", {"name": "snap", "sourceDisk": ROOT}, ("vm",)),
     "snapshots.setLabels": ("POST", f"{SNAP}/setLabels", {"labelFingerprint": FINGERPRINT}, ("vm", "snap")),
     "subnetworks.delete": ("DELETE", SUB, None, ("sub",)),
     "subnetworks.insert": ("POST", "regions/de-fra/subnetworks", SUBNETWORK, ("net",)),
@@ -107,7 +108,7 @@ def _stopped(gateway: Any) -> None:
 
 def _image(gateway: Any) -> None:
     _stopped(gateway)
-    gateway.run("POST", "global/images", {"name": "img", "sourceDisk": "zones/ch-gva-2/disks/vm"})
+    gateway.run("POST", "global/images", {"name": "img", "sourceDisk": ROOT})
 
 
 def _subnetwork(gateway: Any) -> None:
