@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from gstack.protocol.methods import HANDLERS
+from gstack.resources import load_handlers
+from tests.mutations import CHANGES
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "gstack").rglob("*.py"))
 SHIPPED = [path for path in (ROOT / "gstack").rglob("*") if path.is_file() and path.suffix not in (".gz", ".pyc")]
@@ -55,3 +59,16 @@ def test_paragraphs_of_docstrings_stand_apart(path: Path) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_private_key_ships(path: Path) -> None:
     assert not re.search(rb"BEGIN [A-Z ]*PRIVATE KEY-----\s*\n[A-Za-z0-9+/=]", path.read_bytes())
+
+
+def test_every_served_mutation_has_its_line_in_the_table_of_all_mutations() -> None:
+    """Add what is missing to tests/mutations.py: it is then repeated, raced and checked like all others."""
+    load_handlers()
+    served = {
+        handler.method.id.removeprefix("compute.")
+        for handler in HANDLERS.values()
+        if handler.method.response == "Operation"
+        and handler.method.http_method != "GET"
+        and "perations" not in handler.method.id
+    }
+    assert served == CHANGES.keys()

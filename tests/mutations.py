@@ -1,0 +1,143 @@
+"""Every mutation that is served: what is sent, and what has to be there before. For the tests that hold for all of them.
+
+Apart from those tests because ``tests/test_structure.py`` looks in here as well: a mutation that is served from now on
+fails there until it has a line in ``CHANGES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gstack.protocol.fingerprints import fingerprint
+
+VM, FW, FRA = "zones/ch-gva-2/instances/vm", "global/firewalls/fw", "zones/de-fra-1/instances/vm"
+ROOT = "zones/ch-gva-2/disks/vm"
+DISK, SNAP, IMAGE = "zones/ch-gva-2/disks/disk", "global/snapshots/snap", "global/images/img"
+NET, SUB, ADDRESS = "global/networks/net", "regions/de-fra/subnetworks/sub", "regions/de-fra/addresses/addr"
+DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
+ALLOWED = [{"IPProtocol": "tcp", "ports": ["80"]}]
+FIREWALL = {"name": "fw", "network": "global/networks/default", "allowed": ALLOWED}
+SUBNETWORK = {"name": "sub", "network": NET, "ipCidrRange": "10.1.0.0/24"}
+INSTANCE = {
+    "name": "new",
+    "machineType": "zones/ch-gva-2/machineTypes/e2-small",
+    "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": DEBIAN}}],
+    "networkInterfaces": [{}],
+}
+ACCOUNT = {"email": "default", "scopes": ["https://www.googleapis.com/auth/cloud-platform"]}
+BULK = {"labels": {"a": "b"}, "labelFingerprint": fingerprint({})}
+FINGERPRINT = object()  # stands for the current one of what is changed
+
+Change = tuple[str, str, Any, tuple[str, ...]]
+# By method: verb, path, body, and what has to be there before.
+CHANGES: dict[str, Change] = {
+    "addresses.insert": ("POST", "regions/de-fra/addresses", {"name": "addr"}, ("sub",)),
+    "addresses.delete": ("DELETE", ADDRESS, None, ("addr",)),
+    "addresses.setLabels": ("POST", f"{ADDRESS}/setLabels", {"labelFingerprint": FINGERPRINT}, ("addr",)),
+    "disks.bulkSetLabels": ("POST", "zones/ch-gva-2/disks/bulkSetLabels", {"requests": [BULK]}, ("disk",)),
+    "disks.createSnapshot": ("POST", "zones/ch-gva-2/disks/vm/createSnapshot", {"name": "snap"}, ("vm",)),
+    "disks.delete": ("DELETE", DISK, None, ("disk",)),
+    "disks.insert": ("POST", "zones/ch-gva-2/disks", {"name": "disk", "sizeGb": "10"}, ()),
+    "disks.resize": ("POST", "zones/ch-gva-2/disks/vm/resize", {"sizeGb": "40"}, ("vm",)),
+    "disks.setLabels": ("POST", f"{DISK}/setLabels", {"labelFingerprint": FINGERPRINT}, ("disk",)),
+    "disks.update": ("PATCH", DISK, {"labelFingerprint": FINGERPRINT}, ("disk",)),
+    "firewalls.delete": ("DELETE", FW, None, ("fw",)),
+    "firewalls.insert": ("POST", "global/firewalls", FIREWALL, ()),
+    "firewalls.patch": ("PATCH", FW, {"priority": 7}, ("fw",)),
+    "firewalls.update": ("PUT", FW, FIREWALL | {"priority": 7}, ("fw",)),
+    "images.delete": ("DELETE", IMAGE, None, ("img",)),
+    "images.deprecate": ("POST", f"{IMAGE}/deprecate", {"state": "DEPRECATED"}, ("img",)),
+    "images.insert": ("POST", "global/images", {"name": "img", "sourceDisk": ROOT}, ("stopped",)),
+    "images.patch": ("PATCH", IMAGE, {"description": "d"}, ("img",)),
+    "images.setLabels": ("POST", f"{IMAGE}/setLabels", {"labelFingerprint": FINGERPRINT}, ("img",)),
+    "instances.addAccessConfig": ("POST", f"{FRA}/addAccessConfig", {"name": "nat"}, ("fra vm",)),
+    "instances.attachDisk": ("POST", f"{VM}/attachDisk", {"source": DISK, "deviceName": "d"}, ("vm", "disk")),
+    "instances.delete": ("DELETE", VM, None, ("vm",)),
+    "instances.deleteAccessConfig": ("POST", f"{FRA}/deleteAccessConfig", None, ("fra vm", "config")),
+    "instances.detachDisk": ("POST", f"{VM}/detachDisk", None, ("vm", "disk", "attached")),
+    "instances.insert": ("POST", "zones/ch-gva-2/instances", INSTANCE, ()),
+    "instances.reset": ("POST", f"{VM}/reset", None, ("vm",)),
+    "instances.setDeletionProtection": ("POST", f"{VM}/setDeletionProtection", None, ("vm",)),
+    "instances.setDiskAutoDelete": ("POST", f"{VM}/setDiskAutoDelete", None, ("vm", "disk", "attached")),
+    "instances.setLabels": ("POST", f"{VM}/setLabels", {"labelFingerprint": FINGERPRINT}, ("vm",)),
+    "instances.setMachineType": ("POST", f"{VM}/setMachineType", {"machineType": "e2-medium"}, ("stopped",)),
+    "instances.setMetadata": ("POST", f"{VM}/setMetadata", {"fingerprint": FINGERPRINT}, ("vm",)),
+    "instances.setName": ("POST", f"{VM}/setName", {"name": "vm9", "currentName": "vm"}, ("stopped",)),
+    "instances.setScheduling": ("POST", f"{VM}/setScheduling", {"automaticRestart": False}, ("vm",)),
+    "instances.setServiceAccount": ("POST", f"{VM}/setServiceAccount", ACCOUNT, ("stopped",)),
+    "instances.setTags": ("POST", f"{VM}/setTags", {"fingerprint": FINGERPRINT}, ("vm",)),
+    "instances.start": ("POST", f"{VM}/start", None, ("stopped",)),
+    "instances.stop": ("POST", f"{VM}/stop", None, ("vm",)),
+    "networks.delete": ("DELETE", NET, None, ("net",)),
+    "networks.insert": ("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False}, ()),
+    "networks.patch": ("PATCH", NET, {"routingConfig": {"routingMode": "GLOBAL"}}, ("net",)),
+    "networks.switchToCustomMode": ("POST", "global/networks/auto/switchToCustomMode", None, ("auto",)),
+    "projects.setCommonInstanceMetadata": ("POST", "setCommonInstanceMetadata", {"fingerprint": FINGERPRINT}, ()),
+    "projects.setDefaultNetworkTier": ("POST", "setDefaultNetworkTier", {"networkTier": "PREMIUM"}, ()),
+    "snapshots.delete": ("DELETE", SNAP, None, ("vm", "snap")),
+    "snapshots.insert": ("POST", "global/snapshots", {"name": "snap", "sourceDisk": ROOT}, ("vm",)),
+    "snapshots.setLabels": ("POST", f"{SNAP}/setLabels", {"labelFingerprint": FINGERPRINT}, ("vm", "snap")),
+    "subnetworks.delete": ("DELETE", SUB, None, ("sub",)),
+    "subnetworks.insert": ("POST", "regions/de-fra/subnetworks", SUBNETWORK, ("net",)),
+    "subnetworks.patch": ("PATCH", SUB, {"fingerprint": FINGERPRINT}, ("sub",)),
+    "subnetworks.setPrivateIpGoogleAccess": (
+        "POST",
+        f"{SUB}/setPrivateIpGoogleAccess",
+        {"privateIpGoogleAccess": False},
+        ("sub",),
+    ),
+}  # fmt: skip
+QUERIES = {
+    "disks.bulkSetLabels": {"resource": "disk"},
+    "instances.deleteAccessConfig": {"accessConfig": "External NAT", "networkInterface": "nic0"},
+    "instances.addAccessConfig": {"networkInterface": "nic0"},
+    "instances.detachDisk": {"deviceName": "d"},
+    "instances.setDiskAutoDelete": {"deviceName": "d", "autoDelete": "true"},
+    "instances.setDeletionProtection": {"deletionProtection": "true"},
+}
+
+
+def _stopped(gateway: Any) -> None:
+    gateway.cloudstack("stopVirtualMachine", id=gateway.deploy("vm", rootdisksize=20)["id"])
+    gateway.simulator.settle()
+
+
+def _image(gateway: Any) -> None:
+    _stopped(gateway)
+    gateway.run("POST", "global/images", {"name": "img", "sourceDisk": ROOT})
+
+
+def _subnetwork(gateway: Any) -> None:
+    MAKERS["net"](gateway)
+    gateway.run("POST", "regions/de-fra/subnetworks", SUBNETWORK)
+
+
+def _machine_in_fra(gateway: Any) -> None:
+    _subnetwork(gateway)
+    place = {"networkInterfaces": [{"subnetwork": SUB}], "machineType": "tiny", "name": "vm"}
+    gateway.run("POST", "zones/de-fra-1/instances", INSTANCE | place)
+
+
+def _address(gateway: Any) -> None:
+    _subnetwork(gateway)
+    gateway.run("POST", "regions/de-fra/addresses", {"name": "addr"})
+
+
+MAKERS: dict[str, Callable[[Any], Any]] = {
+    "vm": lambda gateway: gateway.deploy("vm", rootdisksize=20),
+    "stopped": _stopped,
+    "disk": lambda gateway: gateway.run("POST", "zones/ch-gva-2/disks", {"name": "disk", "sizeGb": "10"}),
+    "attached": lambda gateway: gateway.run("POST", f"{VM}/attachDisk", {"source": DISK, "deviceName": "d"}),
+    "fw": lambda gateway: gateway.run("POST", "global/firewalls", FIREWALL),
+    "snap": lambda gateway: gateway.run("POST", "zones/ch-gva-2/disks/vm/createSnapshot", {"name": "snap"}),
+    "img": _image,
+    "net": lambda gateway: gateway.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False}),
+    "auto": lambda gateway: gateway.run("POST", "global/networks", {"name": "auto", "autoCreateSubnetworks": True}),
+    "sub": _subnetwork,
+    "addr": _address,
+    "fra vm": _machine_in_fra,
+    "config": lambda gateway: gateway.run(
+        "POST", f"{FRA}/addAccessConfig", {"name": "External NAT"}, networkInterface="nic0"
+    ),
+}
