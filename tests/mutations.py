@@ -1,4 +1,4 @@
-"""Every mutation that is served: what is sent, and what has to be there before. For the tests that hold for all of them.
+"""Every mutation that is served: what is sent, and what has to be there before. For what holds for all of them.
 
 Apart from those tests because ``tests/test_structure.py`` looks in here as well: a mutation that is served from now on
 fails there until it has a line in ``CHANGES``.
