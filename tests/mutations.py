@@ -28,6 +28,7 @@ INSTANCE = {
 ACCOUNT = {"email": "default", "scopes": ["https://www.googleapis.com/auth/cloud-platform"]}
 BULK = {"labels": {"a": "b"}, "labelFingerprint": fingerprint({})}
 FINGERPRINT = object()  # stands for the current one of what is changed
+SEEN = {"fingerprint": FINGERPRINT}
 
 Change = tuple[str, str, Any, tuple[str, ...]]
 # By method: verb, path, body, and what has to be there before.
@@ -69,6 +70,8 @@ CHANGES: dict[str, Change] = {
     "instances.setTags": ("POST", f"{VM}/setTags", {"fingerprint": FINGERPRINT}, ("vm",)),
     "instances.start": ("POST", f"{VM}/start", None, ("stopped",)),
     "instances.stop": ("POST", f"{VM}/stop", None, ("vm",)),
+    "instances.updateAccessConfig": ("POST", f"{FRA}/updateAccessConfig", {"name": "nat"}, ("fra vm", "config")),
+    "instances.updateNetworkInterface": ("PATCH", f"{FRA}/updateNetworkInterface", SEEN, ("fra vm",)),
     "networks.delete": ("DELETE", NET, None, ("net",)),
     "networks.insert": ("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False}, ()),
     "networks.patch": ("PATCH", NET, {"routingConfig": {"routingMode": "GLOBAL"}}, ("net",)),
@@ -92,6 +95,8 @@ QUERIES = {
     "disks.bulkSetLabels": {"resource": "disk"},
     "instances.deleteAccessConfig": {"accessConfig": "External NAT", "networkInterface": "nic0"},
     "instances.addAccessConfig": {"networkInterface": "nic0"},
+    "instances.updateAccessConfig": {"networkInterface": "nic0"},
+    "instances.updateNetworkInterface": {"networkInterface": "nic0"},
     "instances.detachDisk": {"deviceName": "d"},
     "instances.setDiskAutoDelete": {"deviceName": "d", "autoDelete": "true"},
     "instances.setDeletionProtection": {"deletionProtection": "true"},

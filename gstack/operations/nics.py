@@ -21,14 +21,22 @@ Row = dict[str, Any]
 
 @workflow("op.instances.updateNetworkInterface")
 def update(run: Run, plan: Row) -> None:
-    """``plan``: ``machine``; ``nic``, CloudStack's id; ``add``, addresses, empty for any; ``remove``, addresses."""
-    there = run.step("look", _secondary, run, plan["machine"], plan["nic"])
+    """``plan``: ``machine``; ``nic``, CloudStack's id; ``add``, addresses, empty for any; ``remove``, addresses;
+    ``fingerprint``, the one that the client saw: another change may have come first."""
+    there = run.step("look", _as_seen, run, plan)
     for one in there:
         if one["ipaddress"] in plan["remove"]:
             run.undo(f"the address {one['ipaddress']}", _give_back, run, plan, one["ipaddress"])
             run.job(f"remove {one['ipaddress']}", "removeIpFromNic", {"id": one["id"]})
     for address in plan["add"]:
         add(run, plan["machine"], plan["nic"], address)
+
+
+def check_fingerprint(seen: str | None, nic: Row) -> None:
+    """Raise GceError conditionNotMet unless ``seen`` is the fingerprint of the interface."""
+    if seen != machines.interface_fingerprint(nic):
+        message = "Supplied fingerprint does not match current network interface fingerprint."
+        raise GceError("conditionNotMet", message, location="resource.fingerprint")
 
 
 def joined(run: Run, nics: Sequence[Row]) -> list[Row]:
@@ -81,8 +89,21 @@ def _row(run: Run, machine: str) -> Mapping[str, Any]:
     return row
 
 
+def _as_seen(run: Run, plan: Row) -> list[Row]:
+    nic = _nic(run, plan["machine"], plan["nic"])
+    check_fingerprint(plan["fingerprint"], nic)
+    return _further(nic)
+
+
 def _secondary(run: Run, machine: str, nicid: str) -> list[Row]:
-    nic: Row = next((nic for nic in _row(run, machine).get("nic") or () if nic["id"] == nicid), {})
+    return _further(_nic(run, machine, nicid))
+
+
+def _nic(run: Run, machine: str, nicid: str) -> Row:
+    return next((nic for nic in _row(run, machine).get("nic") or () if nic["id"] == nicid), {})
+
+
+def _further(nic: Row) -> list[Row]:
     return [{"id": one["id"], "ipaddress": one["ipaddress"]} for one in nic.get("secondaryip") or ()]
 
 

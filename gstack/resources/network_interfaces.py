@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gstack.errors import GceError, invalid, not_found
-from gstack.operations import engine
+from gstack.operations import engine, nics
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.methods import method
@@ -96,9 +96,7 @@ def update_network_interface(call: Call) -> dict[str, Any]:
     """Put the body's alias ranges in the place of an interface's; nothing else of it can change."""
     place, row, nic, piece = _found(call)
     there = [one["ipaddress"] for one in nic.get("secondaryip") or ()]
-    if call.body.get("fingerprint") != machines.interface_fingerprint(nic):
-        message = "Supplied fingerprint does not match current network interface fingerprint."
-        raise GceError("conditionNotMet", message, location="resource.fingerprint")
+    nics.check_fingerprint(call.body.get("fingerprint"), nic)
     fixed = {
         "network": piece.network if piece else "",
         "subnetwork": piece.name if piece else "",
@@ -114,6 +112,7 @@ def update_network_interface(call: Call) -> dict[str, Any]:
         wanted = list(interfaces.alias_addresses(call.body["aliasIpRanges"], network, "resource", nic.get("ipaddress")))
     plan = {
         "nic": nic["id"],
+        "fingerprint": call.body["fingerprint"],
         "add": [address for address in wanted if address not in there],
         "remove": [address for address in there if address not in wanted],
     }
@@ -136,13 +135,13 @@ def _found(call: Call) -> tuple[Place, Row, Row, Subnetwork | None]:
     if found is None:
         raise not_found(f"projects/{call.project}/zones/{place.name}/instances/{call.params['instance']}")
     row, wanted = found[1], call.params["networkInterface"]
-    nics = {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())}
-    if wanted not in nics:
-        raise invalid("networkInterface", wanted, f"The instance has {' and '.join(nics) or 'no network interface'}.")
-    networkid = nics[wanted].get("networkid")
+    own = {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())}
+    if wanted not in own:
+        raise invalid("networkInterface", wanted, f"The instance has {' and '.join(own) or 'no network interface'}.")
+    networkid = own[wanted].get("networkid")
     known = networks.of_caller(call.caller)
     piece = known.of(networkid) or networks.of_caller(call.caller, refresh=True).of(networkid)
-    return place, row, nics[wanted], piece
+    return place, row, own[wanted], piece
 
 
 def _nic(call: Call) -> dict[str, str]:

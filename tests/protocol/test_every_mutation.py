@@ -26,7 +26,7 @@ def _ready(gateway: Any, name: str) -> tuple[str, str, Any, dict[str, str]]:
 
 def _changed(path: str) -> str:
     """What a request to ``path`` changes."""
-    return path.rpartition("/")[0] if path.rsplit("/", 1)[-1].startswith("set") else path
+    return path.rpartition("/")[0] if path.rsplit("/", 1)[-1].startswith(("set", "update")) else path
 
 
 def _current(gateway: Any, path: str, body: Any, number: int = 1) -> Any:
@@ -41,6 +41,8 @@ def _current(gateway: Any, path: str, body: Any, number: int = 1) -> Any:
     elif path.endswith("etadata"):
         read = read["commonInstanceMetadata" if path.startswith("set") else "metadata"]
         content = {"items": [{"key": "k", "value": f"v{number}"}]}
+    elif path.endswith("Interface"):
+        read, content = read["networkInterfaces"][0], {"aliasIpRanges": [{"ipCidrRange": f"10.1.0.5{number}/32"}]}
     elif "labelFingerprint" not in body:
         content = {}
     return body | content | {member: read[member]}
@@ -60,7 +62,10 @@ def test_a_repeated_request_is_answered_with_its_first_operation(gateway, name) 
     assert (request_id in message, first["name"] in message) == (True, True)
 
 
-@pytest.mark.parametrize("name", sorted(name for name, change in CHANGES.items() if change[0] != "POST"))
+BY_NAME = sorted(name for name, change in CHANGES.items() if change[0] != "POST" and name not in QUERIES)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
 def test_a_repeated_request_by_number_is_answered_with_its_first_operation(gateway, name) -> None:
     verb, path, body, query = _ready(gateway, name)
     path = f"{path.rpartition('/')[0]}/{gateway.get(path)['id']}"
@@ -72,14 +77,14 @@ def test_a_repeated_request_by_number_is_answered_with_its_first_operation(gatew
 INSERTS = sorted(name for name in CHANGES if name.endswith((".insert", ".createSnapshot")))
 
 
-def _at_once(gateway: Any, requests: list[tuple[str, str, Any]]) -> list[tuple[int, str]]:
+def _at_once(gateway: Any, requests: list[tuple[str, str, Any]], query: dict[str, str]) -> list[tuple[int, str]]:
     """The requests at the same moment; of each the status it or its operation ended with, and what was said."""
     together = Barrier(len(requests))
 
     def send(request: tuple[str, str, Any]) -> tuple[int, str]:
         mine = gateway.as_user("tenant")
         together.wait()
-        answer = mine.call(*request, status=None)
+        answer = mine.call(*request, status=None, **query)
         failed = mine.status == 200 and "error" in answer
         return answer["httpErrorStatusCode"] if failed else mine.status, str(answer.get("error"))
 
@@ -89,8 +94,8 @@ def _at_once(gateway: Any, requests: list[tuple[str, str, Any]]) -> list[tuple[i
 
 @pytest.mark.parametrize("name", INSERTS)
 def test_of_two_equal_inserts_at_once_one_is_made_and_one_is_a_409(gateway, name) -> None:
-    verb, path, body, _ = _ready(gateway, name)
-    answers = _at_once(gateway, [(verb, path, body)] * 2)
+    verb, path, body, query = _ready(gateway, name)
+    answers = _at_once(gateway, [(verb, path, body)] * 2, query)
     assert sorted(status for status, _ in answers) == [200, 409], answers
     collection = "global/snapshots" if name.endswith("createSnapshot") else path
     assert gateway.names(collection).count(body["name"]) == 1
@@ -106,28 +111,28 @@ PRINTED = sorted(
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_of_two_writers_with_one_fingerprint_one_wins_and_the_other_is_a_412(gateway, name) -> None:
-    verb, path, first, _ = _ready(gateway, name)
+    verb, path, first, query = _ready(gateway, name)
     second = _current(gateway, path, CHANGES[name][2], number=2)
-    answers = _at_once(gateway, [(verb, path, first), (verb, path, second)])
+    answers = _at_once(gateway, [(verb, path, first), (verb, path, second)], query)
     assert sorted(status for status, _ in answers) == [200, 412], answers
 
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_a_fingerprint_that_is_too_old_is_a_412_that_changes_nothing(gateway, name) -> None:
-    verb, path, body, _ = _ready(gateway, name)
-    gateway.run(verb, path, body)
+    verb, path, body, query = _ready(gateway, name)
+    gateway.run(verb, path, body, **query)
     after = gateway.get(_changed(path))
-    gateway.refuse(verb, path, body, status=412)
+    gateway.refuse(verb, path, body, status=412, **query)
     assert gateway.get(_changed(path)) == after
 
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_a_fingerprint_changes_exactly_when_the_content_does(gateway, name) -> None:
-    verb, path, body, _ = _ready(gateway, name)
+    verb, path, body, query = _ready(gateway, name)
     member = next(member for member, value in CHANGES[name][2].items() if value is FINGERPRINT)
     seen = []
     for number in (1, 2, 1):
-        gateway.run(verb, path, _current(gateway, path, CHANGES[name][2], number))
+        gateway.run(verb, path, _current(gateway, path, CHANGES[name][2], number), **query)
         seen.append(_current(gateway, path, CHANGES[name][2])[member])
     assert body[member] not in seen
     assert (seen[0] == seen[2], seen[0] == seen[1]) == (True, False)
