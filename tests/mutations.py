@@ -30,16 +30,33 @@ BULK = {"labels": {"a": "b"}, "labelFingerprint": fingerprint({})}
 FINGERPRINT = object()  # stands for the current one of what is changed
 SEEN = {"fingerprint": FINGERPRINT}
 
+POLICY = "regions/ch-gva/resourcePolicies/daily"
+SCHEDULED = {"resourcePolicies": [POLICY]}
+SCHEDULE = {
+    "name": "daily",
+    "snapshotSchedulePolicy": {
+        "schedule": {"dailySchedule": {"daysInCycle": 1, "startTime": "04:00"}},
+        "retentionPolicy": {"maxRetentionDays": 7},
+    },
+}
+
 Change = tuple[str, str, Any, tuple[str, ...]]
 # By method: verb, path, body, and what has to be there before.
 CHANGES: dict[str, Change] = {
     "addresses.insert": ("POST", "regions/de-fra/addresses", {"name": "addr"}, ("sub",)),
     "addresses.delete": ("DELETE", ADDRESS, None, ("addr",)),
     "addresses.setLabels": ("POST", f"{ADDRESS}/setLabels", {"labelFingerprint": FINGERPRINT}, ("addr",)),
+    "disks.addResourcePolicies": ("POST", f"{ROOT}/addResourcePolicies", SCHEDULED, ("vm", "policy")),
     "disks.bulkSetLabels": ("POST", "zones/ch-gva-2/disks/bulkSetLabels", {"requests": [BULK]}, ("disk",)),
     "disks.createSnapshot": ("POST", "zones/ch-gva-2/disks/vm/createSnapshot", {"name": "snap"}, ("vm",)),
     "disks.delete": ("DELETE", DISK, None, ("disk",)),
     "disks.insert": ("POST", "zones/ch-gva-2/disks", {"name": "disk", "sizeGb": "10"}, ()),
+    "disks.removeResourcePolicies": (
+        "POST",
+        f"{ROOT}/removeResourcePolicies",
+        SCHEDULED,
+        ("vm", "policy", "scheduled"),
+    ),
     "disks.resize": ("POST", "zones/ch-gva-2/disks/vm/resize", {"sizeGb": "40"}, ("vm",)),
     "disks.setLabels": ("POST", f"{DISK}/setLabels", {"labelFingerprint": FINGERPRINT}, ("disk",)),
     "disks.update": ("PATCH", DISK, {"labelFingerprint": FINGERPRINT}, ("disk",)),
@@ -78,6 +95,9 @@ CHANGES: dict[str, Change] = {
     "networks.switchToCustomMode": ("POST", "global/networks/auto/switchToCustomMode", None, ("auto",)),
     "projects.setCommonInstanceMetadata": ("POST", "setCommonInstanceMetadata", {"fingerprint": FINGERPRINT}, ()),
     "projects.setDefaultNetworkTier": ("POST", "setDefaultNetworkTier", {"networkTier": "PREMIUM"}, ()),
+    "resourcePolicies.delete": ("DELETE", POLICY, None, ("policy",)),
+    "resourcePolicies.insert": ("POST", "regions/ch-gva/resourcePolicies", SCHEDULE, ()),
+    "resourcePolicies.patch": ("PATCH", POLICY, {"description": "d"}, ("policy",)),
     "snapshots.delete": ("DELETE", SNAP, None, ("vm", "snap")),
     "snapshots.insert": ("POST", "global/snapshots", {"name": "snap", "sourceDisk": ROOT}, ("vm",)),
     "snapshots.setLabels": ("POST", f"{SNAP}/setLabels", {"labelFingerprint": FINGERPRINT}, ("vm", "snap")),
@@ -141,6 +161,8 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "auto": lambda gateway: gateway.run("POST", "global/networks", {"name": "auto", "autoCreateSubnetworks": True}),
     "sub": _subnetwork,
     "addr": _address,
+    "policy": lambda gateway: gateway.run("POST", "regions/ch-gva/resourcePolicies", SCHEDULE),
+    "scheduled": lambda gateway: gateway.run("POST", f"{ROOT}/addResourcePolicies", SCHEDULED),
     "fra vm": _machine_in_fra,
     "config": lambda gateway: gateway.run(
         "POST", f"{FRA}/addAccessConfig", {"name": "External NAT"}, networkInterface="nic0"
