@@ -32,7 +32,7 @@ def update(run: Run, plan: Row) -> None:
         add(run, plan["machine"], plan["nic"], address)
 
 
-def check_fingerprint(seen: str | None, nic: Row) -> None:
+def check_fingerprint(seen: str | None, nic: Mapping[str, Any]) -> None:
     """Raise GceError conditionNotMet unless ``seen`` is the fingerprint of the interface."""
     if seen != machines.interface_fingerprint(nic):
         message = "Supplied fingerprint does not match current network interface fingerprint."
