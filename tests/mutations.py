@@ -177,4 +177,10 @@ OWED = {
     "regionInstanceTemplates.delete",
     "regionInstanceTemplates.insert",
     "regionInstances.bulkInsert",
+    "routers.delete",
+    "routers.insert",
+    "routers.patch",
+    "routers.update",
+    "routes.delete",
+    "routes.insert",
 }
