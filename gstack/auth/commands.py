@@ -48,7 +48,7 @@ def credentials() -> None:
 @click.option("--project", help="Account or CloudStack project that clients use by default.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True)
 @click.option("--url", help="How clients reach the gateway, https://host:port.  [default: as configured]")
-@click.option("--universe", default=keyfiles.UNIVERSE, show_default=True, help="Clients call compute.UNIVERSE.")
+@click.option("--universe", default=keyfiles.UNIVERSE, show_default=True, help="Clients call compute.UNIVERSE[:PORT].")
 @click.pass_context
 def create(
     context: click.Context,

@@ -33,7 +33,7 @@ from gstack.store.sealing import Sealer
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
-_UNIVERSE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
+_UNIVERSE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+(:[1-9][0-9]{1,4})?")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def create(
 ) -> Made:
     """Make a service account for a CloudStack key pair that CloudStack accepts now."""
     if not _UNIVERSE.fullmatch(universe):
-        raise invalid("universe", universe, "Must be a domain name.")
+        raise invalid("universe", universe, "Must be a domain name, and a port where it is not 443.")
     name = name or f"gstack-{secrets.token_hex(3)}"
     if not _NAME.fullmatch(name):
         raise invalid("name", name, "Must be a match of regex '[a-z]([-a-z0-9]{0,61}[a-z0-9])?'")

@@ -130,8 +130,15 @@ def key_pairs() -> list[keyfiles.KeyPair]:
 
 
 @pytest.fixture
+def database_url() -> str:
+    """SQLAlchemy URL of the store; empty for the usual one, a copy of an empty SQLite file."""
+    return ""
+
+
+@pytest.fixture
 def room(
     cloudstack: Server,
+    database_url: str,
     empty_database: Path,
     key_pairs: list[keyfiles.KeyPair],
     tmp_path: Path,
@@ -150,6 +157,7 @@ def room(
             "CLOUDSTACK_HOST": "127.0.0.1",
             "CLOUDSTACK_PORT": cloudstack.port,
             "CLOUDSTACK_PATH": "/client/api",
+            "DATABASE_URL": database_url,
             **getattr(request, "param", {}),
         }
     )
@@ -158,6 +166,8 @@ def room(
     monkeypatch.setattr(keyfiles, "new_key_pair", lambda: unused.pop() if unused else make())
     app = Flask("auth")
     open_store(app, settings)
+    if database_url:
+        upgrade_database(app)
     clock = Clock()
     guard = gatekeeper(settings, clock)
     oauth.register(app, guard)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -101,6 +102,17 @@ def test_a_code_is_good_once(room: Room) -> None:
     assert redeem(room, code).status_code == 200
     again = redeem(room, code)
     assert (again.status_code, again.json["error"]) == (400, "invalid_grant")
+
+
+def test_of_many_who_redeem_a_code_at_once_one_gets_a_token(room: Room) -> None:
+    code = sign_in(room)
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": LOOPBACK, "client_id": GCLOUD}
+
+    def redeem_it(_: int) -> int:
+        return room.app.test_client().post("/token", data=form | {"code_verifier": VERIFIER}).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sorted(threads.map(redeem_it, range(8))) == [200] + [400] * 7
 
 
 def test_a_code_is_good_for_a_minute(room: Room) -> None:

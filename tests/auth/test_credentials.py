@@ -161,7 +161,25 @@ def test_in_another_universe_googles_library_signs_its_tokens_itself(room: Room)
     assert room.bearer(client.token, "compute.cloud.example").credential_id == made.credential_id
 
 
-@pytest.mark.parametrize("universe", ["", "example", "x y.z", "https://x.test", "-a.b", "A.b"])
+def test_a_universe_may_have_a_port(room: Room) -> None:
+    assert room.service_account(name="ci", universe="gce.test:9443").content["universe_domain"] == "gce.test:9443"
+
+
+@pytest.mark.parametrize(
+    "universe",
+    [
+        "",
+        "example",
+        "gce.test:",
+        "gce.test:x",
+        "gce.test:0",
+        "gce.test:123456",
+        "x y.z",
+        "https://x.test",
+        "-a.b",
+        "A.b",
+    ],
+)
 def test_a_universe_that_is_no_domain_is_refused(room: Room, universe: str) -> None:
     with pytest.raises(GceError, match="domain"):
         room.service_account(name="ci", universe=universe)
