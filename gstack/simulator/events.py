@@ -49,6 +49,8 @@ TYPES: dict[str, tuple[str, str, str]] = {
     "createSnapshot": ("SNAPSHOT.CREATE", "Snapshot", "creating snapshot. Snapshot Id: {}"),
     "deleteSnapshot": ("SNAPSHOT.DELETE", "Snapshot", "deleting snapshot. Snapshot Id: {}"),
     "createTemplate": ("TEMPLATE.CREATE", "Template", "creating template. Template Id: {}"),
+    "registerTemplate": ("TEMPLATE.CREATE", "Template", "creating template"),
+    "extractTemplate": ("TEMPLATE.EXTRACT", "Template", "extracting template. Template Id: {}"),
     "deleteTemplate": ("TEMPLATE.DELETE", "Template", "deleting template. Template Id: {}"),
     "registerSSHKeyPair": ("REGISTER.SSH.KEYPAIR", "SSHKeyPair", "registering keypair"),
     "createSecurityGroup": ("SG.CREATE", "SecurityGroup", "creating security group"),

@@ -9,7 +9,8 @@ truncate (the work, then half of the answer), hang (`seconds`, then cut), slow (
 garbage (200 and `text`, which may be empty, instead of the answer), lost-status (the work, then a proxy's
 page with `code`, 503 unless told), status (`code` and `text`: 401, 429, 503 …), fail-job (`code` and `text`),
 jobless (the job fails without a result), race (the check for a taken name is skipped, as it is when several
-deploys arrive at once), no-start (a deploy or a start finds its host unable to start the machine).
+deploys arrive at once), no-start (a deploy or a start finds its host unable to start the machine), no-download (what
+a registered template is downloaded from answers with `code`, 404 unless told).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from fnmatch import fnmatchcase
 KINDS = frozenset(
     (
         *("refuse", "cut", "lose", "truncate", "hang", "slow", "garbage", "status", "lost-status"),
-        *("fail-job", "jobless", "race", "no-start"),
+        *("fail-job", "jobless", "race", "no-start", "no-download"),
     )
 )
 PAGE = b"<html><body>Bad gateway ahead</body></html>"

@@ -56,6 +56,7 @@ class User(Entity):
     firstname: str = ""
     lastname: str = ""
     email: str = ""
+    timezone: str = ""
 
 
 @dataclass(slots=True)
@@ -79,6 +80,7 @@ class Template(Entity):
     state: str = "Active"
     shared: list[str] = field(default_factory=list)  # ids of the accounts it was shared with
     userdata: str | None = None  # id of the registered user data linked to it
+    ready_at: float | None = None  # when the download of a registered one is over
 
 
 @dataclass(slots=True)
@@ -186,6 +188,7 @@ class Snapshot(Entity):
     disk_offering: str | None = None
     service_offering: str | None = None
     ostype: str | None = None
+    copies: list[str] = field(default_factory=list)  # ids of the other zones it was copied to
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ import orjson
 
 from . import areas, envelope, errors, events, packets, signing, world
 from .apis import Api, load_apis
-from .areas import autoscale_groups, guest_networks, machines_lifecycle
+from .areas import autoscale_groups, guest_networks, machines_lifecycle, template_registry
 from .call import Call
 from .errors import ApiError
 from .faults import Faults
@@ -114,6 +114,7 @@ class Simulator:
             machines_lifecycle.expunge_due(self)
             autoscale_groups.tend(self)
             guest_networks.collect(self)
+            template_registry.download(self)
 
     def reaches(
         self,

@@ -315,3 +315,26 @@ def test_firewall_rules_conflict_when_protocol_a_range_and_ports_meet(cloud: Clo
     create(*one)
     meet = one[0] == other[0] and one[1] <= other[2] and other[1] <= one[2] and bool(one[3] & other[3])
     assert (create(*other).get("errorcode") == 537) is meet
+
+
+def test_a_reserved_address_is_nobody_elses_until_it_is_released(cloud: Cloud) -> None:
+    free = cloud.do("listPublicIpAddresses", state="Free")["publicipaddress"][0]["id"]
+    row = cloud.do("reserveIpAddress", id=free)["ipaddress"]
+    assert (row["id"], row["state"], row["account"]) == (free, "Reserved", "tenant")
+    assert cloud.do("reserveIpAddress", id=free)["ipaddress"]["state"] == "Reserved"
+    assert cloud.do("reserveIpAddress", "other", id=free)["errorcode"] == 431
+    assert cloud.do("releaseIpAddress", "other", id=free)["errorcode"] == 531
+    assert address(cloud, network(cloud)) != free
+    assert cloud.do("releaseIpAddress", id=free) == {"success": True}
+    assert free in {one["id"] for one in cloud.do("listPublicIpAddresses", state="Free")["publicipaddress"]}
+
+
+def test_an_address_in_use_is_neither_reserved_nor_released(cloud: Cloud) -> None:
+    ip = address(cloud, network(cloud))
+    assert cloud.do("reserveIpAddress", id=ip)["errortext"] == "Unable to reserve a IP in Allocated state."
+    assert cloud.do("releaseIpAddress", id=ip)["errorcode"] == 431
+
+
+def test_no_health_check_policy_can_be_named(cloud: Cloud) -> None:
+    for name in ("updateLBHealthCheckPolicy", "deleteLBHealthCheckPolicy"):
+        assert cloud.do(name, id="11111111-2222-3333-4444-555555555555")["errorcode"] == 431

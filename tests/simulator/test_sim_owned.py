@@ -206,3 +206,22 @@ def test_what_an_account_keeps_survives_a_restart(tmp_path: Path) -> None:
     assert second.do("tenant", "listProjects")["count"] == 1
     for command in ("listAffinityGroups", "listInstanceGroups", "listUserData"):
         assert second.do("tenant", command)["count"] == 1
+
+
+def test_a_user_changes_his_own_name_and_password_and_nobody_elses(cloud: Cloud) -> None:
+    mine, theirs = (next(u for u in cloud.simulator.world.user if u.name == name) for name in ("tenant", "other"))
+    row = cloud.do("updateUser", id=mine.id, firstname="Ada", email="ada@example.org", timezone="UTC")["user"]
+    assert (row["firstname"], row["email"], row["timezone"]) == ("Ada", "ada@example.org", "UTC")
+    assert cloud.do("updateUser", id=theirs.id, firstname="Eve")["errorcode"] == 531
+    for wrong in (
+        {"password": "new"},
+        {"password": "new", "currentpassword": "no"},
+        {"password": " "},
+        {"username": "OTHER"},
+        {"firstname": " "},
+        {"userapikey": "k"},
+        {"userapikey": theirs.api_key, "usersecretkey": "s"},
+    ):
+        assert cloud.do("updateUser", id=mine.id, **wrong)["errorcode"] == 431, wrong
+    cloud.do("updateUser", id=mine.id, username="tenant2", password="new", currentpassword="secret-tenant")
+    assert (mine.name, mine.password) == ("tenant2", "new")

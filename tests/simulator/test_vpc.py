@@ -127,19 +127,6 @@ def test_an_item_moves_between_its_new_neighbours(
     assert positions(cloud, acl) == [*others[:place], moved, *others[place:]]
 
 
-def test_a_vpc_has_one_vpn_gateway_which_goes_with_it(cloud: Cloud, vpc: str) -> None:
-    assert cloud.run("createVpnGateway", vpcid=vpc)["jobstatus"] == 1
-    assert cloud.do("createVpnGateway", vpcid=vpc)["errorcode"] == 431
-    [row] = cloud.do("listVpnGateways", vpcid=vpc)["vpngateway"]
-    assert cloud.do("listPublicIpAddresses", vpcid=vpc)["publicipaddress"][0]["ipaddress"] == row["publicip"]
-    assert cloud.do("listVpnGateways", "other") == {}
-    assert cloud.run("deleteVpnGateway", id=row["id"])["jobstatus"] == 1
-    assert cloud.do("listVpnGateways") == {}
-    cloud.run("createVpnGateway", vpcid=vpc)
-    cloud.run("deleteVPC", id=vpc)
-    assert cloud.do("listVpnGateways") == {}
-
-
 def test_a_vpn_gateway_takes_no_other_address_than_that_of_source_nat(cloud: Cloud, vpc: str) -> None:
     ip = cloud.do("associateIpAddress", vpcid=vpc)["id"]
     assert cloud.do("createVpnGateway", vpcid=vpc, ipaddressid=ip)["errorcode"] == 530

@@ -97,6 +97,7 @@ def user_view(call: Call, user: User) -> Row:
         **({"email": user.email} if user.email else {}),
         "created": date(user.created),
         "state": user.state,
+        **({"timezone": user.timezone} if user.timezone else {}),
         "account": account.name,
         "accounttype": account.type,
         "usersource": "native",

@@ -118,6 +118,13 @@ def create_check(call: Call) -> Row:
     raise ApiError(430, f"Failed to create HealthCheck policy: {text}", 9999)
 
 
+@command("updateLBHealthCheckPolicy")
+@command("deleteLBHealthCheckPolicy")
+def no_check(call: Call) -> Row:
+    """There is none whose id could be given, so the parameter layer has refused it before."""
+    raise invalid("Invalid HealthCheck policy id value")
+
+
 @command("listLBHealthCheckPolicies")
 def list_checks(call: Call) -> Row:
     check_page(call)

@@ -357,6 +357,11 @@ def run(call: Call, machine: Machine, template: Template) -> Row:
         if not starts:
             yield 0.1
             return {"virtualmachine": machines.view(call, machine)}
+        if not template.row["isready"]:
+            fail(call, machine)
+            where = call.world.zone[machine.zone].name
+            text = f"Template [{described(template)}] has not been completely downloaded to the zone [{where}]."
+            raise ApiError(530, text)
         host = placement.pick_host(call, machine)
         if host is None:
             fail(call, machine)

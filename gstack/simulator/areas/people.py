@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from .. import limits
 from ..call import Call
-from ..errors import invalid
+from ..errors import denied, invalid
 from ..jobs import Steps
-from ..lists import ID_FILTERS, Filters, check_page, name_is, page, select
+from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_name, select
 from ..model import Account, Domain, Row, User
 from ..registry import command
 from ..world import date
@@ -60,6 +60,52 @@ def set_user(call: Call, state: str) -> User:
     call.check_access(call.world.account[user.account])
     user.state = state
     return user
+
+
+@command("updateUser", "user")
+def update_user(call: Call) -> Row:
+    """A user changes what is told of him; a new password asks for the old one, except of root."""
+    user, world = call.entity("id", User), call.world
+    if user is None:
+        raise invalid("Unable to find user by id")
+    account = world.account[user.account]
+    if not call.rules(account):
+        raise denied()
+    key, secret = call.text("userapikey"), call.text("usersecretkey")
+    if (key is None) is not (secret is None):
+        raise invalid("Please provide a userApiKey/userSecretKey pair")
+    if key and world.users_by_key.get(key, user) is not user:
+        raise invalid(f"The API key [{key}] already exists in the system. Please provide a unique key.")
+    for name, shown in (("firstname", "Firstname"), ("lastname", "Lastname"), ("username", "Username")):
+        if name in call.args and not (call.text(name) or "").strip():
+            raise invalid(f"{shown} cannot be empty.")
+    name = call.text("username") or user.name
+    same_domain = (one for one in world.user if world.account[one.account].domain == account.domain and one is not user)
+    if any(same_name(one.name, name) for one in same_domain):
+        raise invalid(f"Username [{name}] already exists in domain id={world.domain[account.domain].number}")
+    check_password(call, user)
+    user.password = call.text("password") or user.password or f"secret-{user.name}"
+    user.name, user.timezone = name, call.text("timezone") or user.timezone
+    user.firstname = call.text("firstname") or user.firstname
+    user.lastname = call.text("lastname") or user.lastname
+    user.email = call.text("email") or user.email
+    user.api_key, user.secret_key = key or user.api_key, secret or user.secret_key
+    world.index_keys()
+    return {"user": accounts.user_view(call, user)}
+
+
+def check_password(call: Call, user: User) -> None:
+    new, current = call.text("password"), call.text("currentpassword")
+    if new is None:
+        return
+    if not new.strip():
+        raise invalid("Password cannot be empty or blank.")
+    if call.is_root:
+        return
+    if not current:
+        raise invalid("To set a new password the current password must be provided.")
+    if current != (user.password or f"secret-{user.name}"):
+        raise invalid("Current password is incorrect.")
 
 
 @command("disableUser", "user")

@@ -287,3 +287,29 @@ def disable(call: Call) -> Row:
         return {"success": True}
 
     return call.later(work, key=address.id)
+
+
+@command("reserveIpAddress", "public_ip")
+def reserve(call: Call) -> Row:
+    """Nobody else gets a reserved address; it serves nothing until it is given back and associated."""
+    address, owner = call.entity("id", PublicIp), call.owner()
+    if address is None:
+        raise errors.missing(call.api.name, "id")
+    if address.state == "Reserved" and address.account != owner.id:
+        raise invalid("Unable to reserve a IP because it has already been reserved for another account.")
+    if address.state not in ("Free", "Reserved"):
+        raise invalid(f"Unable to reserve a IP in {address.state} state.")
+    if address.state == "Free":
+        limits.check(call.world, owner, {"public_ip": 1})
+        address.state, address.account, address.allocated = "Reserved", owner.id, call.world.now()
+    return {"ipaddress": view(call, address)}
+
+
+@command("releaseIpAddress", "public_ip")
+def release(call: Call) -> Row:
+    address = net_rules.need_allocated(call, "id")
+    if address.state == "Allocated":
+        text = "Unable to release a public IP in Allocated state, please use disassociateIpAddress instead"
+        raise invalid(text)
+    free(call, address)
+    return {"success": True}

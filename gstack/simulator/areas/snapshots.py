@@ -7,13 +7,14 @@ list but is still known, so deleting it again fails in the job and not at once.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from .. import limits
 from ..call import Call
 from ..errors import ApiError, hidden, invalid
 from ..jobs import Steps
 from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, select, visible_accounts
-from ..model import Row, Snapshot, Volume
+from ..model import Record, Row, Snapshot, Volume
 from ..registry import command
 from ..world import date
 from . import tags, volumes
@@ -71,7 +72,8 @@ FILTERS: Filters = {
 def list_snapshots(call: Call) -> Row:
     check_page(call)
     mine = visible_accounts(call)
-    rows = [s for s in call.world.snapshot if mine(s.account) and s.state != "Destroyed"]
+    held = [s for s in call.world.snapshot if mine(s.account) and s.state != "Destroyed"]
+    rows = [row for s in held for row in (s, *(replace(s, zone=zone) for zone in s.copies))]
     rows = select(call, rows, FILTERS, lambda snapshot: (snapshot.name,))
     return page(call, "snapshot", rows, lambda snapshot: view(call, snapshot))
 
@@ -141,7 +143,15 @@ def delete(call: Call) -> Row:
     def work() -> Steps:
         if snapshot.state == "Destroyed":
             raise ApiError(431, f"Snapshot [{described(call, snapshot)}] is already destroyed")
+        zone = call.entity("zoneid", Record)
+        zones = [snapshot.zone, *snapshot.copies]
+        if zone is not None and zone.id not in zones:
+            raise invalid(f"Snapshot {snapshot.id} is not in zone {zone.id}")
         yield 0.2
+        if zone is not None and len(zones) > 1:
+            zones.remove(zone.id)
+            snapshot.zone, snapshot.copies = zones[0], zones[1:]
+            return {"success": True}
         snapshot.state = "Destroyed"
         call.world.tags.pop(snapshot.id, None)
         return {"success": True}

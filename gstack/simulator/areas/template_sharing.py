@@ -15,8 +15,6 @@ from ..world import date
 from . import templates
 
 OPERATIONS = ("add", "remove", "reset")
-# What a copy shows: the size that the recorded cloud's secondary storage, which is simulated, gives every one.
-MOCKED = {"size": 5 * 1024**2, "physicalsize": 5 * 1024**2}
 
 
 def account_named(call: Call, domain: str, name: str) -> Account:
@@ -103,7 +101,7 @@ def copy(call: Call) -> Row:
         for zone in targets or ():
             here = {"downloadState": "DOWNLOADED", "datastore": f"{zone.name}-sec", "downloadPercent": "100"}
             row: Row = {"zoneid": zone.id, "zonename": zone.name, "created": date(call.world.now())}
-            template.zones[zone.id] = {**row, **MOCKED, "downloaddetails": [here]}
+            template.zones[zone.id] = {**row, **templates.MOCKED, "downloaddetails": [here]}
         last = targets[-1] if targets else None
         assert last is not None
         return {"template": templates.view(call, templates.Placed(template, last.id))}

@@ -16,6 +16,8 @@ from ..registry import command
 from ..world import date
 from . import machines, machines_deploy
 
+# What a copy and a download show: the size that the storage of the recorded cloud, which is simulated, gives each.
+MOCKED = {"size": 5 * 1024**2, "physicalsize": 5 * 1024**2}
 NOT_IN_MIN = frozenset({"details", "forcks"})
 FOR_OWNERS = frozenset({"status", "url"})  # the operator's templates show these to root alone
 KINDS = ("featured", "self", "selfexecutable", "sharedexecutable", "executable", "community", "all")
@@ -93,6 +95,8 @@ def places(call: Call, placed: Placed) -> object:
 def chosen(call: Call, wanted: str, owner: Account) -> list[Template]:
     """The templates a filter stands for, seen from the caller or from the project of the call."""
     live = [template for template in call.world.template if template.state == "Active"]
+    if wanted not in ("self", "all"):
+        live = [template for template in live if template.row["isready"]]
     own = [template for template in live if template.account == owner.id]
     if wanted in ("self", "selfexecutable"):
         return own

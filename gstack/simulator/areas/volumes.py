@@ -164,7 +164,9 @@ def from_snapshot(call: Call, volume: Volume, snapshot: Snapshot, offering: Reco
         raise invalid(
             "Disk Offering ID cannot be passed whilst creating volume from snapshot other than ROOT disk snapshots"
         )
-    volume.zone, volume.size = snapshot.zone, snapshot.size
+    asked = call.entity("zoneid", Record)
+    volume.zone = asked.id if asked is not None and asked.id in snapshot.copies else snapshot.zone
+    volume.size = snapshot.size
     if offering is not None:
         volume.size = new_size(call, offering)
         if volume.size < snapshot.size:
