@@ -79,22 +79,20 @@ def extract_apis(folder: Path) -> dict[str, Row]:
 
 
 def fields(rows: list[Row]) -> list[list[Any]]:
-    """Name and type of what an answer may hold, and the same of what is inside of it."""
-    made = []
-    for row in rows:
-        if "name" in row:
-            inside = [fields(row["response"])] if "response" in row else []
-            made.append([row["name"], row["type"], *inside])
-    return made
+    """Name and type of what an answer may hold, and the same of what is inside of it; some rows are empty."""
+    inside = [[fields(row["response"])] if "response" in row else [] for row in rows]
+    return [[row.get("name", ""), row.get("type", ""), *held] for row, held in zip(rows, inside, strict=True)]
 
 
 def templates(folder: Path) -> list[Row]:
-    """As root sees them, but for where they lie."""
+    """As root sees them, but for what follows from the zone: the image store they lie on."""
     rows: list[Row] = answer(folder, "listTemplates all admin")["template"]
     for row in rows:
         kept = ("downloadState", "datastore", "downloadPercent")
-        held = [place for place in row["downloaddetails"] if place["datastoreRole"] == "Image"]
-        row["downloaddetails"] = [{key: place[key] for key in kept} for place in held]
+        row["downloaddetails"] = [
+            place if place["datastoreRole"] == "Primary" else {key: place[key] for key in kept}
+            for place in row["downloaddetails"]
+        ]
     return rows
 
 

@@ -457,7 +457,7 @@ def six_more(cloud: Simulator) -> None:
 
 
 BEFORE["vm_extra", "retrieveonlyresourcecount"] = six_more
-BEFORE["vm_extra", "deploy interrupted by crash: before"] = turn(0.3)
+BEFORE["vm_extra", "deploy interrupted by crash: before"] = turn(0.5)
 BEFORE["vm_extra", "listZones disabled (user)"] = zone_state("Disabled")
 BEFORE["vm_extra", "deploy on temp offering"] = zone_state("Enabled")
 

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from excuses import FLEETING, NUMBERS, RANDOM_ACCOUNT
 from prologue import AT, BEFORE, CHOSEN, FIRST, HOLD, PREPARE, WRONGLY_SIGNED, Step, public_key, read
 
 from gstack.simulator import Simulator, sign
@@ -19,15 +20,6 @@ from gstack.simulator.registry import COMMANDS
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
 CALLERS = {"user": "tenant", "user2": "other", "admin": "admin", "dom": "acme-admin"}
-# Internal numbers inside error texts; they count what a database has seen.
-NUMBERS = re.compile(
-    r'(?<="id":)\d+|(?<=i-)\d+-\d+(?=-VM)|(?<=id \[)\d+|(?<=job id=)\d+|(?<=volumeId":)\d+'
-    r'|(?<=instanceId":)\d+|(?<="uniqueName":")[^"]*|(?<=VM_VS_)\d+|(?<=_)\d{14}|(?<=account id=)\d+'
-    r'|(?<="networkId":)\d+|(?<="id": )\d+|(?<="networkofferingid": )\d+|(?<=vm id=)\d+|(?<=LB rule:)\d+'
-    r"|(?<=Network ID=)\d+|(?<=retry after \[)\d+"
-)
-# Error texts name an account with a uuid that is another one each time.
-RANDOM_ACCOUNT = re.compile(r'("accountName":"[^"]*","id":)\d+,"uuid":"[^"]*"')
 # Compared by value and not only by type.
 SAME = frozenset(
     {
@@ -65,34 +57,6 @@ SAME = frozenset(
         "level",
     }
 )
-# These come and go with how far the real server's jobs and statistics were at the moment of the call.
-FLEETING = frozenset(
-    {
-        "cpuused",
-        "diskioread",
-        "diskiowrite",
-        "diskkbsread",
-        "diskkbswrite",
-        "memoryintfreekbs",
-        "memorykbs",
-        "memorytargetkbs",
-        "networkkbsread",
-        "networkkbswrite",
-        "lastupdated",
-        "hostcontrolstate",
-        "pooltype",
-        "bootmode",
-        "boottype",
-        "jobid",
-        "jobstatus",
-        "ipaddress",
-        "icon",
-        "managementserverid",
-        "managementservername",
-    }
-)
-
-
 ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b(?!/)")
 STATE = re.compile(r"(?:^|[/ ])state ")
 RACE = re.compile(r"(race: .*) #\d+")
@@ -345,7 +309,7 @@ class Replay:
         if isinstance(recorded, dict) and isinstance(fresh, dict):
             return self.compare_objects(recorded, fresh, path)
         if isinstance(recorded, list) and isinstance(fresh, list):
-            if bool(recorded) != bool(fresh):
+            if len(recorded) != len(fresh):
                 return f"{path}: {len(fresh)} rows, recorded {len(recorded)}"
             for one, other in self.pairs(recorded, fresh):
                 difference = self.compare(one, other, f"{path}[]")

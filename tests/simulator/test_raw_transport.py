@@ -18,9 +18,9 @@ from functools import cache
 from urllib.parse import parse_qsl, quote, quote_plus
 
 import pytest
+from excuses import KNOWN
 from prologue import read
 from replay import Replay
-from test_replay import KNOWN
 
 from gstack.simulator import Simulator, WsgiApp, sign
 from gstack.simulator.signing import encode

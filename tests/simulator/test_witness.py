@@ -14,11 +14,12 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from excuses import KNOWN, NUMBERS, UNREPLAYED
 from prologue import FOLDER, read
-from replay import NUMBERS, UUID, Replay
+from replay import UUID, Replay
 from test_enforcement import replay_all
 from test_raw_transport import STATES, Client, ask_closed, compare
-from test_replay import KNOWN, SENT_ELSEWHERE, UNREPLAYED
+from test_replay import SENT_ELSEWHERE
 
 PAGE = Path(__file__).parents[2] / "docs" / "witness.md"
 AIM = 97
@@ -185,7 +186,7 @@ def test_every_recorded_area_is_replayed_to_its_last_line(areas: dict[str, Area]
 
 def test_the_lines_that_cannot_be_replayed_do_not_grow(areas: dict[str, Area]) -> None:
     counted = {name: len(area.unreplayed) for name, area in areas.items()}
-    assert counted == UNREPLAYED, "more is a step back; for less, lower the number in test_replay.py"
+    assert counted == UNREPLAYED, "more is a step back; for less, lower the number in excuses.py"
 
 
 def test_what_differs_is_listed_with_its_reason(areas: dict[str, Area]) -> None:

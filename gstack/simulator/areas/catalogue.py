@@ -46,7 +46,7 @@ def api_row(api: Api, is_root: bool) -> Row:
 def response_rows(fields: tuple[Field, ...]) -> list[Row]:
     rows: list[Row] = []
     for field in fields:
-        row: Row = {"name": field.name, "description": "", "type": field.type}
+        row: Row = {"name": field.name, "description": "", "type": field.type} if field.name else {}
         if field.inside is not None:
             row["response"] = response_rows(field.inside)
         rows.append(row)

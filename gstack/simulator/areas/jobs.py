@@ -35,7 +35,7 @@ def view(call: Call, job: Job) -> Row:
         row["jobinstancetype"] = api.instance_type
     if job.instance:
         row["jobinstanceid"] = job.instance
-    if job.status == 0:
+    if job.result is None:  # pending, or abandoned in a crash of this server
         row.update(managementserverid=MANAGEMENT_SERVER, managementservername="localhost")
     row["created"] = date(job.created)
     if job.completed is not None:

@@ -346,7 +346,7 @@ def fail(call: Call, machine: Machine) -> None:
     machine.state, machine.lastupdated, machine.host = "Error", call.world.now(), None
     machine_networks.down(call, machine)
     root = call.world.volume[call.simulator.roots[machine.id]]
-    root.state, root.pool = "Destroy", True
+    root.state = "Destroy"
 
 
 def run(call: Call, machine: Machine, template: Template) -> Row:
@@ -368,7 +368,9 @@ def run(call: Call, machine: Machine, template: Template) -> Row:
             raise placement.nowhere(machine)
         machine.state, machine.lastupdated, machine.host = "Starting", call.world.now(), host
         wire(call, machine)
-        yield 0.5
+        yield 0.2
+        call.world.volume[call.simulator.roots[machine.id]].pool = True
+        yield 0.3
         if call.simulator.faults.take(call.api.name, "no-start"):
             refusal = not_started(machine)
             for key in machine.nics:

@@ -233,7 +233,7 @@ def after_crash(simulator: Simulator) -> None:
             simulator.jobs.abandon(job)
     for machine in world.machine:
         if machine.state in ("Starting", "Stopping"):
-            machine.state, machine.host = "Stopped", None
+            machine.state, machine.lastupdated = "Stopped", world.now()  # its host goes on being named
     for network in world.network:
         guest_networks.give_up(network)
     settled = {"Attaching": "Ready", "Creating": "Allocated", "Snapshotting": "Ready", "Resizing": "Ready"}

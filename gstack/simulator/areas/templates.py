@@ -84,12 +84,13 @@ def view(call: Call, placed: Placed, minimal: bool = False) -> Row:
 
 
 def places(call: Call, placed: Placed) -> object:
-    """Where a template lies; only root sees on which image store."""
+    """Where a template lies; only root sees on which image store, and on which primary storage."""
     rows = placed.template.zones[placed.zone]["downloaddetails"]
-    if not call.is_root or not isinstance(rows, list):
-        return rows
-    store = call.world.zone[placed.zone].row["imagestoreid"]
-    return [{**row, "datastoreRole": "Image", "datastoreId": store} for row in rows]
+    assert isinstance(rows, list)
+    if not call.is_root:
+        return [row for row in rows if "datastoreRole" not in row]
+    store = {"datastoreRole": "Image", "datastoreId": call.world.zone[placed.zone].row["imagestoreid"]}
+    return [{**store, **row} for row in rows]
 
 
 def chosen(call: Call, wanted: str, owner: Account) -> list[Template]:

@@ -1,0 +1,78 @@
+"""Every difference between the recordings and the embedded cloud that is let pass, each with its reason; nowhere else.
+
+Apart from the replay, which compares. Surprising: a line that is excused here still counts as unequal; only the
+numbers and the fleeting fields, which no two runs of the real server share, count for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Internal numbers inside error texts; they count what a database has seen.
+NUMBERS = re.compile(
+    r'(?<="id":)\d+|(?<=i-)\d+-\d+(?=-VM)|(?<=id \[)\d+|(?<=job id=)\d+|(?<=volumeId":)\d+'
+    r'|(?<=instanceId":)\d+|(?<="uniqueName":")[^"]*|(?<=VM_VS_)\d+|(?<=_)\d{14}|(?<=account id=)\d+'
+    r'|(?<="networkId":)\d+|(?<="id": )\d+|(?<="networkofferingid": )\d+|(?<=vm id=)\d+|(?<=LB rule:)\d+'
+    r"|(?<=Network ID=)\d+|(?<=retry after \[)\d+"
+)
+# Error texts name an account with a uuid that is another one each time.
+RANDOM_ACCOUNT = re.compile(r'("accountName":"[^"]*","id":)\d+,"uuid":"[^"]*"')
+# Measured by the hypervisor every minute or so, of machines and volumes that ran when it was.
+MEASURED = (
+    *("cpuused", "memoryintfreekbs", "memorykbs", "memorytargetkbs", "networkkbsread", "networkkbswrite"),
+    *("diskioread", "diskiowrite", "diskkbsread", "diskkbswrite"),
+)
+# Shown by an object while a job of it is still in the queue, which the real one clears a moment after the job's end.
+QUEUED = ("jobid", "jobstatus")
+FLEETING = frozenset({*MEASURED, *QUEUED})
+
+EVENTS = "counts the 2,608 events that the recorder had left, most of them unrecorded"
+
+KNOWN: dict[str, dict[str, str]] = {
+    "advanced_networks": {},
+    "vpc": {},
+    "security_groups": {},
+    "ssh_keys": {},
+    "vm_basic": {},
+    "vm_lifecycle": {
+        "destroy-while-starting/state Starting": "the address came earlier than in other lines",
+        "stop-while-starting/state Starting": "the host came a moment later than in other lines",
+        "destroy-while-starting/state Running": "a detail went a moment later than in all other lines",
+    },
+    "volumes_snapshots": {},
+    "tags": {"setenv createSnapshot tags": "the hidden cause is not known"},
+    "accounts_projects_events": {
+        "listEvents page": EVENTS,
+        "listEvents type": EVENTS,
+        "listEvents level": EVENTS,
+        "listEvents startdate": EVENTS,
+        "listEvents startdate date": EVENTS,
+        "listEvents user2": EVENTS,
+    },
+    "vm_extra": {},
+    "edge_races": {},
+    "catalog": {},
+    # The rest is sent by tests of its own: test_raw_transport.py and test_enforcement.py.
+    "auth_transport": {
+        "POST body of ~1100000 bytes": "the page goes on with a page of the servlet container's own code",
+        "POST body of ~3000000 bytes": "the page goes on with a page of the servlet container's own code",
+    },
+    "restart_throttle_post": {},
+}
+# How many lines of an area cannot be replayed. A number here only ever gets smaller.
+UNREPLAYED = {
+    "accounts_projects_events": 0,
+    "advanced_networks": 0,
+    "auth_transport": 0,
+    "catalog": 0,
+    "edge_races": 0,
+    "restart_throttle_post": 0,
+    "security_groups": 0,
+    "ssh_keys": 0,
+    "tags": 0,
+    "vm_basic": 0,
+    "vm_extra": 10,
+    "vm_lifecycle": 1,
+    "volumes_snapshots": 0,
+    "vpc": 0,
+}
