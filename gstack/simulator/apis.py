@@ -44,7 +44,7 @@ class Param:
 
 
 class Field(NamedTuple):
-    """What an answer may hold, nameless where listApis has an empty row; `inside` is what an object or a list of objects holds in turn."""
+    """What an answer may hold, nameless where listApis has an empty row; `inside` is what an object holds in turn."""
 
     name: str
     type: str
