@@ -173,14 +173,18 @@ class Cloud:
 
         All run to their end; then the first failure in order is raised.
         """
-        steps = [self._step(name, params) for name, params in calls]
-        others = [self.endpoint.submit(step) for step in steps[1:]]
-        results = [_outcome(step) for step in steps[:1]]
-        results += [_outcome(other.result) for other in others]
+        results = self.attempt(*calls)
         for result in results:
             if isinstance(result, Exception):
                 raise result
         return results
+
+    def attempt(self, *calls: tuple[str, Mapping[str, Any]]) -> Results:
+        """As :meth:`together`, with each failure, an exception, in the place of its result."""
+        steps = [self._step(name, params) for name, params in calls]
+        others = [self.endpoint.submit(step) for step in steps[1:]]
+        results = [_outcome(step) for step in steps[:1]]
+        return results + [_outcome(other.result) for other in others]
 
     def _step(self, name: str, params: Mapping[str, Any]) -> Callable[[], Any]:
         return lambda: (self.list if name.startswith("list") else self.call)(name, **params)

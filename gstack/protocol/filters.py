@@ -10,7 +10,7 @@ Sources: the ``filter`` parameter in Google's discovery document, https://google
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -85,6 +85,8 @@ WORDS = {
     "RPAR": "')'",
     "$END": "the end",
 }
+# What gcloud makes of name=x: anywhere in the value, as whole words.
+WORDED = re.compile(r"\.\*\\b((?:[\w-]|\\-)+)\\b\.\*\Z")
 LITERAL = re.compile(r"\^?((?:[\w/:-]|\\[^\w\s])*)\$?\Z")
 
 
@@ -115,9 +117,17 @@ class Filter:
         ``name = "x"``, ``name eq x`` and ``name eq ^x$`` all give ``{"name": "x"}``. To be pushed down
         upstream; the filter itself must still be applied.
         """
+        return self._wanted(_literal)
+
+    def words(self) -> dict[str, str]:
+        """Fields (dotted) that must hold one text as whole words, by the same conditions: ``name eq ".*\\bx\\b.*"``,
+        which gcloud makes of ``name=x``, and what :meth:`equalities` finds."""
+        return self._wanted(_worded)
+
+    def _wanted(self, read: Callable[[Comparison], str | None]) -> dict[str, str]:
         found: dict[str, str] = {}
         for part in self._conjuncts():
-            if isinstance(part, Comparison) and (value := _literal(part)):
+            if isinstance(part, Comparison) and (value := read(part)):
                 found.setdefault(".".join(part.field), value)
         return found
 
@@ -240,3 +250,9 @@ def _literal(comparison: Comparison) -> str | None:
         return None
     # An instant may be written in many ways, and absent fields equal the empty text.
     return text if text and instant(text) is None else None
+
+
+def _worded(comparison: Comparison) -> str | None:
+    """The text that a comparison demands as whole words, where there is one."""
+    met = WORDED.match(comparison.text) if comparison.operator == "eq" else None
+    return met[1].replace("\\", "") if met else _literal(comparison)

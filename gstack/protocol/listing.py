@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from gstack.errors import GceError
-from gstack.protocol import paging
+from gstack.protocol import masks, paging
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import document
 from gstack.protocol.filters import compile_filter
@@ -83,6 +83,7 @@ def aggregated(
     created: Callable[[Row], object] | None = None,
     identity: Callable[[Row], str] | None = None,
     prepare: Callable[[Sequence[Row]], object] | None = None,
+    own_scopes: Iterable[str] = (),
     all_scopes: Iterable[str] = (),
     seal: paging.Seal | None = None,
 ) -> Resource:
@@ -91,13 +92,13 @@ def aggregated(
     ``scopes`` are pairs of a scope's path (``zones/z``, ``regions/r``, ``global``) and its rows, or the
     GceError that asking for them met: with ``returnPartialSuccess`` a scope that could not be reached
     becomes a warning; otherwise, and when no scope could be reached, the error is raised. ``member`` is the
-    resource's name in the plural (``instances``). ``all_scopes`` are the further scopes that
-    ``includeAllScopes`` shows, read only then. Raises GceError (400) as :func:`listing`.
+    resource's name in the plural (``instances``). ``own_scopes`` are all where it could be, shown empty or not;
+    ``all_scopes`` those that ``includeAllScopes`` shows, read only then. Raises GceError (400) as :func:`listing`.
     """
     shape = Shape(view, name, created, identity, prepare)
     page = _Page(call, shape, seal)
-    found, failed = _reached(scopes, partial=_flag(call, "returnPartialSuccess"))
-    shown = {*found, *failed, *(all_scopes if _flag(call, "includeAllScopes") else ())}
+    found, failed = _reached(scopes, partial=partial_success(call))
+    shown = {*found, *failed, *own_scopes, *(all_scopes if _flag(call, "includeAllScopes") else ())}
     on_page: dict[str, list[Resource | None]] = {}
     for entry in page.take((scope, found[scope]) for scope in sorted(found)):
         on_page.setdefault(entry.scope, []).append(entry.resource)
@@ -111,6 +112,31 @@ def aggregated(
     if failed and _has_unreachables(call.method.response):
         members["unreachables"] = sorted(failed)
     return _envelope(call, members, page.token, None)
+
+
+def sought(call: Call) -> Mapping[str, str]:
+    """What members must equal for the list's filter, by dotted name, so that CloudStack need not be asked for all rows.
+    The filter is applied all the same. Raises GceError (400) for a filter that cannot be read."""
+    return compile_filter(call.params.get("filter")).equalities()
+
+
+def sought_words(call: Call) -> Mapping[str, str]:
+    """As :func:`sought`, with what members must hold as whole words, which is how gcloud asks."""
+    return compile_filter(call.params.get("filter")).words()
+
+
+def needs(call: Call, member: str, collection: str) -> bool:
+    """Whether a member of the rows can be seen: by the filter, or in the answer, of which ``fields`` may cut it.
+    ``collection`` is the resource's name in the plural."""
+    if member in compile_filter(call.params.get("filter")).fields:
+        return True
+    rows = ("items", masks.WILDCARD, collection) if call.method.verb == "aggregatedList" else ("items",)
+    return masks.keeps(masks.compile_mask(call.params.get("fields") or ""), (*rows, member))
+
+
+def partial_success(call: Call) -> bool:
+    """Whether scopes that cannot be reached may be missing."""
+    return _flag(call, "returnPartialSuccess")
 
 
 @dataclass

@@ -10,7 +10,7 @@ APIs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -78,6 +78,13 @@ def cut(mask: Mask, value: Any) -> Any:
     if wild is None:
         return {name: cut(below, value[name]) for name, below in mask.items() if name in value}
     return {name: cut(_merged(wild, mask[name]) if name in mask else wild, member) for name, member in value.items()}
+
+
+def keeps(mask: Mask, path: Sequence[str]) -> bool:
+    """Whether ``mask`` keeps anything of what stands at ``path``, in which ``*`` is for any name."""
+    if not mask or not path:
+        return True
+    return any(keeps(below, path[1:]) for name, below in mask.items() if WILDCARD in (name, path[0]) or name == path[0])
 
 
 def check(text: str, schema: str | None, schemas: Schemas) -> None:

@@ -22,7 +22,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import addresses, machines, networks, places, tags
+from gstack.translate import addresses, machines, networks, places, tags, zone_reads
 from gstack.translate.names import is_label, label
 from gstack.translate.times import rfc3339
 
@@ -83,21 +83,24 @@ def list_(call: Call) -> dict[str, Any]:
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The addresses of all regions."""
     known = places.of_caller(call.caller)
-    scopes: dict[str, list[Row]] = {}
-    for row in addresses.visible(call.caller.cloud.list("listPublicIpAddresses")):
-        place = known.of(row.get("zoneid"))
-        if place is not None:
-            scopes.setdefault(place.region, []).append(row)
-    names = {key: name for rows in scopes.values() for key, name in addresses.names_of(rows).items()}
-    regions = {row["id"]: region for region, rows in scopes.items() for row in rows}
+    read = zone_reads.of_all_zones(call, ("listPublicIpAddresses", {}))
+    scopes = read.scopes(
+        addresses.visible(read.rows[0]),
+        lambda row: known.of(row.get("zoneid")),
+        lambda place: f"regions/{place.region}",
+    )
+    shown = {scope: rows for scope, rows in scopes.items() if not isinstance(rows, Exception)}
+    names = {key: name for rows in shown.values() for key, name in addresses.names_of(rows).items()}
+    regions = {row["id"]: scope.removeprefix("regions/") for scope, rows in shown.items() for row in rows}
     return aggregated(
         call,
-        [(f"regions/{region}", rows) for region, rows in scopes.items()],
+        scopes.items(),
         "addresses",
         lambda row: view(call, regions[row["id"]], names[row["id"]], row),
         name=lambda row: names[row["id"]],
         created=lambda row: row.get("allocated"),
-        all_scopes=["global", *(f"regions/{region}" for region in known.regions())],
+        own_scopes=["global", *places.region_scopes(known)],
+        all_scopes=places.all_scopes(known),
     )
 
 

@@ -27,7 +27,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import disk_types, images, new_disks, places, schedules, snapshots, tags, volumes
+from gstack.translate import disk_types, images, new_disks, places, schedules, snapshots, tags, volumes, zone_reads
 from gstack.translate.disk_types import DiskType
 from gstack.translate.names import NAME_RULE, is_label, label
 from gstack.translate.new_disks import Fields, Wish
@@ -111,19 +111,18 @@ def list_(call: Call) -> dict[str, Any]:
 @method("compute.disks.aggregatedList", needs=("listVolumes",))
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The disks of all zones."""
-    views = Views(call, call.caller.cloud.list("listVolumes"))
-    scopes: dict[str, list[Row]] = {}
-    for row in views.rows:
-        scopes.setdefault(f"zones/{views.place(row).name}", []).append(row)
+    read = zone_reads.of_all_zones(call, ("listVolumes", {}))
+    views = Views(call, read.rows[0])
     return aggregated(
         call,
-        scopes.items(),
+        read.scopes(views.rows, views.place).items(),
         KIND,
         views.view,
         name=views.name,
         created=_created,
         prepare=views.prepare,
-        all_scopes=(f"zones/{place.name}" for place in views.places),
+        own_scopes=places.zone_scopes(views.places),
+        all_scopes=places.all_scopes(views.places),
     )
 
 

@@ -5,12 +5,13 @@ what CloudStack cannot hold is in the overlay. Machines of other tools are shown
 groups as network tags. Visible differences: in a zone with one shared network a machine's own address is both networkIP
 and natIP, also where no access config was asked for; elsewhere an ephemeral address is kept while its instance is
 stopped; there is no vTPM and no secure boot. Upstream calls: two for a get
-(machine, volumes), a third where disks of other tools are attached; two side by side for a list.
+(machine, volumes), a third where disks of other tools are attached; two side by side for a list, one after the other
+where its filter wants one name, one where ``fields`` leaves the disks out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gstack.errors import GceError, already_exists, not_found, not_ready
@@ -18,7 +19,7 @@ from gstack.operations import engine, instance_inserts
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import aggregated, listing, needs, sought
 from gstack.protocol.methods import method
 from gstack.protocol.rendering import render
 from gstack.store import overlay
@@ -33,11 +34,13 @@ from gstack.translate import (
     scheduling,
     tags,
     volumes,
+    zone_reads,
 )
 from gstack.translate.deployments import ACCESS_CONFIG
-from gstack.translate.names import label
+from gstack.translate.names import is_label, label
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
+from gstack.translate.zone_reads import Read
 
 Row = Mapping[str, Any]
 
@@ -52,36 +55,32 @@ NO_LABELS, NO_ITEMS = fingerprint({}), fingerprint([])
 @method("compute.instances.get", needs=READS)
 def get(call: Call) -> dict[str, Any]:
     """One instance, by name or number."""
-    place, name, row = _found(call)
-    return Views(call, [row], _volumes_of(call, place, row), {row["id"]: name}).view(row)
+    _, name, row = _found(call)
+    return Views(call, [row], _volumes_of(call, row), {row["id"]: name}).view(row)
 
 
 @method("compute.instances.list", needs=READS)
 def list_(call: Call) -> dict[str, Any]:
     """The instances of one zone."""
     place = places.require_zone(call.caller, call.params["zone"])
-    rows, disks = _everything(call, {"zoneid": place.id})
-    views = Views(call, rows, disks)
+    views, _ = _views(call, lambda *commands: zone_reads.of_zone(call, place, *commands))
     return listing(call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare)
 
 
 @method("compute.instances.aggregatedList", needs=READS)
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The instances of all zones."""
-    rows, disks = _everything(call, {})
-    views = Views(call, rows, disks)
-    scopes: dict[str, list[Row]] = {}
-    for row in views.rows:
-        scopes.setdefault(f"zones/{views.place(row).name}", []).append(row)
+    views, read = _views(call, lambda *commands: zone_reads.of_all_zones(call, *commands))
     return aggregated(
         call,
-        scopes.items(),
+        read.scopes(views.rows, views.place).items(),
         KIND,
         views.view,
         name=views.name,
         created=_created,
         prepare=views.prepare,
-        all_scopes=(f"zones/{place.name}" for place in views.places),
+        own_scopes=places.zone_scopes(views.places),
+        all_scopes=places.all_scopes(views.places),
     )
 
 
@@ -167,19 +166,32 @@ def _path(call: Call, place: Place, name: str) -> str:
     return f"projects/{call.project}/zones/{place.name}/instances/{name}"
 
 
-def _everything(call: Call, where: dict[str, str]) -> tuple[list[Row], list[Row]]:
-    rows, disks = call.caller.cloud.together(
-        ("listVirtualMachines", {**where, "details": machines.DETAILS}), ("listVolumes", where)
-    )
-    return rows, disks
+def _views(call: Call, read: Callable[..., Read]) -> tuple[Views, Read]:
+    """What a list shows, and what was read for it. Where the filter wants one name, CloudStack is asked
+    for the machines that may bear it, and then for the volumes of those that do; volumes that nobody sees for none."""
+    wanted = sought(call).get("name", "")
+    keyword = machines.sought(wanted) if is_label(wanted) else None
+    asked = {"details": machines.DETAILS, **({"keyword": keyword} if keyword else {})}
+    if keyword is None and needs(call, "disks", KIND):
+        found = read(("listVirtualMachines", asked), ("listVolumes", {}))
+        return Views(call, found.rows[0], found.rows[1]), found
+    found = read(("listVirtualMachines", asked))
+    if keyword is None:
+        return Views(call, found.rows[0], ()), found
+    names: dict[str, str] = {}
+    for rows in _by_zone(machines.visible(found.rows[0])).values():
+        names |= machines.gce_names_of(rows)
+    hits = [row for row in found.rows[0] if names.get(row["id"]) == wanted]
+    disks = [disk for row in hits for disk in _volumes_of(call, row)] if needs(call, "disks", KIND) else []
+    return Views(call, hits, disks, {row["id"]: wanted for row in hits}), found
 
 
-def _volumes_of(call: Call, place: Place, row: Row) -> list[Row]:
+def _volumes_of(call: Call, row: Row) -> list[Row]:
     """The volumes of a machine, or all of the zone where names could clash."""
     rows: list[Row] = call.caller.cloud.list("listVolumes", virtualmachineid=row["id"])
     if volumes.names_are_certain(rows):
         return rows
-    return list(call.caller.cloud.list("listVolumes", zoneid=place.id))
+    return list(call.caller.cloud.list("listVolumes", zoneid=row["zoneid"]))
 
 
 def _created(row: Row) -> Any:

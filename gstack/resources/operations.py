@@ -51,7 +51,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
         lambda row: operation_view(row, call.links),
         name=_name,
         created=_created,
-        all_scopes=_all_scopes(call),
+        own_scopes=places.all_scopes(places.of_caller(call.caller)),
     )
 
 
@@ -100,14 +100,6 @@ def _known_scope(call: Call) -> str:
     elif scope == "global" or places.of_caller(call.caller).region(call.params["region"]):
         return scope
     raise not_found(f"projects/{call.project}/{scope}")
-
-
-def _all_scopes(call: Call) -> list[str]:
-    if not call.params.get("includeAllScopes"):
-        return []
-    known = places.of_caller(call.caller)
-    regions = (f"regions/{name}" for name in known.regions())
-    return ["global", *regions, *(f"zones/{place.name}" for place in known)]
 
 
 def _name(row: Operation) -> str:

@@ -101,6 +101,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     scopes: dict[str, list[Router]] = {}
     for router in routers.of_caller(call.caller):
         scopes.setdefault(f"regions/{router.region}", []).append(router)
+    known = places.of_caller(call.caller)
     return aggregated(
         call,
         scopes.items(),
@@ -109,7 +110,8 @@ def aggregated_list(call: Call) -> dict[str, Any]:
         name=lambda router: router.name,
         created=lambda router: router.created,
         identity=lambda router: router.key,
-        all_scopes=[f"regions/{region}" for region in places.of_caller(call.caller).regions()],
+        own_scopes=places.region_scopes(known),
+        all_scopes=places.all_scopes(known),
     )
 
 

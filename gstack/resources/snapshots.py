@@ -18,12 +18,13 @@ from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import listing, sought_words
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import places, schedules, snapshots, tags, volumes
+from gstack.translate.names import keyword as keyword_for
 from gstack.translate.names import label
 from gstack.translate.times import rfc3339
 
@@ -53,7 +54,8 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.snapshots.list", needs=READS)
 def list_(call: Call) -> dict[str, Any]:
     """All snapshots of the project."""
-    views = Views(call, call.caller.cloud.list("listSnapshots"))
+    keyword = keyword_for(sought_words(call).get("name", ""))
+    views = Views(call, call.caller.cloud.list("listSnapshots", keyword=keyword))
     return listing(call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare)
 
 

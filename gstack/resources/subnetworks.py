@@ -93,16 +93,17 @@ def list_(call: Call) -> dict[str, Any]:
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The subnetworks of all regions."""
     known = networks.of_caller(call.caller, refresh=True)
-    regions = list(places.of_caller(call.caller).regions())
+    zones = places.of_caller(call.caller)
     return aggregated(
         call,
-        [(f"regions/{region}", found) for region in regions if (found := known.subnetworks(region))],
+        [(f"regions/{region}", found) for region in zones.regions() if (found := known.subnetworks(region))],
         "subnetworks",
         lambda piece: view(call, piece),
         name=lambda piece: piece.name,
         created=lambda piece: piece.row.get("created"),
         identity=lambda piece: piece.id,
-        all_scopes=[f"regions/{region}" for region in regions],
+        own_scopes=places.region_scopes(zones),
+        all_scopes=places.all_scopes(zones),
     )
 
 

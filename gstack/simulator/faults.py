@@ -11,11 +11,14 @@ page with `code`, 503 unless told), status (`code` and `text`: 401, 429, 503 …
 jobless (the job fails without a result), race (the check for a taken name is skipped, as it is when several
 deploys arrive at once), no-start (a deploy or a start finds its host unable to start the machine), no-download (what
 a registered template is downloaded from answers with `code`, 404 unless told).
+
+A rule may be for calls with certain parameters only: `where={"zoneid": id}`, or None for one that is not given.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -41,7 +44,16 @@ class Fault:
     seconds: float = 0.0
     code: int = 530
     text: str | None = None
+    where: Mapping[str, str | None] | None = None
     hits: int = 0
+
+    def fits(self, command: str, given: Mapping[str, str] | None) -> bool:
+        """Whether it is for a call of `command` with the parameters `given` (None: that nobody knows)."""
+        if not fnmatchcase(command, self.command):
+            return False
+        return not self.where or (
+            given is not None and all(given.get(name) == value for name, value in self.where.items())
+        )
 
     def body(self) -> bytes:
         """What stands in the place of an answer."""
@@ -62,13 +74,14 @@ class Faults:
         seconds: float = 0.0,
         code: int = 530,
         text: str | None = None,
+        where: Mapping[str, str | None] | None = None,
     ) -> Fault:
         """Add a rule: the next `times` matching calls (None: all), once `after` of them went well, meet
-        `kind`.
+        `kind`. Parameters (`where`) are those of a request; faults of jobs and hosts have none to go by.
         """
         if kind not in KINDS:
             raise ValueError(f"unknown kind of fault {kind!r}; known: {', '.join(sorted(KINDS))}")
-        fault = Fault(kind, command, times, after, seconds, code, TEXTS.get(code) if text is None else text)
+        fault = Fault(kind, command, times, after, seconds, code, TEXTS.get(code) if text is None else text, where)
         with self.lock:
             self.rules.append(fault)
         return fault
@@ -77,11 +90,11 @@ class Faults:
         with self.lock:
             self.rules.clear()
 
-    def take(self, command: str, *kinds: str) -> Fault | None:
-        """The rule this call of `command` meets, used up by one."""
+    def take(self, command: str, *kinds: str, given: Mapping[str, str] | None = None) -> Fault | None:
+        """The rule this call of `command` with the parameters `given` meets, used up by one."""
         with self.lock:
             for rule in self.rules:
-                if rule.kind not in kinds or not fnmatchcase(command, rule.command):
+                if rule.kind not in kinds or not rule.fits(command, given):
                     continue
                 if rule.after > 0:
                     rule.after -= 1

@@ -151,7 +151,7 @@ class Simulator:
         among them; `cookie` is the one that a login set.
         """
         name = raw.get("command", "")
-        fault = self.faults.take(name, *OF_ANSWERS)
+        fault = self.faults.take(name, *OF_ANSWERS, given=raw)
         if fault and fault.kind in ("hang", "slow"):
             self.sleep(fault.seconds)
         if fault and fault.kind in ("refuse", "cut", "hang"):

@@ -16,7 +16,7 @@ from gstack.cloudstack.client import Cloud
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
 from gstack.translate import tags
-from gstack.translate.names import LONGEST, gce_names, is_label, label
+from gstack.translate.names import LONGEST, gce_names, is_label, keyword, label
 
 Row = Mapping[str, Any]
 
@@ -29,7 +29,6 @@ DETAILS = ["nics", "secgrp", "servoff"]
 
 _SPARE = re.compile(r"-[0-9a-f]{5}")
 _SPARE_ROOM = LONGEST - 6
-_SUFFIXED = re.compile(r"(.+)-[0-9a-f]{8,}")
 _STATES = {
     "Running": "RUNNING",
     "Migrating": "RUNNING",
@@ -66,10 +65,11 @@ def status_message(row: Row) -> str | None:
 
 
 def wanted_name(row: Row) -> str:
-    """The GCE name that a machine has unless another one has it; a plain CloudStack name as it is."""
+    """The GCE name that a machine has unless another one has it; a plain CloudStack name as it is. A mark holds while
+    the machine has the spare name that it was made for: who renames it in CloudStack has renamed it."""
     marked = tags.own_values(row.get("tags", ())).get(NAME)
     name, shown = str(row["name"]), str(row.get("displayname", ""))
-    if marked is not None and not is_tombstone(row):
+    if marked is not None and is_spare(name, marked):
         return marked
     return shown if is_label(shown) and (is_tombstone(row) or is_spare(name, shown)) else name
 
@@ -141,23 +141,21 @@ def find(cloud: Cloud, zoneid: str, name: str, details: list[str] | None = None)
     if not is_label(name):
         return None
     row = _named(cloud.list("listVirtualMachines", name=name, **asked), name) or _named(
-        cloud.list("listVirtualMachines", keyword=_pattern(name), **asked), name
+        cloud.list("listVirtualMachines", keyword=sought(name), **asked), name
     )
     return (name, row) if row else None
+
+
+def sought(name: str) -> str | None:
+    """The keyword that finds every machine which may bear ``name`` or decide who does: keywords are matched against
+    name and displayname."""
+    return keyword(name, _SPARE_ROOM)
 
 
 def _named(rows: Iterable[Row], name: str) -> Row | None:
     rows = visible(rows)
     names = gce_names_of(rows)
     return next((row for row in rows if names[row["id"]] == name), None)
-
-
-def _pattern(name: str) -> str:
-    """A keyword that finds every machine which may bear ``name``: keywords are matched against name and displayname,
-    with ``%`` for anything, and a hyphen may stand for any run of characters that GCE's names do not have."""
-    suffixed = _SUFFIXED.fullmatch(name)
-    start = (suffixed[1] if suffixed else name)[:_SPARE_ROOM].rstrip("-")
-    return start.removeprefix("x-").replace("-", "%")
 
 
 def _busy(row: Row) -> bool:

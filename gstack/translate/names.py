@@ -19,6 +19,7 @@ LONGEST = 63
 LABEL = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 SUFFIX = 8  # hex digits of the UUID; more when they are not enough
+SUFFIXES = re.compile(r"(?:(?:^|-)[0-9a-f]{8,})+\Z")
 
 T = TypeVar("T")
 Getter = str | Callable[[Any], Any]
@@ -78,6 +79,18 @@ def named(rows: Iterable[T], name: Getter = "name", id: Getter = "id", created: 
     get_id = _getter(id)
     names = gce_names(rows, name, id, created)
     return {names[str(get_id(row))]: row for row in reversed(rows)}
+
+
+def keyword(text: str, longest: int = LONGEST) -> str | None:
+    """A keyword by which CloudStack lists every object whose GCE name has ``text`` in it as whole words, and all others
+    that these may clash with; None where only all objects will do. No more than ``longest`` characters are asked for.
+
+    Keywords are CloudStack's LIKE, in any case: ``%`` is for the characters that became a hyphen. What may be the
+    suffix of a clash is in no object's own name.
+    """
+    stem = SUFFIXES.sub("", text.strip("-"))
+    plain = stem[:longest].rstrip("-").removeprefix("x-")
+    return plain.replace("-", "%") if plain not in ("", "x") else None
 
 
 def _free(wanted: str, identity: str, taken: set[str]) -> str:

@@ -93,6 +93,21 @@ class Places:
         return tuple(place for place in self.all if place.region == name)
 
 
+def zone_scopes(known: Places) -> list[str]:
+    """The scopes of an aggregated list of what is in zones."""
+    return [f"zones/{place.name}" for place in known]
+
+
+def region_scopes(known: Places) -> list[str]:
+    """The scopes of an aggregated list of what is in regions."""
+    return [f"regions/{region}" for region in known.regions()]
+
+
+def all_scopes(known: Places) -> list[str]:
+    """Every scope of each type: global, regions, zones."""
+    return ["global", *region_scopes(known), *zone_scopes(known)]
+
+
 def places(zones: Iterable[Row], overrides: Mapping[str, str] | None = None) -> Places:
     """The places of rows of listZones. ``overrides`` (the setting REGIONS) maps CloudStack's zone name to a
     region; its order gives the letters of zones whose own names do not fit that region."""

@@ -58,10 +58,8 @@ def of_zone(call: Call, offered: Offered[Row], view: View[Row]) -> dict[str, Any
 
 def of_all_zones(call: Call, collection: str, offered: Offered[Row], view: View[Row]) -> dict[str, Any]:
     """The aggregated list."""
-    scopes = [
-        (f"zones/{place.name}", [(place, row) for row in offered(call.caller, place.id)])
-        for place in places.of_caller(call.caller)
-    ]
+    known = places.of_caller(call.caller)
+    scopes = [(f"zones/{place.name}", [(place, row) for row in offered(call.caller, place.id)]) for place in known]
     return aggregated(
         call,
         scopes,
@@ -69,4 +67,5 @@ def of_all_zones(call: Call, collection: str, offered: Offered[Row], view: View[
         lambda row: view(call, *row),
         name=lambda row: row[1].name,
         identity=lambda row: row[1].id,
+        all_scopes=places.all_scopes(known),
     )

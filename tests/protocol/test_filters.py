@@ -242,6 +242,23 @@ def test_equalities_hold_only_what_one_text_alone_can_satisfy(text: str, expecte
     assert compile_filter(text).equalities() == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r'name eq ".*\bweb\-1\b.*"', {"name": "web-1"}),
+        (r'(name eq ".*\bx\b.*") (status eq READY)', {"name": "x", "status": "READY"}),
+        ("name = x", {"name": "x"}),
+        (r'name eq ".*\bweb.*"', {}),
+        (r'name eq ".*(^web).*"', {}),
+        (r'name eq ".*\ba|b\b.*"', {}),
+        (r'name ne ".*\bx\b.*"', {}),
+        (r'name = ".*\bx\b.*"', {}),
+    ],
+)
+def test_words_are_what_gcloud_makes_of_an_equality(text: str, expected: dict[str, str]) -> None:
+    assert compile_filter(text).words() == expected
+
+
 def test_fields_are_the_top_level_members_that_are_read() -> None:
     text = "(labels.owner = ann OR scheduling.preemptible = true) NOT status = DONE"
     assert compile_filter(text).fields == {"labels", "scheduling", "status"}

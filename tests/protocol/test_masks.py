@@ -145,3 +145,24 @@ def test_any_text_at_all_is_a_mask_or_a_400(text: str, value: Any) -> None:
         assert branches(masks.apply(text, value)) <= branches(value)
     except GceError as error:
         assert error.http == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "kept"),
+    [
+        ("", ("items", "disks"), True),
+        ("items", ("items", "disks"), True),
+        ("*", ("items", "disks"), True),
+        ("items/disks/source", ("items", "disks"), True),
+        ("items(name,status)", ("items", "disks"), False),
+        ("kind,nextPageToken", ("items", "disks"), False),
+        ("items/*/instances/name", ("items", "*", "instances", "disks"), False),
+        ("items/*/instances(name,disks)", ("items", "*", "instances", "disks"), True),
+        ("items/*/*/disks", ("items", "*", "instances", "disks"), True),
+        ("items/warning", ("items", "*", "instances", "disks"), True),
+    ],
+)
+def test_whether_a_mask_keeps_something_is_known_before_there_is_anything(
+    text: str, path: tuple[str, ...], kept: bool
+) -> None:
+    assert masks.keeps(masks.compile_mask(text), path) is kept

@@ -89,9 +89,27 @@ def test_the_aggregated_list_groups_by_zone(gateway: Any) -> None:
     assert sorted(gateway.upstream) == ["listVirtualMachines", "listVolumes"]
 
 
-def test_all_scopes_are_shown_when_asked_for(gateway: Any) -> None:
-    items = gateway.get("aggregated/instances", includeAllScopes="True")["items"]
-    assert items["zones/ch-gva-2"]["warning"]["code"] == "NO_RESULTS_ON_PAGE"
+@pytest.mark.parametrize(
+    ("collection", "own"),
+    [
+        ("instances", {"zones"}),
+        ("disks", {"zones"}),
+        ("machineTypes", {"zones"}),
+        ("addresses", {"regions", "global"}),
+        ("subnetworks", {"regions"}),
+        ("routers", {"regions"}),
+        ("operations", {"zones", "regions", "global"}),
+    ],
+)
+def test_every_scope_of_the_collections_own_types_is_shown_and_all_others_when_asked_for(
+    gateway: Any, collection: str, own: set[str]
+) -> None:
+    shown = gateway.get(f"aggregated/{collection}")["items"]
+    every = gateway.get(f"aggregated/{collection}", includeAllScopes="True")["items"]
+    assert {scope.partition("/")[0] for scope in shown} == own
+    assert {scope.partition("/")[0] for scope in every} == {"zones", "regions", "global"}
+    assert {scope for scope in every if scope.partition("/")[0] in own} == shown.keys()
+    assert all(found["warning"]["code"] == "NO_RESULTS_ON_PAGE" for found in every.values() if collection not in found)
 
 
 def test_nobody_sees_the_instances_of_others(gateway: Any) -> None:

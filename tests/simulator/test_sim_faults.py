@@ -80,3 +80,11 @@ def test_the_state_is_for_its_owner_whatever_the_umask(tmp_path: Path) -> None:
         os.umask(before)
     modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "state", tmp_path / "state" / "cloudstack.json")]
     assert modes == [0o700, 0o600]
+
+
+def test_a_rule_may_be_for_calls_with_certain_parameters_or_without_them(cloud: Cloud) -> None:
+    cloud.simulator.faults.add("status", "listVolumes", times=None, where={"zoneid": None, "type": "ROOT"})
+    assert ask(cloud, "listVolumes", type="ROOT").status == 530
+    assert ask(cloud, "listVolumes", type="DATADISK").status == 200
+    zone = str(cloud.do("listZones")["zone"][0]["id"])
+    assert ask(cloud, "listVolumes", type="ROOT", zoneid=zone).status == 200

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gstack.translate.names import gce_names, is_label, label, named
+from gstack.translate.names import gce_names, is_label, keyword, label, named
 
 ROWS = st.lists(
     st.fixed_dictionaries(
@@ -105,3 +108,29 @@ def test_a_newer_object_never_changes_the_name_of_an_older_one(rows, name):
     }
     after = gce_names([newer, *rows])
     assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("web", "web"),
+        ("my-web-1", "my%web%1"),
+        ("web-0a1b2c3d", "web"),
+        ("web-0a1b2c3d-0a1b2c3d", "web"),
+        ("x-1web", "1web"),
+        ("x-12345678", None),
+        ("deadbeef", None),
+        ("x", None),
+        ("", None),
+    ],
+)
+def test_a_keyword_finds_what_may_have_a_name(text, expected):
+    assert keyword(text) == expected
+
+
+@given(ROWS)
+def test_the_objects_that_a_keyword_finds_have_the_names_that_they_have_among_all(rows):
+    for identity, name in gce_names(rows).items():
+        like = (keyword(name) or "").split("%")
+        found = [row for row in rows if re.search(".*".join(map(re.escape, like)), row["name"], re.I | re.S)]
+        assert gce_names(found)[identity] == name
