@@ -67,7 +67,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     scopes: dict[str, list[Template]] = {}
     for one in instance_templates.listed(call.caller.project):
         scopes.setdefault(instance_templates.container(one["region"]), []).append(one)
-    regions = [f"regions/{region}" for region in places.of_caller(call.caller).regions()]
+    known = places.of_caller(call.caller)
     return aggregated(
         call,
         scopes.items(),
@@ -76,7 +76,8 @@ def aggregated_list(call: Call) -> dict[str, Any]:
         name=_name,
         created=_created,
         identity=_number,
-        all_scopes=["global", *regions],
+        own_scopes=["global", *places.region_scopes(known)],
+        all_scopes=places.all_scopes(known),
     )
 
 

@@ -9,7 +9,6 @@ The surprising thing: a schedule that no disk has is in the store alone. Upstrea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,7 +75,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     scopes: dict[str, list[Schedule]] = {}
     for schedule in schedules.of_caller(call.caller):
         scopes.setdefault(f"regions/{schedule.region}", []).append(schedule)
-    regions = places.of_caller(call.caller).regions()
+    known = places.of_caller(call.caller)
     return aggregated(
         call,
         scopes.items(),
@@ -84,7 +83,8 @@ def aggregated_list(call: Call) -> dict[str, Any]:
         lambda row: view(call, row),
         name=_name,
         created=_created,
-        all_scopes=_scopes(regions),
+        own_scopes=places.region_scopes(known),
+        all_scopes=places.all_scopes(known),
     )
 
 
@@ -204,10 +204,6 @@ def _region(call: Call) -> str:
     if not places.of_caller(call.caller).region(region):
         raise not_found(f"projects/{call.project}/regions/{region}")
     return region
-
-
-def _scopes(regions: Iterable[str]) -> Iterable[str]:
-    return (f"regions/{region}" for region in regions)
 
 
 def _content(call: Call, schedule: Schedule) -> dict[str, Any]:
