@@ -189,8 +189,8 @@ def create_snapshot(call: Call) -> dict[str, Any]:
         raise GceError("unsupported", message, location="guestFlush")
     place, name, row = _found(call, call.params["disk"])
     said, where = call.body.get("sourceDisk"), "resource.sourceDisk"
-    # Terraform names the disk a second time in the body.
-    if said and volumes.referenced(call.caller, said, where, call.project)[2]["id"] != row["id"]:
+    # Terraform names the disk a second time in the body, and so does Ansible, by its bare name.
+    if said and said != name and volumes.referenced(call.caller, said, where, call.project)[2]["id"] != row["id"]:
         raise invalid(where, said, f"The URL names another disk, {name}.")
     return taking.begin(call, _path(call, place, name), row, sub_action=True)
 

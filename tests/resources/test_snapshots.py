@@ -94,6 +94,7 @@ def test_a_disk_that_was_never_attached_has_nothing_to_take_a_snapshot_of(gatewa
 def test_the_body_may_name_the_disk_of_the_url_again_and_no_other(web: Any) -> None:
     disk = web.get(f"{DISKS}/web")["selfLink"]
     assert taken(web, sourceDisk=disk)["sourceDisk"] == disk
+    assert taken(web, name="bare", sourceDisk="web", zone="ch-gva-2")["sourceDisk"] == disk
     web.deploy("other")
     body = {"name": "second", "sourceDisk": disk.replace("/web", "/other")}
     assert "The URL names another disk, web." in web.refuse("POST", f"{DISKS}/web/createSnapshot", body)
