@@ -7,7 +7,6 @@ on one instance run one after the other, and the one before may have changed it.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -25,14 +24,15 @@ from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.fingerprints import matches
 from gstack.store import overlay
-from gstack.translate import machines, project_metadata, tags, volumes
+from gstack.translate import machines, tags, userdata, volumes
 from gstack.translate.machine_types import MachineTypes
 
 Row = dict[str, Any]
 
 KIND, DISKS = "instances", "disks"
 # CloudStack cannot take user data away again; this says nothing to a guest.
-NO_USER_DATA = base64.b64encode(b"#cloud-config\n{}\n").decode()
+NO_USER_DATA = str(userdata.compose([], later=True))
+FOREIGN = "foreignUserData"  # what is remembered of a machine whose user data is another tool's
 FOREIGN_USER_DATA = (
     "The user data of this machine was set by another tool and stays as it is; the metadata is kept, but does not "
     "reach the guest."
@@ -96,7 +96,7 @@ def set_metadata(run: Run, plan: Row) -> None:
     elif wanted != before:
         run.job("user data", "updateVirtualMachine", {"id": machine, "userdata": wanted or NO_USER_DATA})
         run.undo_job("the user data", "updateVirtualMachine", {"id": machine, "userdata": before or NO_USER_DATA})
-    run.step("remember", _amend, run, machine, {"metadata": secrets["items"]})
+    run.step("remember", _amend, run, machine, {"metadata": secrets["items"], FOREIGN: found["foreign"]})
 
 
 @workflow("op.instances.setScheduling")
@@ -213,17 +213,6 @@ def set_disk_auto_delete(run: Run, plan: Row) -> None:
     labels.change(run, "Volume", plan["volume"], _marks(run, "Volume", plan["volume"], mark))
 
 
-@workflow("op.projects.setCommonInstanceMetadata")
-def set_common_metadata(run: Run, plan: Row) -> None:
-    """``plan``: ``fingerprint``; sealed ``secrets``: the items."""
-
-    def write() -> None:
-        check_fingerprint(plan["fingerprint"], project_metadata.read(run.project), "metadata")
-        project_metadata.write(run.project, json.loads(run.unseal(plan["secrets"])))
-
-    run.step("remember", write)
-
-
 def boot_disk_in_use(name: str) -> GceError:
     """The refusal to take a running machine's boot disk away."""
     message = f"The boot disk can be detached only while the instance is stopped. '{name}' is running."
@@ -300,7 +289,7 @@ def _user_data(run: Run, machine: str, seen: str | None) -> Row:
     check_fingerprint(seen, kept.get("metadata", []), "metadata")
     answer = run.cloud.call("getVirtualMachineUserData", virtualmachineid=machine)
     found = str((answer.get("virtualmachineuserdata") or {}).get("userdata") or "")
-    return {"userdata": run.seal(found), "foreign": bool(found) and "metadata" not in kept}
+    return {"userdata": run.seal(found), "foreign": kept.get(FOREIGN, bool(found) and "metadata" not in kept)}
 
 
 def _accounts(writer: Writer, machine: str) -> list[str] | None:

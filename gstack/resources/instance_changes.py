@@ -2,7 +2,7 @@
 
 Apart from instances.py, which makes and shows them. Labels, network tags and marks are resource tags, a machine type is
 a service offering, metadata is the store's and the machine's user data. Visible differences: metadata reaches a guest
-when it reads its user data again, a startup script at the next boot, ssh keys and files at the first boot only;
+at its next boot, a host name at its first;
 scheduling is remembered. The surprising thing: every check here is made again by the workflow, for changes of one
 instance wait for each other.
 """
@@ -112,7 +112,7 @@ def set_metadata(call: Call) -> dict[str, Any]:
         items, seen, kept = call.body.get("items") or [], _seen(call), overlay.read(KIND, found.row["id"])
         check_fingerprint(seen, kept.get("metadata", []), "metadata")
         project = project_metadata.read(call.caller.project)
-        guest = userdata.compose(items, kept.get("hostname"), project, where="resource.items")
+        guest = userdata.compose(items, kept.get("hostname"), project, where="resource.items", later=True)
         return {"fingerprint": seen, "secrets": engine.sealed({"items": items, "userdata": guest})}
 
     return _change(call, plan)

@@ -69,10 +69,10 @@ def read_many(kind: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def of_project(kind: str, project: str) -> list[dict[str, Any]]:
-    """What is remembered of all objects of a kind and a project."""
-    query = select(Overlay.data).where(Overlay.kind == kind, Overlay.project == project)
-    return [_opened(data) for data in db.session.scalars(query)]
+def of_project(kind: str, project: str) -> dict[str, dict[str, Any]]:
+    """What is remembered of all objects of a kind and a project, by id."""
+    query = select(Overlay.cloudstack_id, Overlay.data).where(Overlay.kind == kind, Overlay.project == project)
+    return {row.cloudstack_id: _opened(row.data) for row in db.session.execute(query)}
 
 
 def write(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> None:

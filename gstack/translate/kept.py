@@ -25,4 +25,4 @@ def store_key(project: Project, kind: str, name: str) -> str:
 
 def rows(project: Project, kind: str) -> list[dict[str, Any]]:
     """The rows of a kind that the store keeps for a project; each has its ``owner``."""
-    return [data for data in overlay.of_project(kind, project.id) if data.get("owner") == owner(project)]
+    return [data for data in overlay.of_project(kind, project.id).values() if data.get("owner") == owner(project)]

@@ -1,8 +1,8 @@
 """From an instance's metadata to the user data that its guest reads: what GCE's guest agent does, told to cloud-init.
 
 Apart because it speaks a third language. ``user-data`` alone goes as it is; with anything else it becomes one part of
-a multi-part document beside the startup script, which cloud-init then runs at every boot as GCE does, the ssh keys, the
-host name, and a file with all metadata. The surprising thing: metadata that would change the guest and cannot is
+a multi-part document beside a program that runs at every boot (guest.py: startup scripts, ssh keys, a file with all
+metadata) and the host name. The surprising thing: metadata that would change the guest and cannot is
 refused, because a key that was accepted and does nothing is a wrong answer that nobody notices.
 
 Sources: https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys,
@@ -21,21 +21,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gstack.errors import GceError, invalid
+from gstack.translate import guest
 
 LONGEST = 32_768  # vm.userdata.max.length: characters of base64
 MOST_VALUE = 256 * 1024  # bytes of one value, GCE's limit
 MOST_ALL = 512 * 1024  # bytes of all keys and values, GCE's limit
 FIELD = "resource.metadata.items"
-FILE = "/etc/gstack/metadata.json"
-
-USER_DATA, ENCODING, SCRIPT, KEYS = "user-data", "user-data-encoding", "startup-script", "ssh-keys"
+USER_DATA, ENCODING, KEYS = "user-data", "user-data-encoding", "ssh-keys"
+SCRIPT, SCRIPT_URL = "startup-script", "startup-script-url"
 OSLOGIN, BLOCK = "enable-oslogin", "block-project-ssh-keys"
 
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_URL = re.compile(r"https?://[^\s\x00-\x1f]+")
 _TRUE = ("true", "1", "yes", "y")
 _UNSERVED = re.compile(
-    r"(?:shutdown-script|startup-script-url|shutdown-script-url|gce-container-declaration|sshKeys"
+    r"(?:shutdown-script|shutdown-script-url|gce-container-declaration|sshKeys"
     r"|(?:windows-(?:startup|shutdown)|sysprep-specialize)-script-.*)"
 )
 MULTIPART, OTHER = "multipart", "other"
@@ -62,61 +63,58 @@ def compose(
     hostname: str | None = None,
     inherited: Sequence[Mapping[str, Any]] = (),
     where: str = FIELD,
+    *,
+    later: bool = False,
 ) -> str | None:
     """The parameter ``userdata`` (base64) for metadata items and a custom host name; None where there is nothing to
     say. ``inherited`` are items of the project: those that GCE's guests look for there are added. ``where`` is the
-    field that the items were given in.
+    field that the items were given in. ``later``: of a machine that is there, whose guest may have to take something
+    back; there is always something to say then.
 
     Raises GceError invalid, naming the item, for metadata that GCE would refuse, that cannot reach a guest here, or
     that is too long for CloudStack.
     """
     try:
-        return _composed(items, hostname, inherited)
+        return _composed(items, hostname, inherited, later)
     except GceError as error:
         at = error.problems[0].location or FIELD
         raise GceError(error.kind, error.message.replace(FIELD, where), location=at.replace(FIELD, where)) from None
 
 
 def _composed(
-    items: Sequence[Mapping[str, Any]], hostname: str | None, inherited: Sequence[Mapping[str, Any]]
+    items: Sequence[Mapping[str, Any]], hostname: str | None, inherited: Sequence[Mapping[str, Any]], later: bool
 ) -> str | None:
     values = _with(check(items), {str(item.get("key", "")): str(item.get("value", "")) for item in inherited})
     given = _user_data(values)
     others = {key: value for key, value in values.items() if key not in (USER_DATA, ENCODING)}
     users = _users(values.get(KEYS, ""), items)
     if values.get(OSLOGIN, "").lower() in _TRUE:
-        users = []  # OS Login shuts out keys of the metadata; that it lets nobody else in here is no reason to open
+        users = {}  # OS Login shuts out keys of the metadata; that it lets nobody else in here is no reason to open
     kind = _type_of(given)
+    script, url = others.get(SCRIPT, ""), others.get(SCRIPT_URL, "")
     if given and kind == OTHER:
         # Ignition and the like: nothing may stand beside it, and there is no cloud-init to read what would.
-        if users or others.get(SCRIPT) or hostname is not None:
+        if users or script or url or hostname is not None:
             raise invalid(FIELD, given[:40].decode("utf-8", "replace"), NOT_CLOUD_INIT)
         return _encoded(given)
-    if not others and hostname is None:
+    if not others and hostname is None and not later:
         return _encoded(given) if given else None
-    parts = [(kind, given)] if given else []
-    parts.append(("text/cloud-config", _configuration(others, users, hostname)))
-    if others.get(SCRIPT):
-        parts.append(("text/x-shellscript-per-boot", _script(others[SCRIPT])))
+    parts = [("text/cloud-boothook", guest.program(others, users, script, url))] if others or later else []
+    parts += [(kind, given)] if given else []
+    if hostname is not None:
+        parts.append(("text/cloud-config", _configuration(hostname)))
     return _encoded(_multipart(parts))
 
 
-def _configuration(others: Mapping[str, str], users: Sequence[dict[str, Any]], hostname: str | None) -> bytes:
-    said: dict[str, Any] = {}
-    if others:
-        content = json.dumps(others, ensure_ascii=True, sort_keys=True)
-        said["write_files"] = [{"path": FILE, "permissions": "0600", "owner": "root:root", "content": content}]
-    if hostname is not None:
-        said |= {"fqdn": hostname, "hostname": hostname.partition(".")[0]}
-    if users:
-        said["users"] = ["default", *users]
+def _configuration(hostname: str) -> bytes:
+    said = {"fqdn": hostname, "hostname": hostname.partition(".")[0]}
     return b"#cloud-config\n" + json.dumps(said, indent=1).encode() + b"\n"
 
 
 def _with(own: dict[str, str], project: Mapping[str, str]) -> dict[str, str]:
     """What a guest goes by: its own keys of these names before those of its project; ssh keys of both, unless it blocks
     the project's."""
-    found = {key: project[key] for key in (SCRIPT, OSLOGIN) if project.get(key)} | own
+    found = {key: project[key] for key in (SCRIPT, SCRIPT_URL, OSLOGIN) if project.get(key)} | own
     if project.get(KEYS) and own.get(BLOCK, "").lower() not in _TRUE:
         found[KEYS] = "\n".join(filter(None, (own.get(KEYS), project[KEYS])))
     return found
@@ -143,6 +141,9 @@ def _check_item(location: str, key: str, value: str) -> None:
         raise invalid(f"{location}.value", f"{value[:40]}…", f"A value may have {MOST_VALUE} bytes at most.")
     if _UNSERVED.fullmatch(key) and value:
         raise invalid(f"{location}.key", key, "This key has no effect in a guest on this cloud.")
+    if key == SCRIPT_URL and value and not _URL.fullmatch(value):
+        why = "A guest here fetches from http:// and https:// only, without credentials of Google's."
+        raise invalid(f"{location}.value", value, why)
 
 
 def _user_data(values: Mapping[str, str]) -> bytes:
@@ -164,13 +165,7 @@ def _type_of(data: bytes) -> str:
     return next((kind for start, kind in _TYPES if first.lower().startswith(start)), OTHER)
 
 
-def _script(text: str) -> bytes:
-    # GCE hands a script without an interpreter line to bash.
-    lines = text.replace("\r\n", "\n")
-    return (lines if lines.startswith("#!") else f"#!/bin/bash\n{lines}").encode()
-
-
-def _users(text: str, items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _users(text: str, items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """``ada:ssh-ed25519 AAAA… ada@laptop`` a line; GCE gives each of them an account that may do everything."""
     keys: dict[str, list[str]] = {}
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -178,16 +173,7 @@ def _users(text: str, items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]
         if not colon or not _LOGIN.fullmatch(name) or len(key.split()) < 2:
             raise invalid(_location(items, KEYS), f"{line[:40]}…", "Each line must be USER:KEY-TYPE KEY [COMMENT].")
         keys.setdefault(name, []).append(key.strip())
-    return [
-        {
-            "name": name,
-            "shell": "/bin/bash",
-            "lock_passwd": True,
-            "sudo": ["ALL=(ALL) NOPASSWD:ALL"],
-            "ssh_authorized_keys": own,
-        }
-        for name, own in keys.items()
-    ]
+    return keys
 
 
 def _location(items: Iterable[Mapping[str, Any]], key: str) -> str:

@@ -78,17 +78,6 @@ def test_an_instances_own_startup_script_comes_before_the_shared_one(gateway: An
     assert "echo shared" in text and "kept from guests" not in text
 
 
-def test_keys_that_are_shared_later_come_with_the_next_metadata_of_an_instance(gateway: Any) -> None:
-    user_data(gateway, foo="bar")
-    share(gateway, ssh_keys=ADA)
-    assert "AAAAada" not in told(gateway)
-    seen = gateway.get("zones/{zone}/instances/web")["metadata"]
-    body = {"items": seen["items"], "fingerprint": seen["fingerprint"]}
-    gateway.run("POST", "zones/{zone}/instances/web/setMetadata", body)
-    assert "AAAAada" in told(gateway)
-    assert gateway.get("zones/{zone}/instances/web")["metadata"]["items"] == seen["items"]
-
-
 def test_bad_shared_ssh_keys_are_named(gateway: Any) -> None:
     body = {"items": [{"key": "ssh-keys", "value": "no colon"}]}
     assert "'resource.items[0].value'" in gateway.refuse("POST", "setCommonInstanceMetadata", body)
@@ -107,3 +96,27 @@ def test_a_project_shares_no_networks(gateway: Any) -> None:
 @pytest.mark.parametrize("verb", ["enableXpnHost", "disableXpnHost", "moveInstance", "setUsageExportBucket"])
 def test_what_a_project_cannot_do_is_refused_with_a_reason(gateway: Any, verb: str) -> None:
     assert "is not supported" in gateway.refuse("POST", verb, {}, status=501)
+
+
+def test_a_key_that_is_added_later_reaches_guests_that_are_there_at_their_next_boot(gateway: Any) -> None:
+    assert "AAAAada" not in user_data(gateway)
+    assert "AAAAada" not in user_data(gateway, "closed", block_project_ssh_keys="TRUE")
+    gateway.deploy("foreign")
+    share(gateway, ssh_keys=ADA)
+    assert "\nuser ada <<" in told(gateway)
+    assert "AAAAada" not in told(gateway, "closed") + told(gateway, "foreign")
+    share(gateway)
+    assert "AAAAada" not in told(gateway)
+
+
+def test_metadata_that_means_nothing_to_guests_changes_no_machine(gateway: Any) -> None:
+    user_data(gateway)
+    gateway.simulator.faults.add("status", "updateVirtualMachine", code=530, text="no luck")
+    assert "warnings" not in share(gateway, foo="bar")
+
+
+def test_a_machine_that_cannot_be_told_is_a_warning(gateway: Any) -> None:
+    user_data(gateway)
+    gateway.simulator.faults.add("status", "updateVirtualMachine", code=530, text="no luck")
+    assert "no luck" in share(gateway, ssh_keys=ADA)["warnings"][0]["message"]
+    assert gateway.get("")["commonInstanceMetadata"]["items"]

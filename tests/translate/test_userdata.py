@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gstack.errors import GceError
-from gstack.translate.userdata import FILE, LONGEST, compose
+from gstack.translate.guest import MARK
+from gstack.translate.userdata import LONGEST, compose
 
 
 def item(key: str, value: str) -> dict[str, str]:
@@ -38,6 +39,13 @@ def configuration(userdata: str | None) -> dict:
     return json.loads(parts(userdata)["text/cloud-config"].removeprefix(b"#cloud-config\n"))
 
 
+def hook(userdata: str | None) -> str:
+    """The program that runs at every boot."""
+    found = parts(userdata)["text/cloud-boothook"].decode()
+    assert found.startswith(MARK + "#!/bin/sh\n")
+    return found
+
+
 def test_nothing_makes_no_user_data() -> None:
     assert compose([]) is None
 
@@ -51,42 +59,27 @@ def test_base64_user_data_is_decoded_once() -> None:
     assert read(compose(items)) == b"\x00\xff"
 
 
-def test_a_startup_script_runs_at_every_boot() -> None:
-    found = parts(compose([item("startup-script", "#! /bin/sh\necho hé\n")]))
-    assert found["text/x-shellscript-per-boot"].decode() == "#! /bin/sh\necho hé\n"
+def test_what_runs_at_every_boot_goes_before_the_user_data() -> None:
+    found = parts(compose([item("user-data", "#!/bin/sh\ntrue"), item("startup-script", "#!/bin/sh\nfalse")], "vm.x"))
+    assert list(found) == ["text/cloud-boothook", "text/x-shellscript", "text/cloud-config"]
 
 
-def test_a_script_without_an_interpreter_is_run_by_bash() -> None:
-    found = parts(compose([item("startup-script", "echo hi")]))
-    assert found["text/x-shellscript-per-boot"].rstrip(b"\n") == b"#!/bin/bash\necho hi"
+def test_of_a_machine_that_is_there_something_is_always_said() -> None:
+    assert "finish" in hook(compose([], later=True))
+    assert list(parts(compose([item("user-data", "#!/bin/sh\ntrue")], later=True)))[1] == "text/x-shellscript"
 
 
 def test_user_data_and_script_stand_side_by_side() -> None:
     found = parts(compose([item("user-data", "#!/bin/sh\ntrue"), item("startup-script", "#!/bin/sh\nfalse")]))
     assert found["text/x-shellscript"].strip() == b"#!/bin/sh\ntrue"
-    assert found["text/x-shellscript-per-boot"].strip() == b"#!/bin/sh\nfalse"
+    assert b"\n#!/bin/sh\nfalse\n" in found["text/cloud-boothook"]
 
 
 def test_a_multi_part_user_data_becomes_a_part() -> None:
     inner = 'Content-Type: multipart/mixed; boundary="x"\n\n--x\nContent-Type: text/x-shellscript\n\n#!/bin/sh\n--x--\n'
     found = parts(compose([item("user-data", inner), item("k", "v")]))
     assert found["text/x-shellscript"].strip() == b"#!/bin/sh"
-    assert "text/cloud-config" in found
-
-
-def test_every_user_gets_an_account_with_all_its_keys() -> None:
-    keys = "ada:ssh-ed25519 AAAA ada@laptop\nbob:ssh-rsa BBBB\n\nada:ssh-rsa CCCC\n"
-    users = configuration(compose([item("ssh-keys", keys)]))["users"]
-    assert users[0] == "default"
-    assert {user["name"]: user["ssh_authorized_keys"] for user in users[1:]} == {
-        "ada": ["ssh-ed25519 AAAA ada@laptop", "ssh-rsa CCCC"],
-        "bob": ["ssh-rsa BBBB"],
-    }
-
-
-def test_other_metadata_reaches_the_guest_as_a_file() -> None:
-    (file,) = configuration(compose([item("role", "db ✓")]))["write_files"]
-    assert (file["path"], json.loads(file["content"])) == (FILE, {"role": "db ✓"})
+    assert "text/cloud-boothook" in found
 
 
 def test_a_custom_host_name_is_set() -> None:
@@ -107,7 +100,7 @@ def test_long_user_data_is_packed() -> None:
     userdata = compose([item("startup-script", "echo " + "x" * 100_000)])
     assert userdata is not None
     assert len(userdata) <= LONGEST
-    assert b"x" * 100_000 in parts(userdata)["text/x-shellscript-per-boot"]
+    assert "x" * 100_000 in hook(userdata)
 
 
 NOISE = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=40_000))
@@ -126,6 +119,8 @@ NOISE = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k
         ([item("k", "v"), item("ssh-keys", "no key")], "items[1].value"),
         ([item("ssh-keys", "Ro ot:ssh-rsa AAAA")], "USER:KEY-TYPE"),
         ([item("shutdown-script", "true")], "shutdown-script"),
+        ([item("startup-script-url", "gs://bucket/script")], "https://"),
+        ([item("startup-script-url", "https://host/a b")], "items[0].value"),
         ([item("windows-startup-script-ps1", "x")], "no effect"),
         ([item("user-data", '{"ignition": {}}'), item("startup-script", "x")], "cloud-init"),
     ],
@@ -139,11 +134,10 @@ def test_what_cannot_be_done_is_refused_by_name(items: list[dict[str, str]], wor
 
 @pytest.mark.parametrize(("value", "users"), [("TRUE", 0), ("true", 0), ("FALSE", 2), ("", 2)])
 def test_os_login_shuts_out_the_keys_of_the_metadata(value: str, users: int) -> None:
-    said = configuration(compose([item("enable-oslogin", value), item("ssh-keys", "ada:ssh-rsa AAAA")]))
-    assert len(said.get("users", [])) == users
+    found = hook(compose([item("enable-oslogin", value), item("ssh-keys", "ada:ssh-rsa AAAA\nbob:ssh-rsa BBBB")]))
+    assert found.count("\nuser ") == users
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1, max_size=200))
 def test_any_script_comes_out_as_it_went_in(text: str) -> None:
-    found = parts(compose([item("startup-script", "#!/bin/sh\n" + text)]))["text/x-shellscript-per-boot"]
-    assert found.decode().rstrip("\n") == ("#!/bin/sh\n" + text).rstrip("\n")
+    assert f"\n#!/bin/sh\n{text}\n" in hook(compose([item("startup-script", "#!/bin/sh\n" + text)]))
