@@ -3,17 +3,19 @@
 Without more the embedded one, in this process. With GSTACK_LIVE_URL, GSTACK_LIVE_API_KEY and GSTACK_LIVE_SECRET_KEY a
 real one, as an ordinary user; GSTACK_LIVE_OTHER_API_KEY and GSTACK_LIVE_OTHER_SECRET_KEY, a second account,
 GSTACK_LIVE_ZONE and GSTACK_LIVE_CA_FILE are optional. Everything made there begins with ``gsc-`` and is removed, also
-after a failure. The surprising thing: a security group whose machine is destroyed but not expunged cannot be removed;
-the summary names it, and a later run removes it.
+after a failure, also what the second account made. The surprising thing: a security group or a network whose machine
+is destroyed but not expunged cannot be removed; the summary names it, and a later run removes it.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +29,10 @@ from gstack.cloudstack.signing import query
 from gstack.settings import Settings
 from gstack.simulator import Server, Simulator
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from contract_networks import Networks
+
 PREFIX = "gsc-"
 OLD_SECONDS = 3 * 3600  # what an earlier run left behind is removed after this; a run takes minutes
 SECURITY_GROUPS_TAKEN = 536
@@ -34,7 +40,7 @@ SECURITY_GROUPS_TAKEN = 536
 Row = dict[str, Any]
 
 
-class Subject:
+class Subject(Networks):
     """A CloudStack as an ordinary user sees it, and what a test made there."""
 
     def __init__(self, endpoint: Endpoint, keys: tuple[str, str], simulator: Simulator | None = None) -> None:
@@ -137,9 +143,13 @@ class Subject:
     @property
     def offerings(self) -> list[Row]:
         """Fixed service offerings that run anywhere, smallest first."""
+        return self.offerings_in(self.zone)
+
+    def offerings_in(self, zone: Row) -> list[Row]:
+        """The same, of any zone."""
         rows = [
             row
-            for row in self.list("listServiceOfferings", zoneid=self.zone["id"])
+            for row in self.list("listServiceOfferings", zoneid=zone["id"])
             if not row["iscustomized"] and not row.get("hosttags") and not row.get("storagetags")
         ]
         return sorted(rows, key=lambda row: (row["memory"], row["cpunumber"]))
@@ -177,12 +187,10 @@ class Subject:
 
     def deploying(self, **params: Any) -> Row:
         """A machine on its way: ``{"id": ..., "jobid": ...}``."""
-        chosen = {
-            "name": self.name("vm"),
-            "zoneid": self.zone["id"],
-            "templateid": self.template["id"],
-            "serviceofferingid": self.offerings[0]["id"],
-        }
+        chosen = {"name": self.name("vm")}
+        if "zoneid" not in params:
+            chosen |= {"zoneid": self.zone["id"], "templateid": self.template["id"]}
+            chosen["serviceofferingid"] = self.offerings[0]["id"]
         made = self.call("deployVirtualMachine", **(chosen | params))
         self.made.append(("machine", made))
         return made
@@ -228,7 +236,10 @@ class Subject:
             except CloudStackError:
                 continue  # a test removed it already, or it is in use until its machine is expunged
 
-    def _remove(self, kind: str, row: Row) -> None:
+    def _remove(self, kind: str, row: Row) -> bool:
+        """False if something else holds it."""
+        if kind in ("network", "address", "vpc"):
+            return self.remove_network_part(kind, row)
         if kind == "group":
             self.call("deleteSecurityGroup", id=row["id"])
         elif kind == "keypair":
@@ -238,30 +249,40 @@ class Subject:
         elif kind == "template":
             self.wait(self.call("deleteTemplate", id=row["id"]))
         elif kind == "machine":
-            self.wait(self.call("destroyVirtualMachine", id=row["id"]))
+            self.wait(self.call("destroyVirtualMachine", id=row["id"], expunge=self.may_expunge or None))
         elif kind == "volume":
             [volume] = self.list("listVolumes", id=row["id"]) or [{}]
             if volume.get("virtualmachineid"):
                 self.wait(self.call("detachVolume", id=row["id"]))
             self.call("deleteVolume", id=row["id"])
+        return True
+
+    @property
+    def may_expunge(self) -> bool:
+        """Whether the account may take machines away at once; then nothing is held by them."""
+        found = self._once("capability", lambda: self.call("listCapabilities")["capability"])
+        return bool(found.get("allowuserexpungerecovervm"))
 
     def sweep(self) -> list[str]:
-        """Remove everything whose name is of this run, or of one long over; the groups that are still held."""
+        """Remove everything whose name is of this run, or of one long over; the names of what is still held."""
         held: list[str] = []
         for kind, command, params in SWEPT:
             for row in self.list(command, **params):
                 if not self._ours(row):
                     continue
                 try:
-                    self._remove(kind, row)
+                    gone = self._remove(kind, row)
                 except CloudStackError as error:
-                    if error.code == SECURITY_GROUPS_TAKEN:
-                        held.append(row["name"])
+                    gone = error.code != SECURITY_GROUPS_TAKEN
+                if not gone and "name" in row:
+                    held.append(row["name"])
         return held
 
     def _ours(self, row: Row) -> bool:
-        """Not root volumes: they bear their machine's name nowhere and go with it."""
-        name = str(row.get("name", "")).lower()
+        """Not root volumes: they bear their machine's name nowhere and go with it. An address is whose network it
+        serves.
+        """
+        name = str(row.get("name") or row.get("associatednetworkname") or row.get("vpcname", "")).lower()
         if row.get("type") == "ROOT" or not name.startswith(PREFIX):
             return False
         stamp = name.removeprefix(PREFIX).split("-")[0]
@@ -279,8 +300,11 @@ SWEPT: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("volume", "listVolumes", {}),
     ("group", "listSecurityGroups", {}),
     ("keypair", "listSSHKeyPairs", {}),
+    ("address", "listPublicIpAddresses", {"issourcenat": "false"}),
+    ("network", "listNetworks", {"type": "Isolated"}),
+    ("vpc", "listVPCs", {}),
 )
-HELD: list[str] = []  # groups that the summary names
+HELD: list[str] = []  # groups, networks and VPCs that the summary names
 
 
 @pytest.fixture(scope="session")
@@ -316,7 +340,8 @@ def _live(url: str) -> Iterator[tuple[Subject, Subject | None]]:
     try:
         yield mine, other
     finally:
-        HELD.extend(mine.sweep())
+        for subject in (mine, other):
+            HELD.extend(subject.sweep() if subject else [])
         endpoint.close()
 
 
@@ -349,4 +374,4 @@ def machine(subject: Subject) -> Row:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name what could not be removed."""
     if HELD:
-        terminalreporter.write_line(f"Held until their machines are expunged: security groups {', '.join(HELD)}.")
+        terminalreporter.write_line(f"Held until their machines are expunged: {', '.join(HELD)}.")

@@ -1,0 +1,212 @@
+"""Public addresses of isolated networks and what hangs on them: static NAT, firewall, forwarding, balancing."""
+
+from __future__ import annotations
+
+import pytest
+
+HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
+
+
+@pytest.fixture(scope="module")
+def network(subject):
+    """A network with a running machine."""
+    before = len(subject.made)
+    network = subject.network()
+    network["machine"] = subject.neighbour(network)
+    yield network
+    subject.remove(before)
+
+
+@pytest.fixture
+def machine(network):
+    return network["machine"]
+
+
+@pytest.fixture
+def address(cloud, network):
+    """An address of the network that is not for source NAT; it goes with all its rules."""
+    return cloud.address(networkid=network["id"])
+
+
+def _rule(cloud, address, run=None, **params):
+    chosen = {"protocol": "tcp", "startport": 80, "endport": 80, "ipaddressid": address["id"]}
+    if params.get("protocol", "tcp") not in ("tcp", "udp"):
+        chosen = {"ipaddressid": address["id"]}
+    return (run or cloud.made_id)("createFirewallRule", **(chosen | params))
+
+
+def _forward(cloud, address, machine, run=None, **params):
+    chosen = {"protocol": "tcp", "publicport": 80, "privateport": 8080, "ipaddressid": address["id"]}
+    return (run or cloud.made_id)("createPortForwardingRule", virtualmachineid=machine["id"], **(chosen | params))
+
+
+def _balance(cloud, address, run=None, **params):
+    chosen = {"name": cloud.name("lb"), "algorithm": "roundrobin", "publicport": 80, "privateport": 8080}
+    return (run or cloud.made_id)("createLoadBalancerRule", publicipid=address["id"], **(chosen | params))
+
+
+def _nic(cloud, machine):
+    return cloud.one("listVirtualMachines", id=machine["id"])["nic"][0]
+
+
+def test_an_address_serves_its_network(cloud, network, address):
+    assert (address["state"], address["associatednetworkid"]) == ("Allocated", network["id"])
+    assert (address["issourcenat"], address["isstaticnat"], address["account"]) == (False, False, network["account"])
+    listed = cloud.list("listPublicIpAddresses", associatednetworkid=network["id"], issourcenat=False)
+    assert [row["id"] for row in listed] == [address["id"]]
+
+
+def test_a_taken_address_is_not_given_out_again(cloud, network, address):
+    asked = {"networkid": network["id"], "ipaddress": address["ipaddress"]}
+    assert cloud.refused("associateIpAddress", **asked).code == 533
+
+
+def test_an_address_that_was_given_back_can_be_asked_for_by_value(cloud, network, address):
+    cloud.run("disassociateIpAddress", id=address["id"])
+    assert cloud.list("listPublicIpAddresses", id=address["id"]) == []
+    again = cloud.address(networkid=network["id"], ipaddress=address["ipaddress"])
+    assert again["ipaddress"] == address["ipaddress"]
+
+
+def test_static_nat_is_on_at_once_and_shows_on_the_machine(cloud, address, machine):
+    asked = {"ipaddressid": address["id"], "virtualmachineid": machine["id"]}
+    assert cloud.call("enableStaticNat", **asked)["success"] is True
+    row = cloud.one("listPublicIpAddresses", id=address["id"])
+    assert (row["isstaticnat"], row["virtualmachineid"]) == (True, machine["id"])
+    assert row["vmipaddress"] == _nic(cloud, machine)["ipaddress"]
+    assert _nic(cloud, machine)["publicip"] == address["ipaddress"]
+    cloud.run("disableStaticNat", ipaddressid=address["id"])
+    assert "publicip" not in _nic(cloud, machine)
+    assert cloud.one("listPublicIpAddresses", id=address["id"])["isstaticnat"] is False
+
+
+def test_a_machine_has_one_static_nat_and_the_address_nothing_else(cloud, network, address, machine):
+    cloud.call("enableStaticNat", ipaddressid=address["id"], virtualmachineid=machine["id"])
+    second = cloud.address(networkid=network["id"])
+    asked = {"ipaddressid": second["id"], "virtualmachineid": machine["id"]}
+    assert cloud.refused("enableStaticNat", **asked).code == 431
+    assert _forward(cloud, address, machine, run=cloud.refused).code == 431
+    assert _balance(cloud, address, run=cloud.refused).code == 431
+    [source] = cloud.list("listPublicIpAddresses", associatednetworkid=network["id"], issourcenat=True)
+    assert cloud.refused("enableStaticNat", ipaddressid=source["id"], virtualmachineid=machine["id"]).code == 431
+
+
+def test_static_nat_and_its_firewall_go_together(cloud, address, machine):
+    cloud.call("enableStaticNat", ipaddressid=address["id"], virtualmachineid=machine["id"])
+    _rule(cloud, address)
+    cloud.run("disableStaticNat", ipaddressid=address["id"])
+    assert cloud.list("listFirewallRules", ipaddressid=address["id"]) == []
+
+
+def test_a_firewall_rule_says_whence_and_which_ports(cloud, network, address):
+    row = cloud.one("listFirewallRules", id=_rule(cloud, address, endport=90, cidrlist=[HERE, THERE]))
+    assert (row["protocol"], row["startport"], row["endport"], row["state"]) == ("tcp", 80, 90, "Active")
+    assert set(row["cidrlist"].split(",")) == {HERE, THERE}
+    assert (row["ipaddressid"], row["networkid"]) == (address["id"], network["id"])
+
+
+def test_a_firewall_rule_is_for_everybody_and_all_icmp_unless_said(cloud, address):
+    row = cloud.one("listFirewallRules", id=_rule(cloud, address, protocol="icmp"))
+    assert (row["cidrlist"], row["icmptype"], row["icmpcode"]) == ("0.0.0.0/0", -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"startport": 85, "endport": 95}, 537),
+        ({"protocol": "all"}, 431),
+        ({"protocol": "50"}, 431),
+        ({"startport": 0, "endport": 0}, 431),
+        ({"startport": 3, "endport": 2}, 431),
+        ({"cidrlist": ["nowhere"]}, 431),
+    ],
+    ids=["overlapping", "all", "a number", "port 0", "reversed", "no range"],
+)
+def test_a_firewall_rule_that_cannot_be_is_refused_at_once(cloud, address, wrong, code):
+    _rule(cloud, address, endport=90)
+    assert _rule(cloud, address, run=cloud.refused, **wrong).code == code
+    assert len(cloud.list("listFirewallRules", ipaddressid=address["id"])) == 1
+
+
+def test_the_same_ports_from_elsewhere_are_another_rule(cloud, address):
+    _rule(cloud, address, cidrlist=[HERE])
+    _rule(cloud, address, cidrlist=[THERE])
+    assert len(cloud.list("listFirewallRules", ipaddressid=address["id"])) == 2
+
+
+def test_a_deleted_rule_is_gone_and_unknown(cloud, address):
+    key = _rule(cloud, address)
+    cloud.run("deleteFirewallRule", id=key)
+    assert cloud.list("listFirewallRules", ipaddressid=address["id"]) == []
+    assert cloud.refused("deleteFirewallRule", id=key).code == 431
+
+
+def test_a_forwarding_has_ports_as_text_and_opens_the_firewall(cloud, address, machine):
+    key = _forward(cloud, address, machine)
+    row = cloud.one("listPortForwardingRules", id=key)
+    assert (row["publicport"], row["privateport"], row["protocol"]) == ("80", "8080", "tcp")
+    assert (row["virtualmachineid"], row["vmguestip"]) == (machine["id"], _nic(cloud, machine)["ipaddress"])
+    [opened] = cloud.list("listFirewallRules", ipaddressid=address["id"])
+    assert (opened["startport"], opened["cidrlist"]) == (80, "0.0.0.0/0")
+    cloud.run("deletePortForwardingRule", id=key)
+    assert cloud.list("listFirewallRules", ipaddressid=address["id"]) == []
+
+
+def test_a_forwarding_leaves_the_firewall_alone_if_told(cloud, address, machine):
+    _forward(cloud, address, machine, openfirewall=False)
+    assert cloud.list("listFirewallRules", ipaddressid=address["id"]) == []
+    assert _forward(cloud, address, machine, run=cloud.refused, openfirewall=False).code == 537
+
+
+def test_a_load_balancer_is_active_with_its_first_member(cloud, address, machine):
+    key = _balance(cloud, address, protocol="tcp")
+    assert cloud.one("listLoadBalancerRules", id=key)["state"] == "Add"
+    cloud.run("assignToLoadBalancerRule", id=key, virtualmachineids=[machine["id"]])
+    row = cloud.one("listLoadBalancerRules", id=key)
+    assert (row["state"], row["publicport"], row["privateport"]) == ("Active", "80", "8080")
+    assert [member["id"] for member in cloud.list("listLoadBalancerRuleInstances", id=key)] == [machine["id"]]
+    assert cloud.failed("assignToLoadBalancerRule", id=key, virtualmachineids=[machine["id"]]).code == 530
+    cloud.run("updateLoadBalancerRule", id=key, algorithm="leastconn")
+    assert cloud.one("listLoadBalancerRules", id=key)["algorithm"] == "leastconn"
+    cloud.run("removeFromLoadBalancerRule", id=key, virtualmachineids=[machine["id"]])
+    assert cloud.list("listLoadBalancerRuleInstances", id=key) == []
+
+
+@pytest.mark.parametrize("wrong", [{"algorithm": "fair"}, {"protocol": "udp"}, {"publicport": 0}], ids=str)
+def test_a_load_balancer_that_cannot_be_is_refused_at_once(cloud, address, wrong):
+    assert _balance(cloud, address, run=cloud.refused, **wrong).code == 431
+    assert cloud.list("listLoadBalancerRules", publicipid=address["id"]) == []
+
+
+def test_a_load_balancer_has_one_stickiness_and_no_health_check(cloud, address):
+    rule = _balance(cloud, address)
+    asked = {"lbruleid": rule, "name": cloud.name("sticky"), "methodname": "SourceBased"}
+    made = cloud.call("createLBStickinessPolicy", **asked)
+    assert cloud.wait(made).done
+    [row] = cloud.list("listLBStickinessPolicies", lbruleid=rule)
+    [policy] = row["stickinesspolicy"]
+    assert (policy["name"], policy["methodname"]) == (asked["name"], "SourceBased")
+    cloud.run("deleteLBStickinessPolicy", id=policy["id"])
+    assert cloud.refused("createLBHealthCheckPolicy", lbruleid=rule).code == 430
+
+
+def test_addresses_and_all_that_hangs_on_them_are_tagged(cloud, network, address, machine):
+    forwarding = _forward(cloud, address, machine)
+    other = cloud.address(networkid=network["id"])
+    balancer = _balance(cloud, other)
+    [firewall] = cloud.list("listFirewallRules", ipaddressid=other["id"])
+    for kind, command, key in (
+        ("PublicIpAddress", "listPublicIpAddresses", address["id"]),
+        ("PortForwardingRule", "listPortForwardingRules", forwarding),
+        ("LoadBalancer", "listLoadBalancerRules", balancer),
+        ("FirewallRule", "listFirewallRules", firewall["id"]),
+    ):
+        cloud.run("createTags", resourceids=[key], resourcetype=kind, tags=[{"key": "env", "value": "prod"}])
+        assert {tag["key"]: tag["value"] for tag in cloud.one(command, id=key)["tags"]} == {"env": "prod"}
+
+
+def test_foreign_addresses_are_neither_seen_nor_touched(cloud, stranger, address, machine):
+    assert stranger.list("listPublicIpAddresses", id=address["id"]) == []
+    assert _rule(stranger, address, run=stranger.refused).code == 531
+    assert _forward(stranger, address, machine, run=stranger.refused).code == 531
+    assert stranger.refused("disassociateIpAddress", id=address["id"]).code == 531
