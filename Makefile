@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-clients contract witness lint bench clean
+.PHONY: run test test-clients contract witness fuzz lint bench clean
 
 run: $(VENV)/run
 	$(BIN)/gstack demo
@@ -27,6 +27,10 @@ contract: $(VENV)/test
 # How far the embedded CloudStack answers as a real one was recorded to: docs/witness.md.
 witness: $(VENV)/test
 	$(BIN)/python tools/make_witness.py
+
+# 50,000 requests of any kind, without one 500: about six minutes.
+fuzz: $(VENV)/test
+	GSTACK_ANY_REQUESTS=50000 $(BIN)/python -m pytest -q tests/protocol/test_any_request.py
 
 bench: $(VENV)/bench
 	$(BIN)/python -m bench

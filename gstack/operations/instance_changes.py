@@ -60,10 +60,10 @@ def check_tags(row: Mapping[str, Any], wanted: list[str], seen: str | None) -> N
 
 
 def must_be_stopped(row: Mapping[str, Any], name: str, what: str) -> None:
-    """Raise GceError failedPrecondition for a machine that is not stopped; ``what`` begins a sentence."""
+    """Raise GceError resourceNotReady for a machine that is not stopped; ``what`` begins a sentence."""
     if row.get("state") != "Stopped":
         message = f"{what} can be changed only while the instance is stopped. '{name}' is {machines.status(row)}."
-        raise GceError("failedPrecondition", message)
+        raise GceError("resourceNotReady", message)
 
 
 @workflow("op.instances.setTags")

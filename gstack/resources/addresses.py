@@ -168,7 +168,7 @@ def view(call: Call, region: str, name: str, row: Row) -> dict[str, Any]:
         id=str(numeric_id(row["id"])),
         creation_timestamp=rfc3339(row.get("allocated")),
         name=name,
-        description=overlay.read(addresses.KIND, row["id"]).get("description"),
+        description=overlay.read(addresses.KIND, row["id"]).get("description") or "",
         address=row["ipaddress"],
         status="IN_USE" if addresses.used(row) else "RESERVED",
         region=call.links.region(call.project, region),

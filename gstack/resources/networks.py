@@ -35,6 +35,7 @@ BODY = Policy(
     only={
         "params.resourceManagerTags.*": (networks.ISOLATED, networks.VPC),
         "mtu": (1500,),
+        "routingConfig.bgpBestPathSelectionMode": ("LEGACY",),
         "networkFirewallPolicyEnforcementOrder": ("AFTER_CLASSIC_FIREWALL",),
     },
     refused={
@@ -44,7 +45,6 @@ BODY = Policy(
         "networkProfile": "Network profiles have no counterpart in CloudStack.",
         "params": "Resource manager tags have no counterpart in CloudStack.",
         "routingConfig.bgpAlwaysCompareMed": "There are no BGP routes.",
-        "routingConfig.bgpBestPathSelectionMode": "There are no BGP routes.",
         "routingConfig.bgpInterRegionCost": "There are no BGP routes.",
     },
 )

@@ -35,6 +35,7 @@ BODY = Policy(
     honoured=("name", "network", "nats[].name"),
     remembered=("description",),
     only={
+        "encryptedInterconnectRouter": (False,),
         "nats[].type": ("PUBLIC",),
         "nats[].natIpAllocateOption": ("AUTO_ONLY",),
         "nats[].sourceSubnetworkIpRangesToNat": (routers.EVERYTHING, "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES"),
@@ -44,7 +45,6 @@ BODY = Policy(
     refused={
         "bgp": _BGP,
         "bgpPeers": _BGP,
-        "encryptedInterconnectRouter": "There are no interconnects.",
         "interfaces": "There are no VPN tunnels and no interconnects.",
         "md5AuthenticationKeys": _BGP,
         "nccGateway": "There are no gateways.",

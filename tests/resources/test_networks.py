@@ -9,12 +9,14 @@ from gstack.translate.networks import auto_plan, networks
 from gstack.translate.places import places
 from tests.conftest import Gateway
 
+ROUTING = {"bgpBestPathSelectionMode": "LEGACY"}  # as GCE was recorded to answer
+
 
 def test_the_network_of_a_basic_zone_is_default(gateway: Gateway) -> None:
     network = gateway.get("global/networks/default")
     assert network["name"] == "default"
     assert network["autoCreateSubnetworks"] is True
-    assert network["routingConfig"] == {"routingMode": "REGIONAL"}
+    assert network["routingConfig"] == {"routingMode": "REGIONAL", **ROUTING}
     assert (
         "https://gateway.test/compute/v1/projects/tenant/regions/ch-gva/subnetworks/default" in network["subnetworks"]
     )
@@ -47,11 +49,13 @@ def test_what_cannot_be_made_is_refused_by_name(gateway: Gateway) -> None:
 def test_the_routing_mode_is_remembered(gateway: Gateway) -> None:
     body = {"name": "net", "autoCreateSubnetworks": False, "routingConfig": {"routingMode": "GLOBAL"}}
     gateway.run("POST", "global/networks", body)
-    assert gateway.get("global/networks/net")["routingConfig"] == {"routingMode": "GLOBAL"}
+    assert gateway.get("global/networks/net")["routingConfig"] == {"routingMode": "GLOBAL", **ROUTING}
     before = {name: gateway.get(f"global/networks/{name}") for name in ("net", "default")}
     for name, mode in (("net", "REGIONAL"), ("default", "GLOBAL")):
         gateway.run("PATCH", f"global/networks/{name}", {"routingConfig": {"routingMode": mode}})
-        assert gateway.get(f"global/networks/{name}") == before[name] | {"routingConfig": {"routingMode": mode}}
+        assert gateway.get(f"global/networks/{name}") == before[name] | {
+            "routingConfig": {"routingMode": mode, **ROUTING}
+        }
 
 
 def test_a_patch_may_repeat_what_a_network_is_and_change_nothing_of_it(gateway: Gateway) -> None:
