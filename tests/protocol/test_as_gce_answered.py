@@ -1,8 +1,8 @@
 """Our answers beside those that GCE was recorded to give: the same members, types and forms, at every depth.
 
 The recordings are whole: ``gce_transcripts`` are requests with their answers, ``gce_objects`` answers alone, most of
-them ten years older. Names, numbers and times are random in both. What differs is listed in ``MISSING`` with its reason,
-and an entry that no longer differs has to go; what we have and they lack is newer, and held by the schema. The surprising
+them ten years older. Names, numbers and times are random in both. What differs is listed in ``MISSING`` with a reason,
+and one that no longer differs has to go; what we have and they lack is newer, and held by the schema. The surprising
 thing: a kind that we serve and that was recorded, but is compared by nobody, fails here.
 """
 
