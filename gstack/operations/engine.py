@@ -261,14 +261,6 @@ def find(project: str, scope: str, name: str) -> Operation | None:
     return db.session.scalars(query).first()
 
 
-def rows(project: str, scope: str | None = None) -> list[Operation]:
-    """The operations of a project, or of one scope of it, newest first."""
-    query = select(Operation).where(Operation.project == project).order_by(Operation.insert_ms.desc())
-    if scope is not None:
-        query = query.where(Operation.scope == scope)
-    return list(db.session.scalars(query))
-
-
 def forget(operation: Operation) -> None:
     """Delete a DONE operation. GceError ``resourceNotReady`` while it runs."""
     if operation.status != DONE:

@@ -13,7 +13,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from operator import itemgetter
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from gstack.errors import GceError
 from gstack.protocol import masks, paging
@@ -49,9 +50,24 @@ class Shape(Generic[Row]):
     prepare: Callable[[Sequence[Row]], object] | None = None
 
 
+@runtime_checkable
+class Source(Protocol[Row]):
+    """Rows of all scopes that come in the order of the list from where they are kept, as many as are asked for.
+
+    What it keeps must not change its name: then the key of the last row is all that a page token needs.
+    """
+
+    def scope(self, row: Row) -> str:
+        """The row's scope; "" in a plain list."""
+
+    def read(self, after: Key, newest_first: bool, limit: int) -> Sequence[Row]:
+        """Up to ``limit`` rows behind the key ``after`` (scope, then that of :class:`Order`), from the first where that
+        is ()."""
+
+
 def listing(
     call: Call,
-    rows: Iterable[Row],
+    rows: Iterable[Row] | Source[Row],
     view: Callable[[Row], Resource],
     *,
     name: Callable[[Row], str],
@@ -69,13 +85,14 @@ def listing(
     """
     shape = Shape(view, name, created, identity, prepare)
     page = _Page(call, shape, seal)
-    found = [entry.resource for entry in page.take([("", rows)])]
+    source = rows if isinstance(rows, Source) else [("", rows)]
+    found = [entry.resource for entry in page.take(source)]
     return _envelope(call, {member: found} if found else {}, page.token, warning)
 
 
 def aggregated(
     call: Call,
-    scopes: Iterable[tuple[str, Iterable[Row] | Exception]],
+    scopes: Iterable[tuple[str, Iterable[Row] | Exception]] | Source[Row],
     member: str,
     view: Callable[[Row], Resource],
     *,
@@ -97,11 +114,14 @@ def aggregated(
     """
     shape = Shape(view, name, created, identity, prepare)
     page = _Page(call, shape, seal)
-    found, failed = _reached(scopes, partial=partial_success(call))
-    shown = {*found, *failed, *own_scopes, *(all_scopes if _flag(call, "includeAllScopes") else ())}
+    found: dict[str, Iterable[Row]] = {}
+    failed: set[str] = set()
+    if not isinstance(scopes, Source):
+        found, failed = _reached(scopes, partial=partial_success(call))
     on_page: dict[str, list[Resource | None]] = {}
-    for entry in page.take((scope, found[scope]) for scope in sorted(found)):
+    for entry in page.take(scopes if isinstance(scopes, Source) else sorted(found.items(), key=itemgetter(0))):
         on_page.setdefault(entry.scope, []).append(entry.resource)
+    shown = {*found, *failed, *on_page, *own_scopes, *(all_scopes if _flag(call, "includeAllScopes") else ())}
     items = {
         scope: {member: on_page[scope]}
         if scope in on_page
@@ -178,27 +198,44 @@ class _Page(Generic[Row]):
     def _seal(self) -> paging.Seal:
         return self._given_seal or paging.current_seal()
 
-    def take(self, scopes: Iterable[tuple[str, Iterable[Row]]]) -> list[_Entry[Row]]:
+    def take(self, scopes: Iterable[tuple[str, Iterable[Row]]] | Source[Row]) -> list[_Entry[Row]]:
         """The page's entries, rendered. ``scopes`` come in their order."""
-        waiting = self._waiting(scopes)
+        waiting = [] if isinstance(scopes, Source) else self._waiting(scopes)
+        chunks = self._read(scopes) if isinstance(scopes, Source) else _chunks(waiting)
         page: list[_Entry[Row]] = []
-        for entry in self._passing(waiting):
+        for entry in self._passing(chunks):
             if len(page) == self._size:
-                self.token = self._seal.issue(self._query, self._next(waiting, page[-1]))
+                last = page[-1]
+                mark = self._next(waiting, last) if waiting else paging.Mark(last.key)
+                self.token = self._seal.issue(self._query, mark)
                 break
             page.append(entry)
         for _ in self._rendered(page):
             pass
         return page
 
-    def _passing(self, waiting: list[_Entry[Row]]) -> Iterator[_Entry[Row]]:
-        if self._filter.fields <= {"name"}:
-            yield from waiting
-            return
-        for start in range(0, len(waiting), CHUNK):
-            for entry, resource in self._rendered(waiting[start : start + CHUNK]):
+    def _passing(self, chunks: Iterator[list[_Entry[Row]]]) -> Iterator[_Entry[Row]]:
+        for chunk in chunks:
+            if self._filter.fields <= {"name"}:
+                yield from chunk
+                continue
+            for entry, resource in self._rendered(chunk):
                 if self._filter.matches(resource):
                     yield entry
+
+    def _read(self, source: Source[Row]) -> Iterator[list[_Entry[Row]]]:
+        """The entries of a source whose names pass, from where the page begins."""
+        after, limit = self._mark.after, self._size + 1
+        while True:
+            rows = source.read(after, self._order.newest_first, limit)
+            entries = [self._entry(source.scope(row), self._shape.name(row), row) for row in rows]
+            yield [entry for entry, row in zip(entries, rows, strict=True) if self._named(row)]
+            if len(rows) < limit:
+                return
+            after = entries[-1].key
+
+    def _named(self, row: Row) -> bool:
+        return self._by_name.matches({"name": self._shape.name(row)})
 
     def _waiting(self, scopes: Iterable[tuple[str, Iterable[Row]]]) -> list[_Entry[Row]]:
         """The rows that earlier pages did not show and whose names pass, in order."""
@@ -258,6 +295,10 @@ class _Page(Generic[Row]):
             if entry.resource is None:
                 entry.resource = self._shape.view(entry.row)
             yield entry, entry.resource
+
+
+def _chunks(entries: list[_Entry[Row]]) -> Iterator[list[_Entry[Row]]]:
+    return (entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK))
 
 
 def _key(entry: _Entry[Any]) -> Key:

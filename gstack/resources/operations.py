@@ -7,15 +7,15 @@ once when too many requests wait already, and only operations that are DONE may 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from gstack.errors import not_found
 from gstack.operations import engine
+from gstack.operations.history import History
 from gstack.operations.identity import stamp
 from gstack.operations.view import operation_view
 from gstack.protocol.call import Call
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import aggregated, listing, sought, sought_words
 from gstack.protocol.methods import method
 from gstack.store.operations import Operation
 from gstack.translate import places
@@ -34,19 +34,21 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.globalOperations.list")
 def list_(call: Call) -> dict[str, Any]:
     """The operations of one scope."""
-    rows = engine.rows(call.project, _known_scope(call))
-    return listing(call, rows, lambda row: operation_view(row, call.links), name=_name, created=_created)
+    return listing(
+        call,
+        _history(call, _known_scope(call)),
+        lambda row: operation_view(row, call.links),
+        name=_name,
+        created=_created,
+    )
 
 
 @method("compute.globalOperations.aggregatedList", needs=("listZones",))
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The operations of all scopes."""
-    by_scope: dict[str, list[Operation]] = defaultdict(list)
-    for row in engine.rows(call.project):
-        by_scope[row.scope].append(row)
     return aggregated(
         call,
-        by_scope.items(),
+        _history(call, None),
         "operations",
         lambda row: operation_view(row, call.links),
         name=_name,
@@ -70,6 +72,10 @@ def delete(call: Call) -> dict[str, Any]:
     """Forget an operation that is DONE. The answer is empty."""
     engine.forget(_found(call))
     return {}
+
+
+def _history(call: Call, scope: str | None) -> History:
+    return History(call.project, scope, sought(call), sought_words(call))
 
 
 def _found(call: Call) -> Operation:
