@@ -73,7 +73,7 @@ def share(folder: Path) -> None:
     """Let this process and those it starts count together, from zero."""
     path = folder / FOLDER
     shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(mode=0o700, parents=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ[SHARED] = str(path)
 
 

@@ -18,7 +18,7 @@ from gstack.auth.grant import Grant
 
 log = logging.getLogger("gstack.audit")
 LONGEST = 200
-_BOUND = ("credential", "user", "how", "address", "client", "project")
+_BOUND = ("credential", "user", "how", "project")
 
 
 def issued(grant_type: str, credential_id: str, account: str, address: str) -> None:
@@ -54,21 +54,21 @@ def answered(method: str, status: int) -> None:
     log.info("call method=%s status=%d", quoted(method), status)
 
 
-def bind(grant: Grant, address: str) -> None:
-    """Every line of this request from now on says who calls."""
-    structlog.contextvars.bind_contextvars(
-        credential=grant.credential_id, user=grant.user, how=grant.how, address=address, client=client()
-    )
+def begin() -> None:
+    """A new request: every line of it says from where and with what it comes, and nobody is known yet. Threads are
+    used again, and what is bound stays."""
+    structlog.contextvars.unbind_contextvars(*_BOUND)
+    structlog.contextvars.bind_contextvars(address=flask.request.remote_addr or "", client=client())
+
+
+def bind(grant: Grant) -> None:
+    """... and from now on who calls."""
+    structlog.contextvars.bind_contextvars(credential=grant.credential_id, user=grant.user, how=grant.how)
 
 
 def bind_project(project: str) -> None:
     """... and in which project."""
     structlog.contextvars.bind_contextvars(project=project)
-
-
-def unbind() -> None:
-    """A new request begins: nobody is known yet. Threads are used again, and what is bound stays."""
-    structlog.contextvars.unbind_contextvars(*_BOUND)
 
 
 def client() -> str:

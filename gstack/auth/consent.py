@@ -38,6 +38,7 @@ View = Callable[[Gatekeeper, TokenServer], Response]
 LONGEST = 2048
 PAGE_SECONDS = 600
 COOKIE = "gstack_consent"
+READ = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
 _NOT_PLAIN = re.compile(r"[^a-z_ ]")
 
 
@@ -71,7 +72,7 @@ def register(app: Flask, guard: Gatekeeper, server: TokenServer) -> None:
 
 def ask(guard: Gatekeeper, server: TokenServer) -> Response:
     """The page, or at once an open code for a client that will show a key pair."""
-    query = {name: _short(name) for name in request.args}
+    query = {name: _short(name) for name in READ if name in request.args}
     asked = _asked(query)
     try:
         grant = _grant(server, query)
@@ -138,7 +139,7 @@ def _asked(query: dict[str, str]) -> Asked:
 def _short(name: str) -> str:
     value = request.args[name]
     if len(value) > LONGEST or any(ord(character) < 32 for character in value):
-        raise Wrong(f"The parameter {name[:40]} is too long or holds control characters.")
+        raise Wrong(f"The parameter {name} is too long or holds control characters.")
     return value
 
 

@@ -157,7 +157,7 @@ def _session(guard: Gatekeeper) -> Grant | None:
         guard.keyring.confirm(grant)
     except Refused:
         return None
-    audit.bind(grant, request_address())
+    audit.bind(grant)
     return grant
 
 

@@ -71,7 +71,7 @@ class Gatekeeper:
         if grant is None or grant.expires_at <= self.keyring.now:
             grant = self._grant(bearer, host)
             self.keyring.grants.put(remembered, grant)
-        audit.bind(grant, request_address())
+        audit.bind(grant)
         return grant
 
     def enter(self, grant: Grant, project: str, *, public: bool = False) -> Caller:

@@ -46,7 +46,7 @@ def register(app: Flask, guard: Gatekeeper) -> None:
             view = partial(_answered, answer, server)
             blueprint.add_url_rule(path, name, view, methods=verbs, provide_automatic_options=False)
     app.register_blueprint(blueprint)
-    app.before_request(audit.unbind)
+    app.before_request(audit.begin)
     consent.register(app, guard, server)
     console.register(app, guard)
     inspection.register(app, guard)

@@ -35,6 +35,11 @@ def test_the_next_request_of_the_thread_is_nobodys(room: Room) -> None:
     assert structlog.contextvars.get_contextvars().keys().isdisjoint({"user", "project", "credential"})
 
 
+def test_a_call_without_a_login_still_says_from_where_and_with_what_it_came(room: Room) -> None:
+    seen = bound(room, "/v1/projects/tenant", "wrong")
+    assert seen["address"] == "203.0.113.9" and "gcloud/528" in seen["client"] and "user" not in seen
+
+
 @pytest.mark.parametrize(("path", "status"), [("/v1/projects", 200), ("/v1/projects/other", 404)])
 def test_calls_besides_compute_have_a_line_with_their_outcome(
     room: Room, caplog: pytest.LogCaptureFixture, path: str, status: int

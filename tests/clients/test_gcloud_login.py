@@ -177,7 +177,7 @@ def login_config(gcloud: Gcloud, folder: Path) -> None:
         json.dumps(
             {
                 "type": "external_account_authorized_user_login_config",
-                "audience": AUDIENCE.replace("Pools/p", "Pools/login"),
+                "audience": "//iam.googleapis.com/locations/global/workforcePools/gstack/providers/gstack",
                 "auth_url": f"{gcloud.root}/o/oauth2/auth",
                 "token_url": f"{gcloud.root}/token",
                 "token_info_url": f"{gcloud.root}/introspect",
