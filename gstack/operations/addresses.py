@@ -65,6 +65,23 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
         making.converge(run)
 
 
+@workflow("op.addresses.keep")
+def keep(run: Run, plan: dict[str, Any]) -> None:
+    """Make an instance's ephemeral address one that outlives it. ``plan``: ``id``; ``tags``; ``description``."""
+
+    def body(writer: Writer) -> None:
+        row = writer.cloud.first("listPublicIpAddresses", id=plan["id"])
+        if row is None:
+            raise GceError("notFound", "The external address is gone.")
+        gone = tags.plan_own(row.get("tags") or (), {addresses.EPHEMERAL: None}).delete
+        _retag(writer, plan["id"], plan["tags"], gone)
+
+    run.step("tags", lambda: using(run, body))
+    if plan["description"]:
+        content = {"description": plan["description"]}
+        run.step("remember", overlay.write, addresses.KIND, plan["id"], run.project.id, content)
+
+
 @workflow("op.addresses.delete")
 def delete(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``id``; ``vpc``, that of the VPC it is in, or None."""

@@ -1,53 +1,55 @@
-"""addresses: CloudStack's public addresses, those that were reserved by name and those of other tools.
+"""addresses: CloudStack's public addresses, those that were reserved by name and those of other tools; internal ones.
 
-The name and the labels are tags of the address. An instance's ephemeral address is not listed, as in GCE, nor is the
-source NAT of a network. Visible differences: only external addresses of zones with isolated networks can be reserved
-(in the others an instance's own address is its external one); until an instance uses it an address lies in some network
-of its region, which cannot be deleted meanwhile. Upstream calls: one.
+The name and the labels of an external address are tags of it. An instance's ephemeral address is not listed, as in GCE,
+nor is the source NAT of a network; reserving one by its ``address`` makes it outlive its instance. An internal address
+is reserved in gstack's store, where its instances are told what to wear. Visible differences: only external addresses
+of zones with isolated networks can be reserved (in the others an instance's own address is its external one); until an
+instance uses it an address lies in some network of its region, which cannot be deleted meanwhile; other tools do not
+know that an internal address is reserved. Upstream calls: one, two where internal ones are reserved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from datetime import UTC, datetime
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found
 from gstack.operations import engine, labels
 from gstack.operations.networks import in_use
 from gstack.protocol.call import Call
-from gstack.protocol.fingerprints import fingerprint
+from gstack.protocol.fingerprints import fingerprint, matches
 from gstack.protocol.ids import numeric_id
+from gstack.protocol.links import parse
 from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import addresses, machines, networks, places, tags, zone_reads
-from gstack.translate.names import is_label, label
+from gstack.translate import addresses, kept, networks, places, reservations, tags, zone_reads
+from gstack.translate.names import is_label
+from gstack.translate.networks import Subnetwork
+from gstack.translate.reservations import KIND, Address
 from gstack.translate.times import rfc3339
 
-Row = Mapping[str, Any]
-
 _IPV6 = "Only IPv4 is supported."
-_INTERNAL = "Internal addresses cannot be reserved. Say networkIP when an instance is made."
 BODY = Policy(
-    honoured=("name", "labels"),
+    honoured=("name", "labels", "address", "subnetwork"),
     remembered=("description", "labelFingerprint"),
     only={
-        "addressType": ("EXTERNAL", "UNSPECIFIED_TYPE"),
+        "addressType": ("EXTERNAL", "INTERNAL", "UNSPECIFIED_TYPE"),
         "ipVersion": ("IPV4", "UNSPECIFIED_VERSION"),
         "networkTier": ("PREMIUM",),
+        "purpose": ("GCE_ENDPOINT",),
     },
     refused={
-        "address": "CloudStack chooses the address.",
         "ipCollection": "CloudStack has its own public addresses.",
         "ipv6EndpointType": _IPV6,
-        "network": _INTERNAL,
+        "network": "Internal addresses belong to a subnetwork.",
         "prefixLength": "Ranges of addresses cannot be reserved.",
-        "purpose": _INTERNAL,
-        "subnetwork": _INTERNAL,
     },
 )
+INTERNAL = "INTERNAL"
 LABELS = Policy(honoured=("labels", "labelFingerprint"))
 NEEDS = ("listPublicIpAddresses",)
 NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
@@ -58,24 +60,20 @@ refused("compute.addresses.move", "CloudStack cannot give an address to another 
 @method("compute.addresses.get", needs=NEEDS)
 def get(call: Call) -> dict[str, Any]:
     """One address, by name or number."""
-    name, row = _found(call)
-    return view(call, call.params["region"], name, row)
+    return view(call, _found(call))
 
 
 @method("compute.addresses.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """The addresses of one region."""
-    known, region = places.of_caller(call.caller), call.params["region"]
-    if not known.region(region):
-        raise not_found(f"projects/{call.project}/regions/{region}")
-    rows = addresses.in_region(call.caller.cloud, known, region)
-    names = addresses.names_of(rows)
+    region = _region(call)
     return listing(
         call,
-        rows,
-        lambda row: view(call, region, names[row["id"]], row),
-        name=lambda row: names[row["id"]],
-        created=lambda row: row.get("allocated"),
+        reservations.of_region(call.caller, region),
+        lambda one: view(call, one),
+        name=lambda one: one.name,
+        created=lambda one: one.created,
+        identity=lambda one: one.key,
     )
 
 
@@ -84,21 +82,27 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     """The addresses of all regions."""
     known = places.of_caller(call.caller)
     read = zone_reads.of_all_zones(call, ("listPublicIpAddresses", {}))
-    scopes = read.scopes(
+    rows = read.scopes(
         addresses.visible(read.rows[0]),
         lambda row: known.of(row.get("zoneid")),
         lambda place: f"regions/{place.region}",
     )
-    shown = {scope: rows for scope, rows in scopes.items() if not isinstance(rows, Exception)}
-    names = {key: name for rows in shown.values() for key, name in addresses.names_of(rows).items()}
-    regions = {row["id"]: scope.removeprefix("regions/") for scope, rows in shown.items() for row in rows}
+    scopes: dict[str, list[Address] | GceError] = {
+        scope: some if isinstance(some, GceError) else reservations.external(some, known)
+        for scope, some in rows.items()
+    }
+    for one in reservations.internal(call.caller):
+        there = scopes.setdefault(f"regions/{one.region}", [])
+        if not isinstance(there, GceError):
+            there.append(one)
     return aggregated(
         call,
         scopes.items(),
         "addresses",
-        lambda row: view(call, regions[row["id"]], names[row["id"]], row),
-        name=lambda row: names[row["id"]],
-        created=lambda row: row.get("allocated"),
+        lambda one: view(call, one),
+        name=lambda one: one.name,
+        created=lambda one: one.created,
+        identity=lambda one: one.key,
         own_scopes=["global", *places.region_scopes(known)],
         all_scopes=places.all_scopes(known),
     )
@@ -106,23 +110,32 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 
 @method("compute.addresses.insert", needs=(*NEEDS, "associateIpAddress", "createTags", "listNetworks"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
-    """Reserve an external address."""
-    name, region = call.body.get("name"), call.params["region"]
+    """Reserve an address."""
+    name, region = str(call.body.get("name") or ""), _region(call)
     if not name:
         raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
     if not is_label(name):
         raise invalid("resource.name", name, NAME_RULE)
-    known = places.of_caller(call.caller)
-    zones = known.region(region)
-    if not zones:
-        raise not_found(f"projects/{call.project}/regions/{region}")
-    able = [place for place in zones if networks.isolating(place)]
+    path = _path(call, name)
+    known = reservations.of_region(call.caller, region)
+    if any(one.name == name for one in known):
+        raise already_exists(path)
+    if call.body.get("addressType") == INTERNAL:
+        return _insert_internal(call, name, region, known)
+    for member in ("subnetwork", "purpose"):
+        if call.body.get(member):
+            raise invalid(f"resource.{member}", call.body[member], "It is for addresses of type INTERNAL.")
+    if call.body.get("address"):
+        return _keep(call, name, region)
+    return _reserve(call, name, region)
+
+
+def _reserve(call: Call, name: str, region: str) -> dict[str, Any]:
+    """A new external address."""
+    able = [place for place in places.of_caller(call.caller).region(region) if networks.isolating(place)]
     if not able:
         why = f"In region {region} an instance's own address is its external one; there are none to be reserved."
         raise invalid("resource.region", region, why)
-    path = _path(call, name)
-    if addresses.find(call.caller.cloud, known, region, name) is not None:
-        raise already_exists(path)
     given = networks.of_caller(call.caller, refresh=True)
     home, default = addresses.home(given, able), given.get(networks.DEFAULT)
     make = networks.auto_plan(call.caller, given, default, able[0]) if home is None and default is not None else None
@@ -131,70 +144,160 @@ def insert(call: Call) -> dict[str, Any]:
         "network": home.id if home else None,
         "vpc": home.vpc if home else None,
         "make": make,
-        "tags": tags.join(
-            tags.plan_labels((), call.body.get("labels") or {}, "resource.labels"),
-            tags.plan_own((), {addresses.NAME: name}),
-        ).create,
+        "tags": _tags(call, name),
         "description": call.body.get("description") or "",
     }
+    path = _path(call, name)
     return engine.start(call, "op.addresses.insert", type="insert", target=path, plan=plan, claim=path)
+
+
+def _keep(call: Call, name: str, region: str) -> dict[str, Any]:
+    """The ephemeral address of an instance, which will outlive it."""
+    wanted, where = call.body["address"], "resource.address"
+    zones = {place.id for place in places.of_caller(call.caller).region(region)}
+    rows = call.caller.cloud.list("listPublicIpAddresses", ipaddress=wanted)
+    row = next((row for row in rows if row.get("zoneid") in zones), None)
+    if row is None or addresses.EPHEMERAL not in networks.marks(row):
+        raise invalid(where, wanted, "It must be the ephemeral address of an instance; CloudStack chooses new ones.")
+    path = _path(call, name)
+    plan = {"id": row["id"], "tags": _tags(call, name), "description": call.body.get("description") or ""}
+    return engine.start(
+        call, "op.addresses.keep", type="insert", target=path, target_id=numeric_id(row["id"]), plan=plan, claim=path
+    )
+
+
+def _tags(call: Call, name: str) -> list[dict[str, str]]:
+    labelled = tags.plan_labels((), call.body.get("labels") or {}, "resource.labels")
+    return tags.join(labelled, tags.plan_own((), {addresses.NAME: name})).create
+
+
+def _insert_internal(call: Call, name: str, region: str, known: list[Address]) -> dict[str, Any]:
+    """An address of a subnetwork, kept for whoever asks for it."""
+    piece = _subnetwork(call, region)
+    mine = [one.address for one in known if one.internal and one.row["networkid"] == piece.id]
+    tags.check_labels(call.body.get("labels") or {}, "resource.labels")
+    created = datetime.now(UTC).isoformat(timespec="milliseconds")
+    key = kept.store_key(call.caller.project, KIND, f"{region}/{name}")
+    number = numeric_id(f"{key}/{created}")
+    content = {
+        "owner": kept.owner(call.caller.project),
+        "name": name,
+        "region": region,
+        "network": piece.network,
+        "subnetwork": piece.name,
+        "networkid": piece.id,
+        "address": _inside(call, piece, mine),
+        "labels": call.body.get("labels") or {},
+        "description": call.body.get("description"),
+        "created": created,
+        "number": str(number),
+    }
+    if not overlay.add(KIND, key, call.project, content):
+        raise already_exists(_path(call, name))  # by another request, since the look above
+    return engine.done(call, type="insert", target=_path(call, name), target_id=number)
+
+
+def _inside(call: Call, piece: Subnetwork, reserved: list[str]) -> str:
+    """The address of a subnetwork that the body asks for, or a free one."""
+    text, where = call.body.get("address"), "resource.address"
+    if not text:
+        return reservations.free(call.caller.cloud, piece, reserved)
+    try:
+        wanted = ipaddress.IPv4Address(text)
+    except ValueError:
+        raise invalid(where, text, "Must be an IPv4 address.") from None
+    net = piece.range
+    outer = () if net is None else (net.network_address, net.broadcast_address)
+    if net is None or wanted not in net or wanted in outer or text == piece.row.get("gateway"):
+        raise invalid(where, text, f"It is not a free address of the subnetwork's range, {net}.")
+    if str(wanted) in reserved:
+        message = f"IP address '{wanted}' is reserved already."
+        raise GceError("resourceInUseByAnotherResource", message, location=where)
+    return str(wanted)
+
+
+def _subnetwork(call: Call, region: str) -> Subnetwork:
+    """The subnetwork of an internal address; that of network default where none is named."""
+    link, where = call.body.get("subnetwork"), "resource.subnetwork"
+    known = networks.of_caller(call.caller, refresh=True).subnetworks(region)
+    wanted = networks.DEFAULT
+    if link:
+        wanted = parse(link, collection="subnetworks", project=call.caller.project.id, field=where, region=region).name
+    piece = next((piece for piece in known if piece.name == wanted), None)
+    if piece is None:
+        raise invalid(where, link or wanted, "The referenced subnetwork resource cannot be found.")
+    if not (piece.owned and piece.translated):
+        why = "Others give out addresses of it as well. Only those of gstack's own networks can be reserved."
+        raise invalid(where, link or wanted, why)
+    return piece
 
 
 @method("compute.addresses.delete", needs=(*NEEDS, "disassociateIpAddress"))
 def delete(call: Call) -> dict[str, Any]:
     """Release an address that nothing uses."""
-    name, row = _found(call)
-    path = _path(call, name)
-    if addresses.used(row):
-        raise in_use(path, f"'{_user(call, row) or 'rules in CloudStack'}'")
-    target_id, plan = numeric_id(row["id"]), {"id": row["id"], "vpc": row.get("vpcid")}
-    return engine.start(call, "op.addresses.delete", type="delete", target=path, target_id=target_id, plan=plan)
+    one = _found(call)
+    path = _path(call, one.name)
+    if one.used:
+        user = f"projects/{call.project}/{one.user}" if one.user else "rules in CloudStack"
+        raise in_use(path, f"'{user}'")
+    if one.internal:
+        overlay.drop(KIND, kept.store_key(call.caller.project, KIND, one.key))
+        return engine.done(call, type="delete", target=path, target_id=one.number)
+    plan = {"id": one.row["id"], "vpc": one.row.get("vpcid")}
+    return engine.start(call, "op.addresses.delete", type="delete", target=path, target_id=one.number, plan=plan)
 
 
 @method("compute.addresses.setLabels", needs=(*NEEDS, "createTags", "deleteTags", "listTags"), body=LABELS)
 def set_labels(call: Call) -> dict[str, Any]:
     """Put the body's labels in the place of an address's."""
     # Google's path calls it differently here than in the other methods.
-    name, row = _found(call, call.params["resource"])
-    return labels.start(call, "PublicIpAddress", row, _path(call, name))
+    one = _found(call, call.params["resource"])
+    path, wanted = _path(call, one.name), call.body.get("labels") or {}
+    if not one.internal:
+        return labels.start(call, "PublicIpAddress", one.row, path)
+    if not matches(call.body.get("labelFingerprint", ""), one.labels):
+        message = "Labels fingerprint either invalid or resource labels have changed"
+        raise GceError("conditionNotMet", message, location="labelFingerprint")
+    tags.check_labels(wanted)
+    key = kept.store_key(call.caller.project, KIND, one.key)
+    overlay.write(KIND, key, call.project, {**one.row, "labels": wanted})
+    return engine.done(call, type="setLabels", target=path, target_id=one.number)
 
 
-def view(call: Call, region: str, name: str, row: Row) -> dict[str, Any]:
+def view(call: Call, one: Address) -> dict[str, Any]:
     """An address."""
-    own = tags.labels(row.get("tags") or ())
-    user = _user(call, row)
+    region = f"projects/{call.project}/regions/{one.region}"
+    below = call.links.absolute(f"{region}/subnetworks/{one.row['subnetwork']}") if one.internal else None
     return render(
         "address",
-        id=str(numeric_id(row["id"])),
-        creation_timestamp=rfc3339(row.get("allocated")),
-        name=name,
-        description=overlay.read(addresses.KIND, row["id"]).get("description") or "",
-        address=row["ipaddress"],
-        status="IN_USE" if addresses.used(row) else "RESERVED",
-        region=call.links.region(call.project, region),
-        users=[call.links.absolute(user)] if user else [],
-        labels=own or None,
-        label_fingerprint=fingerprint(own),
-        self_link=call.links.absolute(f"projects/{call.project}/regions/{region}/addresses/{name}"),
+        id=str(one.number),
+        creation_timestamp=rfc3339(one.created),
+        name=one.name,
+        description=one.description or "",
+        address=one.address,
+        status="IN_USE" if one.used else "RESERVED",
+        region=call.links.region(call.project, one.region),
+        users=[call.links.absolute(f"projects/{call.project}/{one.user}")] if one.user else [],
+        network_tier=None if one.internal else "PREMIUM",
+        address_type=INTERNAL if one.internal else "EXTERNAL",
+        purpose="GCE_ENDPOINT" if one.internal else None,
+        subnetwork=below,
+        labels=one.labels or None,
+        label_fingerprint=fingerprint(one.labels),
+        self_link=call.links.absolute(f"{region}/addresses/{one.name}"),
     )
 
 
-def _user(call: Call, row: Row) -> str | None:
-    """The link of the instance that has an address, from ``projects/`` on."""
-    place = places.of_caller(call.caller).of(row.get("zoneid"))
-    if not row.get("virtualmachineid") or place is None:
-        return None
-    machine = {
-        "id": row["virtualmachineid"],
-        "name": row.get("virtualmachinename") or "",
-        "displayname": row.get("virtualmachinedisplayname") or "",
-    }
-    return f"projects/{call.project}/zones/{place.name}/instances/{label(machines.wanted_name(machine))}"
+def _region(call: Call) -> str:
+    region: str = call.params["region"]
+    if not places.of_caller(call.caller).region(region):
+        raise not_found(f"projects/{call.project}/regions/{region}")
+    return region
 
 
-def _found(call: Call, name: str | None = None) -> tuple[str, Row]:
-    region, wanted = call.params["region"], name or call.params["address"]
-    found = addresses.find(call.caller.cloud, places.of_caller(call.caller), region, wanted)
+def _found(call: Call, name: str | None = None) -> Address:
+    wanted = name or call.params["address"]
+    found = reservations.find(call.caller, call.params["region"], wanted)
     if found is None:
         raise not_found(_path(call, wanted))
     return found

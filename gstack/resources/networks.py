@@ -23,7 +23,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import kept, networks, routers
+from gstack.translate import kept, networks, reservations, routers
 from gstack.translate.names import is_label
 from gstack.translate.networks import Network
 from gstack.translate.times import rfc3339
@@ -163,6 +163,9 @@ def delete(call: Call) -> dict[str, Any]:
     for router in kept.rows(call.caller.project, routers.KIND):
         if router["network"] == network.name:
             raise in_use(path, f"'projects/{call.project}/regions/{router['region']}/routers/{router['name']}'")
+    for one in reservations.stored(call.caller):
+        if one["network"] == network.name:
+            raise in_use(path, f"'projects/{call.project}/regions/{one['region']}/addresses/{one['name']}'")
     plan = {
         "pieces": [piece.id for piece in network.subnetworks if piece.owned],
         "key": kept.store_key(call.caller.project, networks.KIND, network.name),

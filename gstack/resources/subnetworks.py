@@ -14,7 +14,7 @@ from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found
 from gstack.operations import engine
-from gstack.operations.networks import SUBNETWORKS, UNMAKING
+from gstack.operations.networks import SUBNETWORKS, UNMAKING, in_use
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
@@ -24,7 +24,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import networks, places
+from gstack.translate import networks, places, reservations
 from gstack.translate.names import is_label
 from gstack.translate.networks import MODEL_TAG, Network, Subnetwork
 from gstack.translate.places import Place
@@ -180,6 +180,9 @@ def delete(call: Call) -> dict[str, Any]:
     path = f"projects/{call.project}/{piece.path}"
     if not piece.owned:
         raise GceError("unsupported", f"The subnetwork '{path}' belongs to CloudStack's operator or to other tools.")
+    for one in reservations.stored(call.caller):
+        if one["networkid"] == piece.id:
+            raise in_use(path, f"'projects/{call.project}/regions/{piece.region}/addresses/{one['name']}'")
     return engine.start(
         call, "op.subnetworks.delete", type="delete", target=path, target_id=_number(piece), plan={"id": piece.id}
     )

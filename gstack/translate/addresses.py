@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
-from gstack.protocol.ids import numeric_id
-from gstack.translate import networks, tags
+from gstack.translate import networks
 from gstack.translate.names import gce_names
 from gstack.translate.networks import Networks, Subnetwork
 from gstack.translate.places import Place, Places
@@ -53,22 +52,9 @@ def in_region(cloud: Cloud, places: Places, region: str) -> list[Row]:
     return [row for row in visible(cloud.list("listPublicIpAddresses")) if row.get("zoneid") in zones]
 
 
-def find(cloud: Cloud, places: Places, region: str, name: str) -> tuple[str, Row] | None:
-    """The address of that GCE name, or numeric id, in a region, and its name."""
-    rows = in_region(cloud, places, region)
-    names = names_of(rows)
-    wanted = (row for row in rows if name in (names[row["id"]], str(numeric_id(row["id"]))))
-    return next(((names[row["id"]], row) for row in wanted), None)
-
-
 def used(row: Row) -> bool:
     """Whether an address is in use: by an instance, a balancer or a forwarding."""
     return bool(row.get("virtualmachineid") or row.get("hasrules"))
-
-
-def labels(row: Row) -> dict[str, str]:
-    """The labels of an address."""
-    return tags.labels(row.get("tags") or ())
 
 
 def home(known: Networks, zones: Iterable[Place]) -> Subnetwork | None:

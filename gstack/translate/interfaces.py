@@ -14,7 +14,7 @@ from typing import Any
 
 from gstack.errors import GceError, invalid
 from gstack.protocol.links import parse
-from gstack.translate import addresses, networks, places
+from gstack.translate import addresses, networks, places, reservations
 from gstack.translate.caller import Caller
 from gstack.translate.networks import Network, Subnetwork
 from gstack.translate.places import Place
@@ -102,7 +102,10 @@ def _interface(caller: Caller, place: Place, aliases: Sequence[str], given: Body
         raise invalid(f"{where}.accessConfigs", len(configs), "At most one access config is allowed.")
     outside, field = (configs[0].get("natIP") if configs else None), f"{where}.accessConfigs[0].natIP"
     row = found.piece.row if found.piece else found.make or {}
-    inside = _address(given.get("networkIP"), row, f"{where}.networkIP")
+    asked = reservations.given(caller, place.region, found.piece, given.get("networkIP"), f"{where}.networkIP")
+    inside = _address(asked, row, f"{where}.networkIP")
+    if inside is None and found.isolated and found.piece is not None:
+        inside = reservations.choose(caller, found.piece)
     more = alias_addresses(given.get("aliasIpRanges") or [], row, where, inside)
     found = replace(found, address=inside, aliases=more)
     if found.isolated:
