@@ -19,6 +19,15 @@ DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
 ALLOWED = [{"IPProtocol": "tcp", "ports": ["80"]}]
 FIREWALL = {"name": "fw", "network": "global/networks/default", "allowed": ALLOWED}
 SUBNETWORK = {"name": "sub", "network": NET, "ipCidrRange": "10.1.0.0/24"}
+ROUTER = "regions/de-fra/routers/router"
+ROUTE = {
+    "name": "far",
+    "network": NET,
+    "destRange": "172.16.0.0/16",
+    "nextHopIp": "10.1.0.9",
+    "priority": 1000,
+}
+VPC = {"resourceManagerTags": {"gstack-network-model": "vpc"}}
 INSTANCE = {
     "name": "new",
     "machineType": "zones/ch-gva-2/machineTypes/e2-small",
@@ -98,6 +107,12 @@ CHANGES: dict[str, Change] = {
     "resourcePolicies.delete": ("DELETE", POLICY, None, ("policy",)),
     "resourcePolicies.insert": ("POST", "regions/ch-gva/resourcePolicies", SCHEDULE, ()),
     "resourcePolicies.patch": ("PATCH", POLICY, {"description": "d"}, ("policy",)),
+    "routers.delete": ("DELETE", ROUTER, None, ("router",)),
+    "routers.insert": ("POST", "regions/de-fra/routers", {"name": "router", "network": NET}, ("net",)),
+    "routers.patch": ("PATCH", ROUTER, {"description": "d"}, ("router",)),
+    "routers.update": ("PUT", ROUTER, {"name": "router", "network": NET, "description": "d"}, ("router",)),
+    "routes.delete": ("DELETE", "global/routes/far", None, ("tier", "route")),
+    "routes.insert": ("POST", "global/routes", ROUTE, ("tier",)),
     "snapshots.delete": ("DELETE", SNAP, None, ("vm", "snap")),
     "snapshots.insert": ("POST", "global/snapshots", {"name": "snap", "sourceDisk": ROOT}, ("vm",)),
     "snapshots.setLabels": ("POST", f"{SNAP}/setLabels", {"labelFingerprint": FINGERPRINT}, ("vm", "snap")),
@@ -138,6 +153,16 @@ def _subnetwork(gateway: Any) -> None:
     gateway.run("POST", "regions/de-fra/subnetworks", SUBNETWORK)
 
 
+def _tier(gateway: Any) -> None:
+    gateway.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False, "params": VPC})
+    gateway.run("POST", "regions/de-fra/subnetworks", SUBNETWORK)
+
+
+def _router(gateway: Any) -> None:
+    MAKERS["net"](gateway)
+    gateway.run("POST", "regions/de-fra/routers", {"name": "router", "network": NET})
+
+
 def _machine_in_fra(gateway: Any) -> None:
     _subnetwork(gateway)
     place = {"networkInterfaces": [{"subnetwork": SUB}], "machineType": "tiny", "name": "vm"}
@@ -161,6 +186,9 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "auto": lambda gateway: gateway.run("POST", "global/networks", {"name": "auto", "autoCreateSubnetworks": True}),
     "sub": _subnetwork,
     "addr": _address,
+    "tier": _tier,
+    "route": lambda gateway: gateway.run("POST", "global/routes", ROUTE),
+    "router": _router,
     "policy": lambda gateway: gateway.run("POST", "regions/ch-gva/resourcePolicies", SCHEDULE),
     "scheduled": lambda gateway: gateway.run("POST", f"{ROOT}/addResourcePolicies", SCHEDULED),
     "fra vm": _machine_in_fra,
@@ -177,10 +205,4 @@ OWED = {
     "regionInstanceTemplates.delete",
     "regionInstanceTemplates.insert",
     "regionInstances.bulkInsert",
-    "routers.delete",
-    "routers.insert",
-    "routers.patch",
-    "routers.update",
-    "routes.delete",
-    "routes.insert",
 }

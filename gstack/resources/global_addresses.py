@@ -22,12 +22,6 @@ def get(call: Call) -> dict[str, Any]:
     raise not_found(f"projects/{call.project}/global/addresses/{call.params['address']}")
 
 
-@method("compute.globalAddresses.delete")
-def delete(call: Call) -> dict[str, Any]:
-    """Never there."""
-    return get(call)
-
-
 @method("compute.globalAddresses.list")
 def list_(call: Call) -> dict[str, Any]:
     """The empty list."""

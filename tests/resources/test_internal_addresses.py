@@ -123,7 +123,3 @@ def test_an_ephemeral_address_is_kept_by_giving_it_a_name(fra: Gateway) -> None:
     assert fra.get(f"{ADDRESSES}/front")["status"] == "RESERVED"
     fra.run("DELETE", f"{ADDRESSES}/front")
     assert "resource.address" in fra.refuse("POST", ADDRESSES, {"name": "x", "address": "203.0.113.9"})
-
-
-def test_nothing_global_is_there_to_be_deleted(gateway: Gateway) -> None:
-    gateway.refuse("DELETE", "global/addresses/any", status=404)
