@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-clients contract witness fuzz lint bench clean
+.PHONY: run test test-clients contract witness pages fuzz lint bench clean
 
 run: $(VENV)/run
 	$(BIN)/gstack demo
@@ -31,6 +31,10 @@ witness: $(VENV)/test
 # 50,000 requests of any kind, without one 500: about six minutes.
 fuzz: $(VENV)/test
 	GSTACK_ANY_REQUESTS=50000 $(BIN)/python -m pytest -q tests/protocol/test_any_request.py
+# Every page that code writes; the mapping of fields is found out by a gateway, which takes a minute.
+pages: $(VENV)/test
+	$(BIN)/python tools/make_mapping.py
+	$(BIN)/python tools/make_docs.py
 
 bench: $(VENV)/bench
 	$(BIN)/python -m bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -21,6 +22,7 @@ def _generated() -> dict[str, str]:
     spec = importlib.util.spec_from_file_location("make_docs", ROOT / "tools" / "make_docs.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(ROOT / "tools"))  # where Python itself looks when the script is run
     spec.loader.exec_module(module)
     pages: dict[str, str] = module.pages()
     return pages
@@ -75,6 +77,17 @@ def test_the_changelog_names_every_command_and_every_served_collection() -> None
     listed = re.search(r"^\* Served: ([^.]+)\.", page, re.MULTILINE)
     assert listed is not None and set(re.split(r",\s+", listed[1])) == served
     assert [name for name in main.commands if f"`gstack {name}`" not in page] == []
+
+
+def test_the_page_of_fields_agrees_with_the_coverage() -> None:
+    load_handlers()
+    states = {name: state for name, state, _ in methods.coverage()}
+    shown: dict[str, str] = {}
+    for section in (ROOT / "docs" / "fields.md").read_text().split("\n## ")[1:]:
+        rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", section.partition("### ")[0], re.MULTILINE)
+        shown |= {f"compute.{section.split()[0]}.{verb}": state for verb, state in rows}
+    served = {name.split(".")[1] for name, state in states.items() if state == "served"}
+    assert shown == {name: state for name, state in states.items() if name.split(".")[1] in served}
 
 
 def test_the_operator_reads_of_every_command_and_file() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import fields_page
+
 from gstack.protocol import methods
 from gstack.protocol.discovery import document
 from gstack.resources import load_handlers
@@ -81,23 +83,6 @@ def coverage() -> str:
     return "\n".join([*lines, ""])
 
 
-def fields() -> str:
-    """docs/fields.md: what becomes of every field of a request's body."""
-    lines = [
-        "# Fields",
-        NOTE,
-        "",
-        "*Honoured*: it has its effect. *Remembered*: it changes nothing that can be observed here, is kept and read",
-        "back. *Refused*: a 400 that names the field, for the reason given. A field that is in no row is refused too.",
-    ]
-    for method_id, handler in sorted(methods.HANDLERS.items()):
-        if handler.body is None or not handler.body.table():
-            continue
-        lines += ["", f"### `{method_id}`", "", "| field | state | reason |", "|---|---|---|"]
-        lines += [f"| `{path}` | {state} | {reason or ''} |" for path, state, reason in handler.body.table()]
-    return "\n".join([*lines, ""])
-
-
 def pages() -> dict[str, str]:
     """Every generated file, by its path from the repository's root."""
     load_handlers()
@@ -105,7 +90,7 @@ def pages() -> dict[str, str]:
         "gstack.conf.example": example(),
         "docs/configuration.md": configuration(),
         "docs/coverage.md": coverage(),
-        "docs/fields.md": fields(),
+        "docs/fields.md": fields_page.page(NOTE),
     }
 
 
