@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from bulk import deploy_all
+
 from gstack.simulator import Simulator
 from gstack.simulator.limits import DEFAULTS
 
@@ -458,6 +460,15 @@ def six_more(cloud: Simulator) -> None:
 
 BEFORE["vm_extra", "retrieveonlyresourcecount"] = six_more
 BEFORE["vm_extra", "deploy interrupted by crash: before"] = turn(0.5)
+
+
+def a_thousand(cloud: Simulator) -> None:
+    asked = next(line for line in read("vm_extra") if line["name"].startswith("paging ids 200"))
+    where = {"zoneid": ZONE, "templateid": DEBIAN, "serviceofferingid": MICRO}
+    deploy_all(cloud, asked["request"]["ids"].split(","), **where)
+
+
+BEFORE["vm_extra", "paging no page"] = a_thousand
 BEFORE["vm_extra", "listZones disabled (user)"] = zone_state("Disabled")
 BEFORE["vm_extra", "deploy on temp offering"] = zone_state("Enabled")
 
