@@ -71,7 +71,7 @@ UNREPLAYED = {
     "ssh_keys": 0,
     "tags": 0,
     "vm_basic": 0,
-    "vm_extra": 10,
+    "vm_extra": 0,
     "vm_lifecycle": 1,
     "volumes_snapshots": 0,
     "vpc": 0,
