@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
     "internalError": Kind(500, "INTERNAL", "INTERNAL_ERROR"),
     "notImplemented": Kind(501, "UNIMPLEMENTED", "UNSUPPORTED_OPERATION"),
     "backendError": Kind(503, "UNAVAILABLE", "INTERNAL_ERROR"),
-    "stockout": Kind(503, "UNAVAILABLE", "ZONE_RESOURCE_POOL_EXHAUSTED"),
+    "stockout": Kind(503, "UNAVAILABLE", "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS"),
 }
 
 # What GCE writes into httpErrorMessage of a failed operation: the reason phrase in capitals.

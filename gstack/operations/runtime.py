@@ -27,6 +27,7 @@ from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, operation_error
 from gstack.operations.failures import Stopping, internal, where
 from gstack.operations.run import Run
+from gstack.operations.shortages import explained
 from gstack.operations.workflow import Function
 from gstack.settings import Settings
 from gstack.store.db import db
@@ -111,7 +112,7 @@ class Runtime:
             except dbos_errors.DBOSException:
                 raise  # the engine's own business: another worker has it, or its steps have changed
             except GceError as error:
-                failure = run.undone(error)
+                failure = run.undone(explained(error, run.target))
             except Exception as error:
                 log.error("operation.defect", operation=name, error=type(error).__name__, frames=where(error))
                 failure = run.undone(internal(name))

@@ -75,7 +75,7 @@ def test_a_failed_insert_says_what_was_undone(gateway: Any) -> None:
 
 def test_no_room_is_zone_resources_exhausted(gateway: Any) -> None:
     error = gateway.fail("POST", INSTANCES, body(machineType="titan-does-not-fit"))
-    assert (error["code"], error["http"]) == ("ZONE_RESOURCE_POOL_EXHAUSTED", 503)
+    assert (error["code"], error["http"]) == ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", 503)
     assert nothing_is_left(gateway)
 
 
@@ -84,6 +84,12 @@ def test_a_full_quota_is_quota_exceeded(gateway: Any) -> None:
     account.limits = {"user_vm": 0}
     error = gateway.fail("POST", INSTANCES, body())
     assert (error["code"], error["http"]) == ("QUOTA_EXCEEDED", 403)
+    assert error["errorDetails"][0]["quotaInfo"] == {
+        "metricName": "compute.googleapis.com/instances",
+        "limitName": "INSTANCES-per-project-region",
+        "dimensions": {"region": "ch-gva"},
+        "limit": 0.0,
+    }
     assert nothing_is_left(gateway)
 
 
@@ -193,7 +199,7 @@ def test_a_start_that_finds_no_host_leaves_the_instance_stopped(gateway: Any) ->
     gateway.run("POST", INSTANCES, body())
     gateway.run("POST", f"{WEB}/stop")
     gateway.simulator.faults.add("fail-job", "startVirtualMachine", code=533, text="no luck")
-    assert gateway.fail("POST", f"{WEB}/start")["code"] == "ZONE_RESOURCE_POOL_EXHAUSTED"
+    assert gateway.fail("POST", f"{WEB}/start")["code"] == "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS"
     assert gateway.get(WEB)["status"] == "TERMINATED"
 
 

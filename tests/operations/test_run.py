@@ -237,12 +237,12 @@ def test_what_was_made_is_taken_back_latest_first_when_something_fails(play: Any
         for name in ("the disk d", "the address a"):
             run.step(f"make {name}", lambda: None)
             run.undo(name, taken_back.append, name)
-        raise GceError("stockout", "There is no room.")
+        raise GceError("resourceNotReady", "There is no room.")
 
     answer = play(body)
     assert taken_back == ["the address a", "the disk d"]
     assert error_of(answer) == {
-        "code": "ZONE_RESOURCE_POOL_EXHAUSTED",
+        "code": "RESOURCE_NOT_READY",
         "message": "There is no room. Undone: the address a, the disk d.",
     }
 
@@ -253,7 +253,7 @@ def test_what_cannot_be_taken_back_is_named(play: Any, cloud: Any) -> None:
     def body(run: Run) -> None:
         run.undo("the address a", lambda: None)
         run.undo_job("the disk d", "deleteVolume", {"id": "d"})
-        raise GceError("stockout", "There is no room.")
+        raise GceError("resourceNotReady", "There is no room.")
 
     message = error_of(play(body))["message"]
     assert "Undone: the address a." in message
@@ -269,7 +269,7 @@ def test_a_defect_while_taking_back_does_not_keep_the_rest(play: Any) -> None:
     def body(run: Run) -> None:
         run.undo("the disk d", taken_back.append, "d")
         run.undo("the address a", defect, "a")
-        raise GceError("stockout", "There is no room.")
+        raise GceError("resourceNotReady", "There is no room.")
 
     message = error_of(play(body))["message"]
     assert message.startswith("There is no room. Undone: the disk d. Could not be undone: the address a (Internal")
@@ -289,7 +289,7 @@ def test_what_is_gone_already_counts_as_taken_back(play: Any, cloud: Any) -> Non
 
     def body(run: Run) -> None:
         run.undo_job("the disk d", "deleteVolume", {"id": "d"})
-        raise GceError("stockout", "There is no room.")
+        raise GceError("resourceNotReady", "There is no room.")
 
     assert error_of(play(body))["message"] == "There is no room. Undone: the disk d."
 
