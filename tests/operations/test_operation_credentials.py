@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import select
 
 from gstack.cloudstack.errors import cloudstack_error
 from gstack.operations import engine
@@ -20,6 +21,7 @@ from gstack.operations.workflow import workflow
 from gstack.settings import Settings
 from gstack.store.credentials import Credential
 from gstack.store.db import db
+from gstack.store.operations import Operation
 from gstack.store.sealing import Sealer
 from gstack.translate.caller import Project
 
@@ -131,8 +133,8 @@ def test_without_any_credential_an_operation_is_blocked_and_goes_on_when_there_i
     keys.accepted = {"cred-1"}
     until(lambda: not blocked_in(app))
     with app.app_context():
-        until(lambda: engine.rows("p")[0].status == "DONE" or db.session.rollback())
-        assert engine.rows("p")[0].error is None
+        until(lambda: db.session.scalars(select(Operation.status)).one() == "DONE" or db.session.rollback())
+        assert db.session.scalars(select(Operation)).one().error is None
 
 
 def test_blocked_operations_keep_no_others_from_running(begin: Any, keys: Keys, app: Any) -> None:

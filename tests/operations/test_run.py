@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from dbos import DBOS
+from sqlalchemy import select
 
 from gstack.cloudstack.errors import Unavailable, cloudstack_error
 from gstack.errors import GceError, not_ready
-from gstack.operations import engine
 from gstack.operations.failures import OperationFailed
 from gstack.operations.run import Run
 from gstack.operations.workflow import WORKFLOWS, workflow
 from gstack.store import overlay
+from gstack.store.db import db
+from gstack.store.operations import Operation
 
 SECRET = "correct horse battery staple"
 
@@ -212,7 +214,7 @@ def test_progress_never_goes_back_and_is_seen_while_it_runs(play: Any, stage: An
         for percent in (30, 10):
             run.progress(percent)
             with stage.app.app_context():
-                seen.append(engine.rows("p")[0].progress)
+                seen.append(db.session.scalars(select(Operation.progress)).one())
 
     play(body)
     assert seen == [30, 30]
