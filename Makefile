@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-clients contract witness pages fuzz lint bench clean
+.PHONY: run test test-clients contract witness pages fuzz lint bench bench-simulator clean
 
 run: $(VENV)/run
 	$(BIN)/gstack demo
@@ -38,6 +38,10 @@ pages: $(VENV)/test
 
 bench: $(VENV)/bench
 	$(BIN)/python -m bench
+
+# Start, list and memory of the embedded CloudStack: docs/simulator.md.
+bench-simulator: $(VENV)/run
+	$(BIN)/python -m bench.simulator
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

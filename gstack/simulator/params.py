@@ -178,7 +178,7 @@ class Checker:
         self.check_length(param, raw)
         if param.type == "boolean":
             return raw.lower() == "true"
-        if param.type in LIMITS and param.name not in ("id",):
+        if param.type in LIMITS:
             return self.integer(param, raw)
         if param.type == "date":
             return self.date(raw)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 from conftest import Cloud
 
 from gstack.simulator import Server, Simulator, sign
+from gstack.simulator.faults import KINDS
 
 
 @pytest.fixture
@@ -104,6 +107,11 @@ def test_a_name_taken_at_the_same_moment_is_refused_by_the_database(cloud: Cloud
     answers = [cloud.do("createSecurityGroup", name="g") for _ in range(3)]
     assert [answer.get("errorcode") for answer in answers] == [None, 530, 431]
     assert cloud.do("listSecurityGroups", securitygroupname="g")["count"] == 1
+
+
+def test_every_kind_of_fault_is_told_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M)) == KINDS
 
 
 def test_an_unknown_kind_is_refused_by_name(cloud: Cloud) -> None:
