@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import DEBIAN, MICRO, Cloud
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sim_cloud import DEBIAN, MICRO, Cloud
 
 from gstack.simulator import Simulator
 

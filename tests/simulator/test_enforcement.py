@@ -9,9 +9,9 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
 
-from conftest import Cloud
 from prologue import BEFORE, HOLD, machine
 from replay import Replay
+from sim_cloud import Cloud
 
 from gstack.simulator import Server, Simulator, sign
 

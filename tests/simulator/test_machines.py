@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from conftest import DEBIAN, MICRO, TINY, UBUNTU, ZONE, Cloud
+from sim_cloud import DEBIAN, MICRO, TINY, UBUNTU, ZONE, Cloud
 
 
 def test_a_deploy_goes_from_stopped_over_starting_to_running(cloud: Cloud) -> None:

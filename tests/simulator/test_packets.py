@@ -6,9 +6,9 @@ import json
 from ipaddress import ip_address, ip_network
 
 import pytest
-from conftest import ZONE, Cloud
 from hypothesis import given
 from hypothesis import strategies as st
+from sim_cloud import ZONE, Cloud
 from test_advanced_networks import FRANKFURT, VIENNA, address, network
 from test_vpc import DEFAULT_ALLOW, OFFERING, TIER
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from conftest import DEBIAN, MICRO, Cloud
+from sim_cloud import DEBIAN, MICRO, Cloud
 
 
 class Scaled(NamedTuple):

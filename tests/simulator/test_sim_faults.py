@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Cloud
+from sim_cloud import Cloud
 
 from gstack.simulator import Simulator, sign
 from gstack.simulator.jobs import EXPIRE_SECONDS

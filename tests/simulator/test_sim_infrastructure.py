@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import UBUNTU, Cloud
+from sim_cloud import UBUNTU, Cloud
 
 from gstack.simulator import Simulator
 

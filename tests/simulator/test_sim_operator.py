@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import DEBIAN, MICRO, ZONE, Cloud
+from sim_cloud import DEBIAN, MICRO, ZONE, Cloud
 
 
 def test_a_disabled_zone_is_hidden_from_users_and_closed_to_them(cloud: Cloud) -> None:

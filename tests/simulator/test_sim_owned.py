@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import DEBIAN, MICRO, ZONE, Cloud
+from sim_cloud import DEBIAN, MICRO, ZONE, Cloud
 
 from gstack.simulator import Simulator
 from gstack.simulator.events import TYPES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import DEBIAN, MICRO, ZONE, Cloud
+from sim_cloud import DEBIAN, MICRO, ZONE, Cloud
 
 
 def project(cloud: Cloud, name: str = "shop", who: str = "tenant") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import MICRO, ZONE, Cloud
+from sim_cloud import MICRO, ZONE, Cloud
 
 FRANKFURT = "90e2e73b-dc68-48f9-a796-9ec7bcdfec92"
 LINUX = "47135478-e584-11f1-ba46-02fc00000001"

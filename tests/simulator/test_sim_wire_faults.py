@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import Cloud
+from sim_cloud import Cloud
 
 from gstack.simulator import Server, Simulator, sign
 from gstack.simulator.faults import KINDS

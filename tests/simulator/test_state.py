@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from conftest import DEBIAN, MICRO, ZONE
+from sim_cloud import DEBIAN, MICRO, ZONE
 
 import gstack.simulator
 from gstack.simulator import Simulator

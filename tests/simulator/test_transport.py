@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from conftest import ZONE
+from sim_cloud import ZONE
 
 from gstack.simulator import Server, Simulator, sign
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import DEBIAN, MICRO, ZONE, Cloud
 from hypothesis import given
 from hypothesis import strategies as st
+from sim_cloud import DEBIAN, MICRO, ZONE, Cloud
 
 from gstack.simulator.areas.volume_sizes import readable
 from gstack.simulator.limits import GIB

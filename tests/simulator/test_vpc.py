@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Cloud
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sim_cloud import Cloud
 
 FRANKFURT = "90e2e73b-dc68-48f9-a796-9ec7bcdfec92"
 OFFERING = "1ec0c1ce-f265-40df-8aad-7cecd81b6673"
