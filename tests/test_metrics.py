@@ -72,6 +72,14 @@ def test_only_this_machine_sees_them(gateway: Any, more: dict[str, Any]) -> None
     assert scrape(gateway, **more).status_code == 404
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+def test_a_batch_is_no_way_around_that(gateway: Any, header: str) -> None:
+    part = "--b\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n--b--\r\n"
+    kind = "multipart/mixed; boundary=b"
+    answer = gateway.client.post("/batch", data=part, content_type=kind, headers={header: "192.0.2.1"})
+    assert "404" in answer.text and "gstack_" not in answer.text
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_this_machine_needs_no_login_for_them(gateway: Any, address: str) -> None:
     assert scrape(gateway, environ_overrides={"REMOTE_ADDR": address}).status_code == 200

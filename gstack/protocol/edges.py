@@ -38,8 +38,9 @@ LARGEST = 10 * 1024 * 1024
 HELPERS = 16
 # Clients of all three are served the same methods.
 VERSIONS = ("v1", "beta", "alpha")
-# Headers of the outer request that hold for every part: gcloud authorises the batch, never its parts.
-INHERITED = ("Authorization", "Host", "X-Goog-User-Project")
+# Headers of the outer request that hold for every part: gcloud authorises the batch, never its parts; and what says
+# from where and with what the batch came.
+INHERITED = ("Authorization", "Host", "User-Agent", "X-Goog-User-Project", "X-Forwarded-For", "Forwarded")
 
 
 def register(app: Flask, hold_seconds: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
+from flask import request_finished
 
 from .conftest import HOST, Room
 
@@ -38,6 +39,25 @@ def test_the_next_request_of_the_thread_is_nobodys(room: Room) -> None:
 def test_a_call_without_a_login_still_says_from_where_and_with_what_it_came(room: Room) -> None:
     seen = bound(room, "/v1/projects/tenant", "wrong")
     assert seen["address"] == "203.0.113.9" and "gcloud/528" in seen["client"] and "user" not in seen
+
+
+def test_a_part_of_a_batch_says_who_from_where_and_with_what_too(gateway: Any) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def note(_sender: Any, **_: Any) -> None:
+        seen.append(structlog.contextvars.get_contextvars())
+
+    with request_finished.connected_to(note, gateway.app):
+        gateway.client.post(
+            "/batch/compute/v1",
+            data="--b\r\n\r\nGET /compute/v1/projects/tenant/zones HTTP/1.1\r\n\r\n--b--\r\n",
+            content_type="multipart/mixed; boundary=b",
+            headers={"Authorization": f"Bearer {gateway.token}", "User-Agent": "batcher/1"},
+            environ_overrides={"REMOTE_ADDR": "203.0.113.9"},
+        )
+    part = seen[0]
+    assert (part["address"], part["client"], part["project"]) == ("203.0.113.9", "'batcher/1'", "tenant")
+    assert part["user"] == "tenant@example.invalid"
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/projects", 200), ("/v1/projects/other", 404)])

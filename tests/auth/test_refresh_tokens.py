@@ -104,6 +104,14 @@ def test_a_key_pair_is_a_refresh_token_too(room: Room) -> None:
     assert room.bearer(answer.json["access_token"]).identity.account == "tenant"
 
 
+@pytest.mark.parametrize("room", [{"GSTACK_LITERAL_BEARER": "off"}], indirect=True)
+def test_a_key_pair_is_neither_refresh_nor_subject_token_where_the_setting_is_off(room: Room) -> None:
+    literal = ":".join(room.keys())
+    for answer in (refresh(room, literal), exchange(room, literal)):
+        assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
+    assert room.calls == [], "nor is CloudStack asked about it"
+
+
 def test_a_client_with_a_key_pair_must_show_it_to_refresh(room: Room) -> None:
     api_key, secret_key = room.keys()
     location = ask(room, client_id=api_key, code_challenge=None, code_challenge_method=None).headers["Location"]
