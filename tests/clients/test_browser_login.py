@@ -1,9 +1,9 @@
 """Pages in a real browser: headless Chromium signs in, consents, makes a key file, and logs gcloud in.
 
 Apart from the other tests of clients because it needs Chromium and its driver; where they are not installed, every
-test here is skipped, which under CI counts as failed. The surprising thing: the driver is spoken to with plain HTTP
-(WebDriver is nothing else), so no package is needed for it; and the gateway's certificate is trusted by its key, not by
-looking away.
+test here is skipped, which under CI counts as failed unless ``.ci/run`` found no way to install them. The surprising
+thing: the driver is spoken to with plain HTTP (WebDriver is nothing else), so no package is needed for it; and the
+gateway's certificate is trusted by its key, not by looking away.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def driver(until: Until) -> Iterator[str]:
     """The address of a running chromedriver."""
     if CHROMIUM is None or DRIVER is None:
         message = "Chromium and chromedriver are not installed on this machine (Debian: chromium, chromium-driver)"
-        if os.environ.get("CI") == "true":
+        if os.environ.get("CI") == "true" and not os.environ.get("GSTACK_WITHOUT_BROWSER"):
             pytest.fail(message)
         pytest.skip(message)
     with socket.socket() as probe:
