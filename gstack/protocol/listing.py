@@ -19,6 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from gstack.errors import GceError
 from gstack.protocol import masks, paging
 from gstack.protocol.call import Call
+from gstack.protocol.conditions import limited_work
 from gstack.protocol.discovery import document
 from gstack.protocol.filters import compile_filter
 from gstack.protocol.ordering import Key, compile_order
@@ -200,6 +201,10 @@ class _Page(Generic[Row]):
 
     def take(self, scopes: Iterable[tuple[str, Iterable[Row]]] | Source[Row]) -> list[_Entry[Row]]:
         """The page's entries, rendered. ``scopes`` come in their order."""
+        with limited_work():
+            return self._taken(scopes)
+
+    def _taken(self, scopes: Iterable[tuple[str, Iterable[Row]]] | Source[Row]) -> list[_Entry[Row]]:
         waiting = [] if isinstance(scopes, Source) else self._waiting(scopes)
         chunks = self._read(scopes) if isinstance(scopes, Source) else _chunks(waiting)
         page: list[_Entry[Row]] = []

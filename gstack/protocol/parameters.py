@@ -21,6 +21,7 @@ Query = MultiDict[str, str] | Iterable[tuple[str, str]]
 
 # Read by the pipeline; any other that is not the method's own stays out of the answer: some hold tokens.
 PASSED_ON = frozenset({"alt", "fields", "prettyPrint"})
+ALIASES = {"$alt": "alt", "$fields": "fields", "$prettyPrint": "prettyPrint", "pp": "prettyPrint"}
 # Accepted and left alone: https://cloud.google.com/apis/docs/system-parameters, each also with a dollar sign,
 # and what older clients add.
 SYSTEM = (
@@ -72,18 +73,34 @@ def check_parameters(method: Method, path: Mapping[str, str], query: Query) -> d
 def _gathered(method: Method, query: Query) -> tuple[dict[str, list[str]], list[Problem]]:
     given: dict[str, list[str]] = {}
     problems: list[Problem] = []
-    for name, text in query.items(multi=True) if isinstance(query, MultiDict) else query:
-        described = method.parameters.get(name)
-        if name in ("alt", "$alt") and text and text.split(";")[0] != "json":
-            problems.append(values.bad_value(name, text, "Only json is supported."))
+    for name, text in _pairs(query):
+        known = name if name in method.parameters else ALIASES.get(name, name)
+        described = method.parameters.get(known)
+        if known == "alt" and text:
+            # Google's clients may say how they want enums: "json;enum-encoding=int". There are none but as text.
+            if text.partition(";")[0] == "json":
+                given["alt"] = ["json"]
+            else:
+                problems.append(values.bad_value(name, text, "Only json is supported."))
         elif name in ("callback", "$callback") and text:
             problems.append(values.bad_value(name, text, "Answers are plain JSON; JSONP is not supported."))
         elif described is not None and described["location"] == "query":
             if text != "":
-                given.setdefault(name, []).append(text)
+                given.setdefault(known, []).append(text)
         elif name not in STANDARD:
             problems.append(_unbound(name[: values.SHOWN]))
     return given, problems
+
+
+def standard(query: Query | Mapping[str, str], name: str) -> str:
+    """What a query says for ``fields`` or ``prettyPrint``, under whichever of its names; the last of several, "" where
+    it says nothing."""
+    pairs = query.items() if isinstance(query, Mapping) and not isinstance(query, MultiDict) else _pairs(query)
+    return next((text for key, text in reversed(list(pairs)) if text and ALIASES.get(key, key) == name), "")
+
+
+def _pairs(query: Query) -> Iterable[tuple[str, str]]:
+    return query.items(multi=True) if isinstance(query, MultiDict) else query
 
 
 def _unbound(name: str) -> Problem:

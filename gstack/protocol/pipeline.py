@@ -209,8 +209,7 @@ def internal_error(request_id: str) -> GceError:
 
 def write(result: Any, query: Mapping[str, str]) -> Response:
     """The one writer: ``fields`` mask, ``prettyPrint``, JSON, headers."""
-    if query.get("fields"):
-        result = masks.apply(query["fields"], result)
+    result = masks.apply(parameters.standard(query, "fields"), result)
     return _json(result, 200, query)
 
 
@@ -229,7 +228,7 @@ def write_error(error: GceError, method: Method | None = None) -> Response:
 
 
 def _json(value: Any, status: int, query: Mapping[str, str]) -> Response:
-    pretty = query.get("prettyPrint", "true").lower() not in ("false", "0")
+    pretty = parameters.standard(query, "prettyPrint").lower() not in ("false", "0")
     data = orjson.dumps(value, option=orjson.OPT_INDENT_2 if pretty else 0)
     response = Response(data, status, content_type="application/json; charset=UTF-8")
     response.headers["Cache-Control"] = "private"

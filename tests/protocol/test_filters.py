@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gstack.errors import GceError
+from gstack.protocol.conditions import limited_work
 from gstack.protocol.filters import compile_filter
 
 RECORDED = json.loads((Path(__file__).parent.parent / "recordings" / "list_queries.json").read_text())
@@ -272,6 +273,40 @@ def test_the_part_about_names_lets_pass_whatever_the_whole_lets_pass() -> None:
 
 def test_one_text_is_compiled_once() -> None:
     assert compile_filter("name = once") is compile_filter("name = once")
+
+
+def test_patterns_may_take_only_so_much_work_in_one_list() -> None:
+    hard, easy = compile_filter(f"name eq .*a{'.' * 900}b"), compile_filter('name eq ".*\\bweb\\b.*"')
+    value = {"name": "a" * 63}
+    with limited_work():
+        assert not any(easy.matches(value) for _ in range(10_000))
+    with limited_work(), pytest.raises(GceError, match="At character 9: The pattern is too much work for this list"):
+        for _ in range(10_000):
+            hard.matches(value)
+    assert not hard.matches(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("-" * 4000 + "a=b", "nested 40 deep"),
+        ("NOT " * 1000 + "a=b", "nested 40 deep"),
+        ("(" * 4000, "At character 4001"),
+        ("name eq " + "(" * 3900, "At character"),
+        ("name eq " + "a" * 1025, "A pattern may have 1024 characters."),
+        ("name eq (a{1,100}){1,100}", "not RE2"),
+        ("name eq ((a{1,30}){1,30}){1,30}", "not RE2"),
+        ("name eq (a.{1,900}){1,900}", "not RE2"),
+        (" OR ".join(f"name = {number}*" for number in range(33)), "A filter may have 32 patterns."),
+        (" ".join(f"(name eq {number})" for number in range(33)), "A filter may have 32 patterns."),
+        (" OR ".join(f"name={number}" for number in range(201)), "A filter may have 200 comparisons."),
+        ("name = " + "a" * 4096, "A filter may have 4096 characters, this has 4103."),
+        ("name eq " + "a " * 1000, "A pattern may have 1024 characters."),
+        ("name eq a\\", "At character"),
+    ],
+)
+def test_no_text_is_too_large_or_too_deep_for_a_refusal(text: str, says: str) -> None:
+    assert says in refusal(text)
 
 
 def test_text_that_is_no_unicode_matches_nothing_and_breaks_nothing() -> None:

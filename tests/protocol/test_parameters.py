@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from gstack.errors import GceError
 from gstack.protocol.discovery import document
-from gstack.protocol.parameters import STANDARD, check_parameters
+from gstack.protocol.parameters import ALIASES, STANDARD, check_parameters, standard
 
 PATH = {"project": "p1", "zone": "z1-a"}
 
@@ -79,7 +79,9 @@ def test_a_callback_is_refused_rather_than_ignored(name: str) -> None:
     assert _refused((name, "f")).problems[0].location == name
 
 
-@pytest.mark.parametrize("name", sorted(STANDARD - {"alt", "$alt", "callback", "$callback", "fields", "prettyPrint"}))
+@pytest.mark.parametrize(
+    "name", sorted(STANDARD - ALIASES.keys() - {"alt", "callback", "$callback", "fields", "prettyPrint"})
+)
 def test_what_googles_front_end_takes_is_accepted_and_kept_out(name: str) -> None:
     assert name not in _check((name, "secret"))
 
@@ -89,7 +91,27 @@ def test_fields_and_pretty_print_are_passed_on() -> None:
     assert (params["fields"], params["prettyPrint"]) == ("items(name)", False)
 
 
-@pytest.mark.parametrize("pair", [("alt", "json"), ("alt", ""), ("$alt", "json;enum-encoding=int")])
+@pytest.mark.parametrize("name", ["fields", "$fields"])
+def test_fields_may_have_a_dollar_sign_and_the_last_counts(name: str) -> None:
+    query = MultiDict([("fields", "items(id)"), (name, "items(name)"), (name, "")])
+    assert check_parameters(document().methods["compute.instances.list"], PATH, query)["fields"] == "items(name)"
+    assert standard(query, "fields") == "items(name)"
+
+
+@pytest.mark.parametrize("name", ["prettyPrint", "$prettyPrint", "pp"])
+def test_pretty_print_has_three_names(name: str) -> None:
+    assert _check((name, "false"))["prettyPrint"] is False
+    assert standard([(name, "false")], "prettyPrint") == "false"
+    assert standard({name: "0"}, "prettyPrint") == "0"
+
+
+def test_what_a_query_does_not_say_is_nothing() -> None:
+    assert standard([("filter", "x")], "fields") == standard({}, "prettyPrint") == ""
+
+
+@pytest.mark.parametrize(
+    "pair", [("alt", "json"), ("alt", "json;enum-encoding=int"), ("alt", ""), ("$alt", "json;enum-encoding=int")]
+)
 def test_json_may_be_asked_for(pair: tuple[str, str]) -> None:
     assert _check(pair)["alt"] == "json"
 
