@@ -75,7 +75,9 @@ def test_the_newest_first_is_not_the_order_of_names(disks: Any) -> None:
     assert disks.names(LIST, orderBy="creationTimestamp desc") == ["z", "y", "c"]
 
 
-@pytest.mark.parametrize("order", ["name desc", "creationTimestamp", "creationTimestamp asc", "size", "name,id", "NAME"])
+@pytest.mark.parametrize(
+    "order", ["name desc", "creationTimestamp", "creationTimestamp asc", "size", "name,id", "NAME"]
+)
 def test_any_other_order_is_refused_by_name(disks: Any, order: str) -> None:
     for path in (LIST, ALL, "global/operations"):
         error = disks.call("GET", path, status=400, orderBy=order)["error"]
@@ -119,7 +121,9 @@ def test_the_answer_is_pretty_unless_it_shall_not_be(disks: Any, name: str, text
 
 
 @pytest.mark.parametrize("name", ["alt", "$alt"])
-@pytest.mark.parametrize(("form", "status"), [("json", 200), ("json;enum-encoding=int", 200), ("", 200), ("proto", 400)])
+@pytest.mark.parametrize(
+    ("form", "status"), [("json", 200), ("json;enum-encoding=int", 200), ("", 200), ("proto", 400)]
+)
 def test_the_answer_is_json_and_nothing_else(disks: Any, name: str, form: str, status: int) -> None:
     answer = _plain(disks, **{name: form})
     assert (answer.status_code, answer.content_type) == (status, "application/json; charset=UTF-8")
