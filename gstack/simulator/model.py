@@ -67,6 +67,7 @@ class Project(Entity):
     domain: str
     created: float
     members: dict[str, str] = field(default_factory=dict)  # account id → Admin or Regular
+    roles: dict[str, str] = field(default_factory=dict)  # account id → id of its role in this project
     state: str = "Active"
 
 

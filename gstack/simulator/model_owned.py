@@ -84,6 +84,22 @@ class Invitation(Entity):
 
 
 @dataclass(slots=True)
+class ProjectRole(Entity):
+    name: str
+    project: str
+    description: str = ""
+
+
+@dataclass(slots=True)
+class RolePermission(Entity):
+    role: str
+    rule: str  # the name of a command, in which * stands for anything
+    permission: str  # allow or deny
+    position: int
+    description: str = ""
+
+
+@dataclass(slots=True)
 class Counter(Entity):
     name: str
     source: str

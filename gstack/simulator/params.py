@@ -49,6 +49,8 @@ KINDS = {
     "oscategoryid": "os_category",
     "nicid": "nic",
     "projectid": "project",
+    "projectroleid": "project_role",
+    "projectrolepermissionid": "role_permission",
     "domainid": "domain",
     "jobid": "job",
     "userid": "user",

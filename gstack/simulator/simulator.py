@@ -18,7 +18,7 @@ import orjson
 
 from . import areas, envelope, errors, events, packets, signing, world
 from .apis import Api, load_apis
-from .areas import autoscale_groups, guest_networks, machines_lifecycle, template_registry
+from .areas import autoscale_groups, guest_networks, machines_lifecycle, project_roles, template_registry
 from .call import Call
 from .errors import ApiError
 from .faults import Faults
@@ -197,6 +197,7 @@ class Simulator:
             is_root = self.world.account[user.account].type == 1
             args = Checker(self.world, api, command.id_kind, raw, is_root).read()
             call = Call(self, api, user, dict(raw), method, args)
+            project_roles.check(call)
             body = command.handler(call)
             assert command.reads or api.is_async == ("jobid" in body), api.name
             if not command.reads and not api.is_async:

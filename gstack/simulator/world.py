@@ -116,6 +116,8 @@ class World:
         self.machine_snapshot: Table[model_owned.MachineSnapshot] = Table("VMSnapshot", model_owned.MachineSnapshot)
         self.schedule: Table[model_owned.Schedule] = Table("VMSchedule", model_owned.Schedule)
         self.invitation: Table[model_owned.Invitation] = Table("ProjectInvitation", model_owned.Invitation)
+        self.project_role: Table[model_owned.ProjectRole] = Table("ProjectRole", model_owned.ProjectRole)
+        self.role_permission: Table[model_owned.RolePermission] = Table("RolePermission", model_owned.RolePermission)
         self.counter: Table[model_owned.Counter] = Table("Counter", model_owned.Counter)
         self.condition: Table[model_owned.Condition] = Table("Condition", model_owned.Condition)
         self.scale_policy: Table[model_owned.ScalePolicy] = Table("AutoScalePolicy", model_owned.ScalePolicy)

@@ -39,6 +39,7 @@ NAMES = (
     "operator",
     "people",
     "port_forwarding",
+    "project_roles",
     "projects",
     "public_ips",
     "resource_details",

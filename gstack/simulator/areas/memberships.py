@@ -11,6 +11,7 @@ from ..errors import hidden, invalid
 from ..jobs import Steps
 from ..lists import check_page, page, same_name
 from ..model import Account, Project, Row, User
+from ..model_owned import ProjectRole
 from ..registry import command
 from . import invitations, projects
 
@@ -26,6 +27,9 @@ def list_members(call: Call) -> Row:
         account = call.world.account[key]
         row: Row = {"projectid": project.id, "project": project.name, "accountid": account.id, "account": account.name}
         row.update(accounttype=account.type, role=held)
+        special = call.world.project_role.get(project.roles.get(key))
+        if special is not None:
+            row["projectroleid"] = special.id
         row.update(domainid=domain.id, domain=domain.name, domainpath=domain.path)
         if (name is None or account.name == name) and (role is None or same_name(held, role)):
             rows.append(row)
@@ -46,7 +50,9 @@ def wanted_role(call: Call) -> str:
 
 
 def member_added(call: Call, project: Project, account: Account) -> Row:
-    role = wanted_role(call)
+    role, special = wanted_role(call), call.entity("projectroleid", ProjectRole)
+    if special is not None and special.project != project.id:
+        raise invalid("Invalid project role ID provided")
     if account.id in project.members:
         raise invalid(f"Account {account.name} is already part of the project")
     by_invitation = call.simulator.settings.flag("project.invite.required")
@@ -57,6 +63,8 @@ def member_added(call: Call, project: Project, account: Account) -> Row:
         yield 0.1
         if not by_invitation:
             project.members.setdefault(account.id, role)
+            if special is not None:
+                project.roles[account.id] = special.id
         return {"success": True}
 
     return call.later(work, project)
@@ -104,6 +112,7 @@ def member_removed(call: Call, project: Project, account: Account) -> Row:
 
     def work() -> Steps:
         yield 0.1
+        project.roles.pop(account.id, None)
         if project.members.pop(account.id, None) is None:
             raise hidden(f"Failed to delete account {account.name} from the project")
         return {"success": True}

@@ -17,7 +17,7 @@ from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, sam
 from ..model import Account, Entity, Machine, Project, Row, SecurityGroup
 from ..registry import command
 from ..world import IN_PROJECT, date
-from . import accounts, machines_lifecycle, vpcs
+from . import accounts, machines_lifecycle, project_roles, vpcs
 
 if TYPE_CHECKING:
     from ..world import Table
@@ -213,4 +213,6 @@ def clean(call: Call, project: Project) -> None:
     # Jobs and events still name the account, so it stays, disabled, as it does in CloudStack's database.
     world.account[project.account].state = "disabled"
     project.state = "Disabled"
+    for role in [one for one in world.project_role if one.project == project.id]:
+        project_roles.drop(call, role)
     world.project.remove(project)
