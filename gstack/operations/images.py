@@ -21,6 +21,7 @@ Row = dict[str, Any]
 
 KIND = "images"
 MAKING = "CreateTemplateCmd"
+FAILED = frozenset({"DOWNLOAD_ERROR", "ABANDONED", "NOT_UPLOADED", "UPLOAD_ERROR"})
 DOWNLOAD_SECONDS = 4 * 3600.0
 
 
@@ -35,11 +36,14 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
 
 @workflow("op.images.register")
 def register(run: Run, plan: dict[str, Any]) -> None:
-    """``plan``: ``create``, parameters of registerTemplate; ``tags``; ``overlay``. CloudStack answers before it has
-    downloaded anything."""
-    name = plan["create"]["name"]
+    """``plan``: ``create``, parameters of registerTemplate, in which ``extract`` may stand for the ``url``: those of
+    extractTemplate, which makes one; ``tags``; ``overlay``. CloudStack answers before it has downloaded anything."""
+    params, name = dict(plan["create"]), plan["create"]["name"]
+    extract = params.pop("extract", None)
+    if extract is not None:
+        params["url"] = run.job("extract", "extractTemplate", extract)["url"]
     run.undo(f"the image {name}", _discard, run, name)
-    run.job("template", "registerTemplate", plan["create"], find=lambda: _made(run, name))
+    run.job("template", "registerTemplate", params, find=lambda: _made(run, name))
     found = run.poll("download", _downloaded, run, name, every=2.0, within=DOWNLOAD_SECONDS)
     if found is None:
         raise GceError("backendError", f"CloudStack has not downloaded the image '{name}' in time.")
@@ -117,10 +121,14 @@ def _discard(run: Run, name: str) -> None:
 
 
 def _downloaded(run: Run, name: str) -> dict[str, Any] | None:
-    """How a download ended; None while it goes on. ``status`` is CloudStack's sentence about it."""
+    """How a download ended; None while it goes on. ``status`` is CloudStack's sentence, ``downloaddetails`` says
+    how it goes in each zone."""
     row = _listed(run, name)
-    said = str((row or {}).get("status", ""))
-    if row is None or not (row.get("isready") or "error" in said.lower() or "fail" in said.lower()):
+    if row is None:
+        return None
+    states = {str(place.get("downloadState", "")) for place in row.get("downloaddetails") or ()}
+    said = str(row.get("status", ""))
+    if not (row.get("isready") or states & FAILED or "error" in said.lower() or "fail" in said.lower()):
         return None
     return {"id": row["id"], "ready": bool(row.get("isready")), "said": said}
 

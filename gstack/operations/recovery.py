@@ -68,6 +68,7 @@ RECOVERY: dict[str, Recovery] = {
     "deleteSnapshotPolicies": _REMOVES,
     "createTemplate": _find("by the name that the operation claims"),
     "registerTemplate": _find("by the name that the operation claims"),
+    "extractTemplate": _again("a second link to a template harms no more than the first"),
     "updateTemplate": _SETS,
     "updateTemplatePermissions": _SETS,
     "deleteTemplate": _REMOVES,

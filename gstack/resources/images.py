@@ -37,14 +37,23 @@ READS = ("listTemplates",)
 TAGS = ("createTags", "deleteTags", "listTags")
 ARCHITECTURES = {"x86_64": "X86_64", "aarch64": "ARM64"}
 FORMATS = {".qcow2": "QCOW2", ".vhd": "VHD", ".ova": "OVA", ".vmdk": "VMDK", ".raw": "RAW", ".img": "RAW"}
-PACKED = (".gz", ".bz2", ".zip", ".xz")
-SOURCES = ("sourceDisk", "sourceSnapshot", "rawDisk")
+PACKED = (".gz", ".bz2", ".zip")
+SOURCES = ("sourceDisk", "sourceSnapshot", "sourceImage", "rawDisk")
 
 _ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
 _LICENSES = "There are no licences to be paid for."
 _HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
 BODY = Policy(
-    honoured=("name", "description", "family", "labels", "sourceDisk", "sourceSnapshot", "rawDisk.source"),
+    honoured=(
+        "name",
+        "description",
+        "family",
+        "labels",
+        "sourceDisk",
+        "sourceSnapshot",
+        "sourceImage",
+        "rawDisk.source",
+    ),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
     remembered=("labelFingerprint",),
     only={
@@ -63,7 +72,6 @@ BODY = Policy(
         "rawDisk.sha1Checksum": "CloudStack checks no SHA-1.",
         "shieldedInstanceInitialState": _HARDWARE,
         "sourceDiskEncryptionKey": _ENCRYPTION,
-        "sourceImage": "CloudStack copies no templates. Use the image itself, or make one of a disk.",
         "sourceImageEncryptionKey": _ENCRYPTION,
         "sourceSnapshotEncryptionKey": _ENCRYPTION,
         "storageLocations": "CloudStack keeps a template in the zone of what it is made of.",
@@ -117,7 +125,7 @@ def list_(call: Call) -> dict[str, Any]:
 
 @method("compute.images.insert", needs=(*READS, "createTemplate", "listOsTypes", *TAGS), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
-    """Make an image of a disk, a snapshot or a URL."""
+    """Make an image of a disk, a snapshot, an image or a URL."""
     name = call.body.get("name")
     if not name:
         raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
@@ -127,9 +135,10 @@ def insert(call: Call) -> dict[str, Any]:
     _check_family(family)
     given = [member for member in SOURCES if call.body.get(member)]
     if len(given) != 1:
-        why = "Exactly one of sourceDisk, sourceSnapshot and rawDisk must be given."
+        why = f"Exactly one of {', '.join(SOURCES)} must be given."
         raise invalid("resource", ", ".join(given), why)
-    params, size, kept = {"sourceDisk": _of_disk, "sourceSnapshot": _of_snapshot, "rawDisk": _of_url}[given[0]](call)
+    makers = {"sourceDisk": _of_disk, "sourceSnapshot": _of_snapshot, "sourceImage": _of_image, "rawDisk": _of_url}
+    params, size, kept = makers[given[0]](call)
     path = _path(call, name)
     if images.of_caller(call.caller, own=True).get(call.project, name) is not None:
         raise already_exists(path)
@@ -140,7 +149,7 @@ def insert(call: Call) -> dict[str, Any]:
         "tags": tags.new_tags(call.body.get("labels") or {}, own={mark: said for mark, said in own.items() if said}),
         "overlay": kept,
     }
-    how = "register" if given == ["rawDisk"] else "insert"
+    how = "register" if given[0] in ("rawDisk", "sourceImage") else "insert"
     return engine.start(call, f"op.images.{how}", type="insert", target=path, plan=plan, claim=path)
 
 
@@ -267,9 +276,7 @@ def _of_url(call: Call) -> Source:
     if not source:
         raise GceError("required", f"Required field '{where}' not specified", location=where)
     caller = call.caller
-    if "registerTemplate" not in caller.catalogue.apis(caller.cloud):
-        message = "An image of a URL needs CloudStack's command registerTemplate, which CloudStack does not offer here."
-        raise GceError("notImplemented", message, location=where)
+    _check_may_register(call, where)
     parts = urlsplit(source)
     path = parts.path.lower()
     for ending in PACKED:
@@ -286,8 +293,42 @@ def _of_url(call: Call) -> Source:
         "hypervisor": hypervisors[0]["name"] if hypervisors else "KVM",
         "zoneids": [place.id for place in zones],
         "ostypeid": images.os_type(caller, None),
+        "isextractable": True,  # so that images can be made of it
     }
     return params, None, {"source": source}
+
+
+def _of_image(call: Call) -> Source:
+    """As :func:`_of_url`, for an image that CloudStack downloads once more: from where it came, or, in ``extract``,
+    from where it gives it out."""
+    given, where = call.body["sourceImage"], "resource.sourceImage"
+    image = images.referenced(call.caller, given, where, call.params["project"])
+    path, row = f"projects/{image.project}/global/images/{image.name}", image.row
+    if not image.zoneids:
+        raise not_ready(path)
+    _check_may_register(call, where)
+    zones = sorted(image.zoneids)
+    params: dict[str, Any] = {
+        "format": row["format"],
+        "hypervisor": row["hypervisor"],
+        "zoneids": zones,
+        "ostypeid": images.os_type(call.caller, row),
+        "isextractable": True,
+        **{member: True for member in ("passwordenabled", "sshkeyenabled") if row.get(member)},
+    }
+    if row.get("url"):
+        params["url"] = row["url"]
+    elif row.get("isextractable"):
+        params["extract"] = {"id": image.id, "zoneid": zones[0], "mode": "HTTP_DOWNLOAD"}
+    else:
+        raise invalid(where, given, "CloudStack gives out only templates that are extractable: use the image itself.")
+    return params, images.size_gb(image), {"sourceImage": path, "sourceImageId": str(numeric_id(image.id))}
+
+
+def _check_may_register(call: Call, where: str) -> None:
+    if "registerTemplate" not in call.caller.catalogue.apis(call.caller.cloud):
+        message = "This needs CloudStack's command registerTemplate, which CloudStack does not offer here."
+        raise GceError("notImplemented", message, location=where)
 
 
 def _traits(call: Call, templateid: str | None) -> dict[str, Any]:
@@ -322,6 +363,8 @@ def view(call: Call, image: Image, kept: Mapping[str, Any] | None = None) -> dic
         source_disk_id=kept.get("sourceDiskId"),
         source_snapshot=made_of.get("sourceSnapshot"),
         source_snapshot_id=kept.get("sourceSnapshotId"),
+        source_image=made_of.get("sourceImage"),
+        source_image_id=kept.get("sourceImageId"),
         family=image.family,
         deprecated={"state": image.state, **(kept.get("deprecated") or {})} if image.state else None,
         labels=shown or None,

@@ -19,6 +19,8 @@ from typing import Any
 import orjson
 
 from gstack.cloudstack.errors import CloudStackError
+from gstack.errors import invalid
+from gstack.protocol.links import parse
 from gstack.settings import Settings
 from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, label
@@ -190,6 +192,23 @@ def find(caller: Caller, look: Callable[[Images], Image | None]) -> Image | None
     if found is None:
         return look(of_caller(caller, refresh=True))
     return look(of_caller(caller, own=True)) if found.project == caller.project.id else found
+
+
+def referenced(caller: Caller, given: str, where: str, alias: str) -> Image:
+    """The image, or the newest of the family, that a client named in field ``where``. ``alias`` is the project as the
+    client wrote it. Raises GceError."""
+    reference = parse(given, collection="images", project=caller.project.id, field=where)
+    project = caller.project.id if reference.project == alias else reference.project
+
+    def look(known: Images) -> Image | None:
+        if reference.family:
+            return known.newest(project, reference.family)
+        return known.get(project, reference.name)
+
+    found = find(caller, look)
+    if found is None:
+        raise invalid(where, given, "The referenced image resource cannot be found.")
+    return found
 
 
 def size_gb(image: Image) -> int:

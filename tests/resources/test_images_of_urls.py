@@ -1,4 +1,4 @@
-"""Images of URLs, before a CloudStack that downloads them: the embedded one does not, so it is taught to here."""
+"""Images of URLs and of images: what CloudStack downloads."""
 
 from __future__ import annotations
 
@@ -6,85 +6,78 @@ from typing import Any
 
 import pytest
 
-from gstack.simulator.model import Template
-from gstack.simulator.registry import COMMANDS, Command
-
 IMAGES = "global/images"
-BODY = {"name": "golden", "family": "mine", "rawDisk": {"source": "https://images.test/golden.qcow2"}}
+SOURCE = "https://images.test/golden.qcow2"
+BODY = {"name": "golden", "family": "mine", "labels": {"tier": "gold"}, "rawDisk": {"source": SOURCE}}
 
 
-class Downloads:
-    """registerTemplate: a template in each zone of the call, ready or with a sentence that says why not."""
-
-    def __init__(self, status: str) -> None:
-        self.status = status
-        self.asked: list[dict[str, Any]] = []
-
-    def __call__(self, call: Any) -> dict[str, Any]:
-        self.asked.append({name: call.text(name) for name in ("url", "format", "hypervisor")})
-        zones = call.world.zone
-        row = {
-            "name": call.text("name"),
-            "displaytext": call.text("displaytext"),
-            "ispublic": False,
-            "isfeatured": False,
-            "isready": not self.status,
-            "status": self.status or "Download Complete",
-            "size": 3 * 2**30,
-            "templatetype": "USER",
-            "account": call.account.name,
-            "hypervisor": call.text("hypervisor"),
-            "arch": "x86_64",
-        }
-        made = Template(
-            id=call.world.uuid(),
-            number=call.world.template.take_number(),
-            name=str(row["name"]),
-            account=call.account.id,
-            row=row,
-            zones={},
-        )
-        row["id"] = made.id
-        for zone in zones:
-            place = {"zoneid": zone.id, "zonename": zone.name, "created": "2026-11-21T08:29:58+0000"}
-            made.zones[zone.id] = {**place, "downloaddetails": []}
-        call.world.template.add(made)
-        return {"count": 1, "template": [{"id": made.id}]}
+def templates(gateway: Any, name: str) -> list[dict[str, Any]]:
+    """The user's templates of a name, a row for each zone."""
+    return list(gateway.cloudstack("listTemplates", templatefilter="self", name=name))
 
 
-@pytest.fixture
-def downloads(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Teach the embedded CloudStack the command; called with what goes wrong, or nothing."""
-
-    def teach(status: str = "") -> Downloads:
-        taught = Downloads(status)
-        monkeypatch.setitem(COMMANDS, "registerTemplate", Command("registerTemplate", taught, None, False))
-        names = frozenset(api["name"] for api in gateway.cloudstack("listApis"))
-        monkeypatch.setattr("gstack.cloudstack.catalogue.Catalogue.apis", lambda *_, **__: names)
-        return taught
-
-    return teach
-
-
-def test_an_image_of_a_url_is_what_cloudstack_downloads(gateway: Any, downloads: Any) -> None:
-    taught = downloads()
+def test_an_image_of_a_url_is_what_cloudstack_downloads(gateway: Any) -> None:
     gateway.run("POST", IMAGES, BODY)
     image = gateway.get(f"{IMAGES}/golden")
-    assert (image["status"], image["family"], image["diskSizeGb"]) == ("READY", "mine", "3")
-    assert image["rawDisk"]["source"] == "https://images.test/golden.qcow2"
-    (asked,) = taught.asked
-    assert (asked["url"], asked["format"]) == ("https://images.test/golden.qcow2", "QCOW2")
+    assert (image["status"], image["family"], image["labels"]) == ("READY", "mine", {"tier": "gold"})
+    assert image["rawDisk"]["source"] == SOURCE
+    rows = templates(gateway, "golden")
+    assert {(row["url"], row["format"], row["isready"]) for row in rows} == {(SOURCE, "QCOW2", True)}
+    assert {row["zonename"] for row in rows} == {"ch-gva-2", "de-fra-1", "at-vie-1"}
 
 
-def test_an_image_of_a_url_whose_answer_is_lost_is_made_once(gateway: Any, downloads: Any) -> None:
-    taught = downloads()
-    gateway.simulator.faults.add("lose", "registerTemplate")
+@pytest.mark.parametrize("ending", ["qcow2.gz", "vhd.bz2", "ova", "vmdk", "raw", "img.zip"])
+def test_formats_are_told_by_the_end_of_the_url(gateway: Any, ending: str) -> None:
+    source = f"https://images.test/golden.{ending}"
+    gateway.run("POST", IMAGES, {"name": "golden", "rawDisk": {"source": source}})
+    assert templates(gateway, "golden")[0]["url"] == source
+
+
+@pytest.mark.parametrize("source", ["gs://bucket/x.tar.gz", "https://images.test/x.iso", "ftp://images.test/x.raw"])
+def test_what_cloudstack_cannot_download_is_refused_by_name(gateway: Any, source: str) -> None:
+    body = {"name": "golden", "rawDisk": {"source": source}}
+    assert "resource.rawDisk.source" in gateway.refuse("POST", IMAGES, body)
+    assert templates(gateway, "golden") == []
+
+
+@pytest.mark.parametrize("command", ["registerTemplate", "createTags"])
+def test_an_image_of_a_url_whose_answer_is_lost_is_made_once(gateway: Any, command: str) -> None:
+    gateway.simulator.faults.add("lose", command)
     gateway.run("POST", IMAGES, BODY)
-    assert len(taught.asked) == 1
+    assert len({row["id"] for row in templates(gateway, "golden")}) == 1
 
 
-def test_a_download_that_fails_is_said_and_taken_back(gateway: Any, downloads: Any) -> None:
-    downloads("Failed to download: 404 Not Found")
+def test_a_download_that_fails_is_said_and_taken_back(gateway: Any) -> None:
+    gateway.simulator.faults.add("no-download", "registerTemplate")
     error = gateway.fail("POST", IMAGES, BODY)
-    assert "404 Not Found" in error["message"] and "Undone: the image golden." in error["message"]
-    assert gateway.cloudstack("listTemplates", templatefilter="self") == []
+    assert "404" in error["message"] and "Undone: the image golden." in error["message"]
+    assert templates(gateway, "golden") == []
+
+
+def test_an_image_of_an_image_is_downloaded_from_where_that_came(gateway: Any) -> None:
+    gateway.run("POST", IMAGES, BODY)
+    gateway.run("POST", IMAGES, {"name": "copy", "sourceImage": "global/images/family/mine", "family": "copies"})
+    image, origin = gateway.get(f"{IMAGES}/copy"), gateway.get(f"{IMAGES}/golden")
+    assert (image["sourceImage"], image["sourceImageId"]) == (origin["selfLink"], origin["id"])
+    assert (image["family"], image["diskSizeGb"]) == ("copies", origin["diskSizeGb"])
+    assert templates(gateway, "copy")[0]["url"] == SOURCE
+
+
+def test_an_image_that_cloudstack_gives_out_is_fetched_from_there(gateway: Any) -> None:
+    gateway.run("POST", IMAGES, BODY)
+    for template in gateway.simulator.world.template:
+        template.row.pop("url", None) if template.name == "golden" else None
+    gateway.run("POST", IMAGES, {"name": "copy", "sourceImage": "global/images/golden"})
+    assert "-sec.invalid/userdata/" in templates(gateway, "copy")[0]["url"]
+
+
+def test_an_image_that_cloudstack_gives_to_nobody_is_refused_by_name(gateway: Any) -> None:
+    body = {"name": "copy", "sourceImage": "projects/debian-cloud/global/images/family/debian-12"}
+    assert "resource.sourceImage" in gateway.refuse("POST", IMAGES, body)
+    body["sourceImage"] = "global/images/none"
+    assert "cannot be found" in gateway.refuse("POST", IMAGES, body)
+
+
+def test_an_image_has_one_source(gateway: Any) -> None:
+    body = {**BODY, "sourceImage": "global/images/other"}
+    assert "Exactly one of" in gateway.refuse("POST", IMAGES, body)
