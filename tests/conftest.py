@@ -8,7 +8,10 @@ answer is DONE already.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -253,3 +256,42 @@ def gateway(gateway_process: Process) -> Iterator[Gateway]:
         yield Gateway(app, simulator, settings, worker)
     with app.app_context():
         db.session.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL database that may be emptied: the one that GSTACK_TEST_POSTGRESQL names, or a new one.
+
+    PostgreSQL refuses to run as root, so there it runs as another user, in a folder outside of pytest's own, which no
+    other user may enter.
+    """
+    pytest.importorskip("psycopg", reason="psycopg is not installed (the extra gstack[postgresql])")
+    given = os.environ.get("GSTACK_TEST_POSTGRESQL", "")
+    if given:
+        yield given
+        return
+    programs = _programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed here, and GSTACK_TEST_POSTGRESQL names no database")
+    folder = Path(tempfile.mkdtemp(prefix="gstack-pg-"))
+    options: dict[str, Any] = {"check": True, "timeout": 120, "cwd": folder, "capture_output": True}
+    options["env"] = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    if os.getuid() == 0:
+        shutil.chown(folder, "postgres")  # every package of the server makes that user
+        options["user"] = "postgres"
+    control = (programs / "pg_ctl", "-D", folder / "data", "-w")
+    try:
+        words = ("-U", "gstack", "-A", "trust", "-E", "UTF8", "-N")
+        subprocess.run((programs / "initdb", "-D", folder / "data", *words), **options)
+        here = f"-k {folder} -c listen_addresses= -c fsync=off"
+        subprocess.run((*control, "-o", here, "-l", folder / "log", "start"), **options)
+        yield f"postgresql+psycopg://gstack@/postgres?host={folder}"
+        subprocess.run((*control, "-m", "fast", "stop"), **options)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs() -> Path | None:
+    found = shutil.which("initdb")
+    places = [Path(found).resolve()] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return places[-1].parent if places else None

@@ -1,19 +1,12 @@
 """The auth room on PostgreSQL: what other files show on SQLite, shown again where the store is a server.
 
-Apart because it starts one, where PostgreSQL is installed (or empties and uses the database that GSTACK_TEST_POSTGRESQL
-names). The surprising thing: PostgreSQL refuses to run as root, so there it runs as another user, in a folder outside
-of pytest's own, which no other user may enter.
+Apart because it needs a server; ``tests/conftest.py`` starts one where it can. The surprising thing: the tests are
+those of the other files, run again.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
@@ -44,50 +37,15 @@ SHOWN: tuple[Callable[[Room], None], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The URL of a PostgreSQL database that may be emptied."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed (the extra gstack[postgresql])")
-    given = os.environ.get("GSTACK_TEST_POSTGRESQL", "")
-    if given:
-        yield given
-        return
-    programs = _programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed here, and GSTACK_TEST_POSTGRESQL names no database")
-    folder = Path(tempfile.mkdtemp(prefix="gstack-pg-"))
-    options: dict[str, Any] = {"check": True, "timeout": 120, "cwd": folder, "capture_output": True}
-    options["env"] = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-    if os.getuid() == 0:
-        shutil.chown(folder, "postgres")  # every package of the server makes that user
-        options["user"] = "postgres"
-    control = (programs / "pg_ctl", "-D", folder / "data", "-w")
-    try:
-        words = ("-U", "gstack", "-A", "trust", "-E", "UTF8", "-N")
-        subprocess.run((programs / "initdb", "-D", folder / "data", *words), **options)
-        here = f"-k {folder} -c listen_addresses= -c fsync=off"
-        subprocess.run((*control, "-o", here, "-l", folder / "log", "start"), **options)
-        yield f"postgresql+psycopg://gstack@/postgres?host={folder}"
-        subprocess.run((*control, "-m", "fast", "stop"), **options)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _programs() -> Path | None:
-    found = shutil.which("initdb")
-    places = [Path(found).resolve()] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return places[-1].parent if places else None
-
-
 @pytest.fixture
-def database_url(server: str) -> str:
+def database_url(postgresql: str) -> str:
     """That database, empty."""
-    engine = create_engine(server)
+    engine = create_engine(postgresql)
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
-    return server
+    return postgresql
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda function: function.__name__.removeprefix("test_"))

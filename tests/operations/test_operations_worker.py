@@ -139,19 +139,16 @@ def test_a_worker_that_is_told_to_stop_leaves_its_operations_to_the_next_one(wor
 
 
 @pytest.fixture
-def hosts(tmp_path: Path, make_call: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+def hosts(tmp_path: Path, make_call: Any, monkeypatch: pytest.MonkeyPatch, postgresql: str) -> Iterator[Workers]:
     """Workers on several hosts that share an empty PostgreSQL database."""
-    url = os.environ.get("GSTACK_TEST_POSTGRESQL")
-    if not url:
-        pytest.skip("GSTACK_TEST_POSTGRESQL names no database (postgresql+psycopg://…) that may be emptied")
-    database = create_engine(url)
+    database = create_engine(postgresql)
     with database.begin() as connection:
         for schema in ("dbos", "public"):
             connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     database.dispose()
     monkeypatch.setitem(WORKFLOWS, "op.test.durable", lambda run, plan: None)
-    made = Workers(tmp_path, make_call, url)
+    made = Workers(tmp_path, make_call, postgresql)
     yield made
     made.close()
 
