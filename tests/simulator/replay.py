@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from bulk import shortened
 from excuses import FLEETING, NUMBERS, RANDOM_ACCOUNT
-from prologue import AT, BEFORE, CHOSEN, FIRST, HOLD, PREPARE, WRONGLY_SIGNED, Step, public_key, read
+from prologue import AT, BEFORE, CHOSEN, FIRST, HOLD, PREPARE, WRONGLY_SIGNED
+from prologue_steps import Step, public_key, read
 
 from gstack.simulator import Simulator, sign
 from gstack.simulator.registry import COMMANDS

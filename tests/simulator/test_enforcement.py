@@ -9,7 +9,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
 
-from prologue import BEFORE, HOLD, machine
+from prologue import BEFORE, HOLD
+from prologue_steps import machine
 from replay import Replay
 from sim_cloud import Cloud
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote, quote_plus
 
 import pytest
 from excuses import KNOWN
-from prologue import read
+from prologue_steps import read
 from replay import Replay
 
 from gstack.simulator import Simulator, WsgiApp, sign

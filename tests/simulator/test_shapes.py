@@ -10,7 +10,7 @@ import gzip
 import json
 
 import pytest
-from prologue import FOLDER
+from prologue_steps import FOLDER
 
 from gstack.simulator import Simulator
 from gstack.simulator.apis import load_apis

@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from prologue import FOLDER
+from prologue_steps import FOLDER
 
 from gstack.simulator import Simulator, areas
 from gstack.simulator.apis import load_apis

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from excuses import KNOWN, NUMBERS, UNREPLAYED
-from prologue import FOLDER, read
+from prologue_steps import FOLDER, read
 from replay import UUID, Replay
 from test_enforcement import replay_all
 from test_raw_transport import STATES, Client, ask_closed, compare
