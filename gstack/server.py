@@ -7,6 +7,7 @@ parent, so that a killed gateway leaves no process behind that holds the port or
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -15,7 +16,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -28,12 +31,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gstack import certificates, logs, metrics
 from gstack.app import create_app
+from gstack.operations import engine
 from gstack.settings import Settings, SettingsError
 from gstack.store.db import db, open_store
 from gstack.store.sealing import Sealer
 
 log = structlog.get_logger(__name__)
 
+# What a request that is under way at a shutdown may still take; those that wait for operations are answered at once.
+FINISHING_SECONDS = 30
 TLS_MINIMUM = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
 
 
@@ -62,17 +68,21 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
         log_level=LogLevels.error,
         respawn_failed_workers=True,
         respawn_interval=0.1,
-        workers_kill_timeout=10,
+        workers_kill_timeout=FINISHING_SECONDS,
         **tls,
     )
     for companion in companions:
         server.on_startup(companion.start)
         server.on_shutdown(companion.stop)
+    stopping = multiprocessing.Event()
+    server.on_startup(lambda: tell_of_the_end(stopping))
     parent = os.getpid()
 
     def load() -> Callable[..., Any]:
         die_with(parent)
-        return create_app(settings)
+        app = create_app(settings)
+        let_go_when(stopping, app)
+        return app
 
     log.info("gateway.starting", url=settings.public_url, cloudstack=settings.cloudstack_url)
     server.serve(target_loader=load, wrap_loader=False)
@@ -123,6 +133,28 @@ class Companion:
             if self._stopping.wait(delay):
                 return
             self._process = self._spawn()
+
+
+def tell_of_the_end(stopping: Event) -> None:
+    """Set ``stopping`` at the signals that end the server, before it does what it does at them."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        served = signal.getsignal(number)
+
+        def handle(number: int, frame: FrameType | None, served: Any = served) -> None:
+            stopping.set()
+            served(number, frame)
+
+        signal.signal(number, handle)
+
+
+def let_go_when(stopping: Event, app: Flask) -> None:
+    """Answer the requests that wait for operations as soon as the server is to end: it waits for its requests."""
+
+    def watch() -> None:
+        stopping.wait()
+        engine.let_go(app)
+
+    threading.Thread(target=watch, name="shutdown-watch", daemon=True).start()
 
 
 def die_with(parent: int) -> None:

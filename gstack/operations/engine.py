@@ -82,6 +82,11 @@ class Operations:
                 self._holds = Holds(slots, lambda names: finished(engine, names), self._poll_seconds)
             return self._client, self._holds
 
+    def let_go(self) -> None:
+        """Answer all requests of this process that wait, and those to come at once: the process is to end."""
+        if self._holds is not None and self._owner == os.getpid():
+            self._holds.close()
+
     def close(self) -> None:
         """End the watcher of this process."""
         if self._holds is not None and self._owner == os.getpid():
@@ -244,6 +249,12 @@ def repeated(call: Call) -> dict[str, Any] | None:
 def hold(call: Call, name: str) -> dict[str, Any]:
     """The operation, after it is DONE or OPERATION_HOLD_SECONDS have passed."""
     return _waited(call, name, _operations().settings["OPERATION_HOLD_SECONDS"])
+
+
+def let_go(app: Flask) -> None:
+    """Let no request of ``app`` wait for its operation any more; which goes on all the same."""
+    operations: Operations = app.extensions[EXTENSION]
+    operations.let_go()
 
 
 def wait(call: Call, operation: Operation) -> dict[str, Any]:

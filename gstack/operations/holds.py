@@ -42,18 +42,18 @@ class Holds:
         """Wait until the operation is DONE, ``seconds`` have passed or there is no slot; whether it is DONE
         for sure.
         """
-        if seconds <= 0 or not self._slots.acquire(blocking=False):
+        if seconds <= 0 or self._closed.is_set() or not self._slots.acquire(blocking=False):
             return False
         event = threading.Event()
         try:
             self._enlist(name, event)
-            return event.wait(seconds)
+            return event.wait(seconds) and not self._closed.is_set()
         finally:
             self._strike(name, event)
             self._slots.release()
 
     def close(self) -> None:
-        """Let everybody go and end the thread."""
+        """Let everybody go, now and from now on, and end the thread."""
         self._closed.set()
         with self._changed:
             for event in (event for events in self._waiting.values() for event in events):

@@ -50,5 +50,5 @@ def test_a_network_lives_with_an_address_a_firewall_and_instances(
     ):
         gone = gcloud("compute", *command)
         assert gone.status == 0, gone.err
-    assert all(row["ipaddress"] != address for row in cloudstack.list("listPublicIpAddresses"))
+    assert address not in {row["ipaddress"] for row in cloudstack.list("listPublicIpAddresses")}
     assert gcloud("compute", "networks", "list", f"--filter=name={name}", as_json=True).json == []

@@ -6,7 +6,6 @@ are done when they are answered.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -101,9 +100,7 @@ def test_an_instance_lives_from_insert_to_delete_through_result_alone(
     client: Callable[[str], Any], place: dict[str, str], cloudstack: Cloud, fresh: Fresh
 ) -> None:
     instances, name = client("InstancesClient"), fresh("life")
-    started = time.monotonic()
     instances.insert(**place, instance_resource=_instance(name)).result(timeout=60)
-    assert time.monotonic() - started < 60
     made = instances.get(**place, instance=name)
     assert (made.name, made.status) == (name, "RUNNING")
     assert name in [entry.name for entry in instances.list(**place)]

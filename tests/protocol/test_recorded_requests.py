@@ -72,10 +72,14 @@ def test_what_clients_send_is_read_whole() -> None:
 
 
 def test_no_request_that_gce_took_is_refused() -> None:
-    for exchange in _exchanges():
-        method = document().methods[exchange["method"]]
-        if exchange["request"] and method.request:
-            assert check_body(method.request, exchange["request"], method.id)
+    asked = [
+        (document().methods[exchange["method"]], exchange["request"])
+        for exchange in _exchanges()
+        if exchange["request"]
+    ]
+    read = [check_body(method.request, body, method.id) for method, body in asked if method.request]
+    assert len(read) > 50
+    assert {} not in read
 
 
 def test_every_recorded_answer_of_gce_passes_the_response_check() -> None:
