@@ -96,7 +96,7 @@ def set_metadata(run: Run, plan: Row) -> None:
     elif wanted != before:
         run.job("user data", "updateVirtualMachine", {"id": machine, "userdata": wanted or NO_USER_DATA})
         run.undo_job("the user data", "updateVirtualMachine", {"id": machine, "userdata": before or NO_USER_DATA})
-    run.step("remember", _amend, run, machine, {"metadata": secrets["items"], FOREIGN: found["foreign"]})
+    run.step("remember", amend, run, machine, {"metadata": secrets["items"], FOREIGN: found["foreign"]})
 
 
 @workflow("op.instances.setScheduling")
@@ -105,7 +105,7 @@ def set_scheduling(run: Run, plan: Row) -> None:
 
     def merge() -> None:
         kept = overlay.read(KIND, plan["machine"]).get("scheduling", {})
-        _amend(run, plan["machine"], {"scheduling": kept | plan["scheduling"]})
+        amend(run, plan["machine"], {"scheduling": kept | plan["scheduling"]})
 
     run.step("look", _row, run, plan["machine"])
     run.step("remember", merge)
@@ -137,7 +137,7 @@ def set_service_account(run: Run, plan: Row) -> None:
         run.undo("the service account", lambda: _apply(run, machine, _marks(run, "UserVm", machine, back)()))
         labels.change(run, "UserVm", machine, _marks(run, "UserVm", machine, mark))
     _converge(run)
-    run.step("remember", _amend, run, machine, {"serviceAccounts": plan["accounts"]})
+    run.step("remember", amend, run, machine, {"serviceAccounts": plan["accounts"]})
 
 
 @workflow("op.instances.setMachineType")
@@ -265,7 +265,7 @@ def _steady(run: Run, machine: str) -> str:
     return state
 
 
-def _amend(run: Run, machine: str, members: Row) -> None:
+def amend(run: Run, machine: str, members: Row) -> None:
     """Change some of what is remembered of an instance."""
     overlay.write(KIND, machine, run.project.id, overlay.read(KIND, machine) | members)
 

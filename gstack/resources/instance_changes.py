@@ -165,14 +165,7 @@ def set_machine_type(call: Call) -> dict[str, Any]:
         given = call.body.get("machineType")
         size = deployments.machine_type(call.caller, found.place, given)
         must_be_stopped(found.row, found.name, "The machine type")
-        mark = machines.type_mark(size.name, size.id, size.cpus, size.memory_mb)
-        return {
-            "offering": size.id,
-            "details": size.details,
-            "cpus": size.cpus,
-            "memory_mb": size.memory_mb,
-            "mark": mark if size.alias or size.custom else None,
-        }
+        return deployments.resizing(size)
 
     return _change(call, plan)
 

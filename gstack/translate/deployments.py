@@ -150,6 +150,18 @@ def machine_type(caller: Caller, place: Place, given: str | None) -> MachineType
     return found
 
 
+def resizing(size: MachineType) -> dict[str, Any]:
+    """What the workflow of setMachineType needs to know of a machine type."""
+    mark = machines.type_mark(size.name, size.id, size.cpus, size.memory_mb)
+    return {
+        "offering": size.id,
+        "details": size.details,
+        "cpus": size.cpus,
+        "memory_mb": size.memory_mb,
+        "mark": mark if size.alias or size.custom else None,
+    }
+
+
 def network_tags(items: Sequence[str], where: str = "resource.tags.items") -> list[str]:
     """Network tags in order. Raises GceError invalid, naming the field, for those that GCE would refuse."""
     for index, tag in enumerate(items):
