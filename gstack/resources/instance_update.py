@@ -135,7 +135,8 @@ def _changes(call: Call, place: Place, row: Body, now: Body) -> dict[str, Any]:
 
 def _tagged(body: Body, row: Body, now: Body) -> dict[str, Any]:
     given, before = body.get("tags") or {}, now["tags"]
-    items = deployments.network_tags(given.get("items") or [])
+    # Tags that another tool's groups make cannot be taken away; a body without tags does not mean to.
+    items = deployments.network_tags(given.get("items") or []) if "tags" in body else sorted(machines.foreign_tags(row))
     if items == sorted(before.get("items") or []):
         return {}
     seen = given.get("fingerprint") or before["fingerprint"]

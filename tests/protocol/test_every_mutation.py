@@ -43,7 +43,7 @@ def _current(gateway: Any, path: str, body: Any, number: int = 1) -> Any:
         content = {"items": [{"key": "k", "value": f"v{number}"}]}
     elif path.endswith("Interface"):
         read, content = read["networkInterfaces"][0], {"aliasIpRanges": [{"ipCidrRange": f"10.1.0.5{number}/32"}]}
-    elif "labelFingerprint" not in body:
+    elif "labelFingerprint" not in body and "labels" not in body:
         content = {}
     return body | content | {member: read[member]}
 
