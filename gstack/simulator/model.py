@@ -190,6 +190,7 @@ class Snapshot(Entity):
     service_offering: str | None = None
     ostype: str | None = None
     copies: list[str] = field(default_factory=list)  # ids of the other zones it was copied to
+    kind: str = "MANUAL"  # or the interval of the policy that took it
 
 
 @dataclass(slots=True)

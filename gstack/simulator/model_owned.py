@@ -7,6 +7,7 @@ hidden account of a project when a project owns it), which is all that permissio
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from .model import Entity
 
@@ -42,6 +43,7 @@ class SnapshotPolicy(Entity):
     schedule: str
     maxsnaps: int
     timezone: str
+    due: list[Any] | None = None  # when it strikes next, and interval, schedule and time zone that this was told from
 
 
 @dataclass(slots=True)

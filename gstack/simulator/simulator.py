@@ -18,7 +18,14 @@ import orjson
 
 from . import areas, envelope, errors, events, packets, signing, world
 from .apis import Api, load_apis
-from .areas import autoscale_groups, guest_networks, machines_lifecycle, project_roles, template_registry
+from .areas import (
+    autoscale_groups,
+    guest_networks,
+    machines_lifecycle,
+    project_roles,
+    snapshot_clock,
+    template_registry,
+)
 from .call import Call
 from .errors import ApiError
 from .faults import Faults
@@ -115,6 +122,7 @@ class Simulator:
             autoscale_groups.tend(self)
             guest_networks.collect(self)
             template_registry.download(self)
+            snapshot_clock.tend(self)
 
     def reaches(
         self,

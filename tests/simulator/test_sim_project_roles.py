@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Cloud
+from sim_cloud import Cloud
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Policies that take snapshots of a volume by the clock.
 
-Apart from snapshots, because they only announce them. Surprising: a volume has one policy for each interval
+Apart from snapshots and from the clock that takes them. Surprising: a volume has one policy for each interval
 and a second create changes it, an unknown time zone becomes GMT, and the interval goes in as a word and
 comes out as a number.
 """

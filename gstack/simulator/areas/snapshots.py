@@ -36,10 +36,10 @@ def view(call: Call, snapshot: Snapshot, in_job: bool = False) -> Row:
     volume = world.volume.get(snapshot.volume)
     row: Row = {"id": snapshot.id, **world.owner(snapshot.account)}
     if in_job:
-        row["snapshottype"] = "MANUAL"
+        row["snapshottype"] = snapshot.kind
     row.update(volumeid=snapshot.volume, volumename=snapshot.volume_name, volumetype=snapshot.volume_type)
     row["volumestate"] = volume.state if volume else "Expunged"
-    row.update(created=date(snapshot.created), name=snapshot.name, intervaltype="MANUAL", state=snapshot.state)
+    row.update(created=date(snapshot.created), name=snapshot.name, intervaltype=snapshot.kind, state=snapshot.state)
     row["physicalsize"] = snapshot.physicalsize
     if snapshot.state in SETTLED:
         row.update(zoneid=snapshot.zone, zonename=world.zone[snapshot.zone].name)
@@ -59,12 +59,15 @@ def shown_tags(call: Call, snapshot: Snapshot, in_job: bool) -> list[Row]:
     return call.world.tag_rows(snapshot.id)
 
 
+MANUAL = "MANUAL"
+RECURRING = ("RECURRING", MANUAL)
 FILTERS: Filters = {
     **ID_FILTERS,
     "name": name_is,
     "volumeid": same_id("volume"),
     "zoneid": same_id("zone"),
-    "snapshottype": lambda snapshot, wanted: str(wanted).upper() == "MANUAL",
+    "snapshottype": lambda snapshot, wanted: str(wanted).upper() in (snapshot.kind, RECURRING[snapshot.kind == MANUAL]),
+    "intervaltype": lambda snapshot, wanted: snapshot.kind == str(wanted).upper(),
 }
 
 
@@ -72,6 +75,8 @@ FILTERS: Filters = {
 def list_snapshots(call: Call) -> Row:
     check_page(call)
     mine = visible_accounts(call)
+    if "volumeid" not in call.args:
+        call.args.pop("intervaltype", None)  # heeded only for the snapshots of one volume
     held = [s for s in call.world.snapshot if mine(s.account) and s.state != "Destroyed"]
     rows = [row for s in held for row in (s, *(replace(s, zone=zone) for zone in s.copies))]
     rows = select(call, rows, FILTERS, lambda snapshot: (snapshot.name,))
