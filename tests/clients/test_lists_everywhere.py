@@ -1,7 +1,7 @@
-"""One list, asked for with filters, limits and small pages by every client: all get the same rows in the same order.
+"""One table of lists, asked for with filters, limits and pages by every client: all get the same rows in one order.
 
-Apart from each client's own file because it is the agreement that is tested. gcloud limits and sorts by itself; the
-libraries turn pages.
+Apart from each client's own file because it is the agreement that is tested. gcloud has a language of its own, which it
+translates or applies by itself, and limits and sorts by itself; the libraries send what they are given and turn pages.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +20,129 @@ from google.cloud import compute_v1
 from gstack.cloudstack.client import Cloud
 
 STEM = "listed"
-WANTED = [f"{STEM}-{letter}" for letter in "abcde"]
-FILTER = f"name eq {STEM}-.*"
+LETTERS = "abcde"
 
 
-@pytest.fixture
-def listed(cloudstack: Cloud) -> Iterator[list[str]]:
-    """Five firewalls made by another tool, in no order."""
-    made = [
-        cloudstack.call("createSecurityGroup", name=name)["securitygroup"]["id"]
-        for name in (f"{STEM}-{letter}" for letter in "cadeb")
+@dataclass(frozen=True)
+class Case:
+    """``filter`` as the API takes it, ``gcloud`` as its users write it; the letters of the names that pass, of which
+    ``limit`` are asked for, ``page`` at a time."""
+
+    gcloud: str
+    filter: str
+    letters: str = LETTERS
+    page: int = 500
+    limit: int | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{STEM}-{letter}" for letter in self.letters][: self.limit]
+
+    @property
+    def pages(self) -> list[list[str]]:
+        names = [f"{STEM}-{letter}" for letter in self.letters]
+        return [names[start : start + self.page] for start in range(0, len(names), self.page)]
+
+
+PATTERN, OURS = f"name~^{STEM}-", f"name eq {STEM}-.*"
+CASES = [
+    Case(PATTERN, OURS),
+    Case(PATTERN, OURS, page=1),
+    Case(PATTERN, OURS, page=2),
+    Case(PATTERN, OURS, page=5),
+    Case(PATTERN, OURS, page=2, limit=3),
+    Case(PATTERN, f'name = "{STEM}-*"', page=4, limit=1),
+    Case(f"name={STEM}-c", f"name = {STEM}-c", letters="c"),
+    Case(f"name={STEM}-c", rf'name eq ".*\b{STEM}\-c\b.*"', letters="c"),
+    Case(f"name={STEM}-x", f"name eq ^{STEM}-x$", letters=""),
+    Case(f"{PATTERN} AND NOT name={STEM}-c", f"({OURS}) (name ne {STEM}-c)", letters="abde", page=3),
+    Case(f"name={STEM}-a OR name={STEM}-e", f"name = {STEM}-a OR name = {STEM}-e", letters="ae", page=1),
+    Case(f"{PATTERN} AND id>0", f"name:{STEM}- AND id > 0", page=2),
+    Case(f"{PATTERN} AND selfLink~-[ab]$", f"({OURS}) (selfLink eq .*-[ab])", letters="ab", page=1),
+]
+BOTH = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.filter}/{case.page}/{case.limit}")
+
+
+@pytest.fixture(scope="module")
+def listed(cloudstack: Cloud, until: Callable[..., Any]) -> Iterator[None]:
+    """Five firewalls and five disks made by another tool, in no order; the disks in two zones."""
+    groups = [
+        cloudstack.call("createSecurityGroup", name=f"{STEM}-{letter}")["securitygroup"]["id"] for letter in "cadeb"
     ]
-    yield WANTED
-    for group in made:
+    zones = {row["name"]: row["id"] for row in cloudstack.list("listZones")}
+    offering = cloudstack.list("listDiskOfferings")[0]["id"]
+    for letter in "cadeb":
+        # Scopes come in their order, so the first zone has the first letters.
+        zone = zones["at-vie-1" if letter < "c" else "ch-gva-2"]
+        cloudstack.call("createVolume", name=f"{STEM}-{letter}", zoneid=zone, diskofferingid=offering)
+    volumes = until(lambda: _volumes(cloudstack))
+    yield
+    for group in groups:
         cloudstack.call("deleteSecurityGroup", id=group)
+    for row in volumes:
+        cloudstack.call("deleteVolume", id=row["id"])
 
 
-def test_gcloud_filters_limits_and_pages(gcloud: Callable[..., Any], listed: list[str]) -> None:
-    def names(*words: str) -> list[str]:
-        rows = gcloud("compute", "firewall-rules", "list", f"--filter=name~^{STEM}-", *words, as_json=True).json
-        return [row["name"] for row in rows]
-
-    assert names("--page-size=2") == listed
-    assert names("--limit=3", "--page-size=2") == listed[:3]
-    assert names("--sort-by=~name") == listed[::-1]
+def _volumes(cloudstack: Cloud) -> list[dict[str, Any]]:
+    """The disks once all of them are there."""
+    found = [row for row in cloudstack.list("listVolumes") if row["name"].startswith(f"{STEM}-")]
+    return found if len(found) == len(LETTERS) else []
 
 
-def test_google_cloud_compute_filters_and_pages(client_environment: dict[str, str], listed: list[str]) -> None:
-    client = compute_v1.FirewallsClient(client_options={"api_endpoint": client_environment["GSTACK_URL"]})
-    asked = {"project": client_environment["GSTACK_PROJECT"], "filter": FILTER, "max_results": 2}
-    pages = list(client.list(compute_v1.ListFirewallsRequest(**asked)).pages)
-    newest = list(client.list(compute_v1.ListFirewallsRequest(**asked, order_by="creationTimestamp desc")))
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize(
+    ("collection", "case"),
+    [("firewall-rules", case) for case in CASES] + [("disks", case) for case in CASES if case.limit or case.page == 3],
+    ids=str,
+)
+def test_gcloud_filters_limits_and_pages(gcloud: Callable[..., Any], case: Case, collection: str) -> None:
+    words = [f"--filter={case.gcloud}", f"--page-size={case.page}"]
+    words += [f"--limit={case.limit}"] if case.limit else []
+    rows = gcloud("compute", collection, "list", *words, as_json=True).json
+    assert [row["name"] for row in rows] == case.names
+
+
+@pytest.mark.usefixtures("listed")
+def test_gcloud_sorts_by_itself(gcloud: Callable[..., Any]) -> None:
+    rows = gcloud("compute", "firewall-rules", "list", f"--filter={PATTERN}", "--sort-by=~name", as_json=True).json
+    assert [row["name"] for row in rows] == CASES[0].names[::-1]
+
+
+@BOTH
+@pytest.mark.usefixtures("listed")
+def test_google_cloud_compute_filters_limits_and_pages(client_environment: dict[str, str], case: Case) -> None:
+    options = {"api_endpoint": client_environment["GSTACK_URL"]}
+    asked = {"project": client_environment["GSTACK_PROJECT"], "filter": case.filter, "max_results": case.page}
+    client = compute_v1.FirewallsClient(client_options=options)
+    pages = [[item.name for item in page.items] for page in client.list(compute_v1.ListFirewallsRequest(**asked)).pages]
+    found = islice(client.list(compute_v1.ListFirewallsRequest(**asked)), case.limit)
+    assert ([item.name for item in found], [page for page in pages if page]) == (case.names, case.pages)
+    newest = client.list(compute_v1.ListFirewallsRequest(**asked, order_by="creationTimestamp desc"))
+    assert sorted(item.name for item in newest) == sorted(name for page in case.pages for name in page)
     client.transport.close()
-    assert [[item.name for item in page.items] for page in pages] == [listed[:2], listed[2:4], listed[4:]]
-    assert sorted(item.name for item in newest) == listed
 
 
-def test_libcloud_filters_and_pages(client_environment: dict[str, str], listed: list[str]) -> None:
+@BOTH
+@pytest.mark.usefixtures("listed")
+def test_google_cloud_compute_reads_aggregated_lists_alike(client_environment: dict[str, str], case: Case) -> None:
+    asked = {"project": client_environment["GSTACK_PROJECT"], "filter": case.filter, "max_results": case.page}
+    client = compute_v1.DisksClient(client_options={"api_endpoint": client_environment["GSTACK_URL"]})
+    pages = [
+        [disk.name for found in page.items.values() for disk in found.disks]
+        for page in client.aggregated_list(compute_v1.AggregatedListDisksRequest(**asked)).pages
+    ]
+    client.transport.close()
+    assert [page for page in pages if page] == case.pages
+
+
+@BOTH
+@pytest.mark.usefixtures("listed")
+def test_libcloud_filters_limits_and_pages(client_environment: dict[str, str], case: Case) -> None:
     driver = _driver(client_environment)
-    found = driver.ex_list(driver.ex_list_firewalls).filter(FILTER).page(2)
+    found = driver.ex_list(driver.ex_list_firewalls).filter(case.filter).page(case.page)
     pages = [[item.name for item in page] for page in found]
-    assert pages == [listed[:2], listed[2:4], listed[4:]]
+    assert [page for page in pages if page] == case.pages
+    assert [name for page in pages for name in page][: case.limit] == case.names
 
 
 def _driver(environment: dict[str, str]) -> Any:
