@@ -21,7 +21,7 @@ DATA = Path(__file__).resolve().parent.parent / "data" / "simulator"
 
 Row = dict[str, Any]
 
-OS_OF_TEMPLATE = re.compile(r'"ostypeid": "([^"]+)", "ostypename": "([^"]+)"')
+OS_NAMED = re.compile(r'"ostypeid": "([^"]+)", "os(?:type|display)name": "([^"]+)"')
 
 
 def lines(folder: Path, *areas: str) -> Iterator[dict[str, Any]]:
@@ -122,7 +122,7 @@ def os_types(folder: Path) -> list[Row]:
         body = (line.get("response") or {}).get("listostypesresponse", {})
         for row in body.get("ostype", []):
             found.setdefault(row["id"], row)
-        named.update(OS_OF_TEMPLATE.findall(json.dumps(line.get("response"))))
+        named.update(OS_NAMED.findall(json.dumps(line.get("response"))))
     for key, name in named.items():
         row = {"id": key, "name": name, "description": name, "isuserdefined": False, "fordisplay": True}
         found.setdefault(key, row)
@@ -147,9 +147,9 @@ def acl_lists(folder: Path) -> list[Row]:
 
 
 def extract_catalogue(folder: Path) -> dict[str, object]:
-    networks = guest_networks(folder)
+    networks, capability = guest_networks(folder), answer(folder, "listCapabilities")["capability"]
     return {
-        "capability": answer(folder, "listCapabilities")["capability"],
+        "capability": capability,
         "zone": answer(folder, "listZones")["zone"],
         "zone_for_admin": [
             {key: row[key] for key in ("id", "dns1", "dns2", "internaldns1", "guestcidraddress") if key in row}
@@ -167,7 +167,9 @@ def extract_catalogue(folder: Path) -> dict[str, object]:
         "acllist": acl_lists(folder),
         "infrastructure": infrastructure(folder),
         "capability_for_admin": {
-            "extensionspath": answer(folder, "listCapabilities admin")["capability"]["extensionspath"]
+            key: value
+            for key, value in answer(folder, "listCapabilities admin")["capability"].items()
+            if value != capability.get(key)
         },
     }
 

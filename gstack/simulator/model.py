@@ -150,6 +150,7 @@ class Machine(Entity):
     memory: int = 0
     disk_offering: str | None = None
     dynamic: bool = False
+    ha: bool = False  # restarted on another host when its own goes away
     deleteprotection: bool = False
     displayvm: bool = True
     expunge_at: float | None = None

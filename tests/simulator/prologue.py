@@ -95,6 +95,7 @@ def events_of(uuid: str, *events: str) -> Step:
 
 ALERT = {"type": "9", "name": "ALERT.SERVICE.DOMAINROUTER", "description": "Health checks failed"}
 FIRST: dict[str, list[Step]] = {
+    "tags": TAGGED_NETWORK[:2],  # the machine takes the address for source NAT
     "accounts_projects_events": [
         *STILL_TAGGED,
         events_of(
@@ -149,9 +150,9 @@ PREPARE: dict[str, list[Step]] = {
     ],
     "vm_lifecycle": [
         disk("detailed", "5f00c09e-2078-4e94-8ef3-94bf634aba9d"),
-        group("lc-a", "db21f4ac-3d40-4402-b176-e27735385e2d"),
+        group("inuse", "db21f4ac-3d40-4402-b176-e27735385e2d"),
         group("web", "d0738e28-3f79-456d-a403-f03e63bfd597"),
-        group("lc-c", "c3e2532f-512e-421e-83ed-198a25f721d0"),
+        group("db", "c3e2532f-512e-421e-83ed-198a25f721d0"),
         key("rsa1"),
         key("ed1"),
     ],
@@ -166,7 +167,7 @@ PREPARE: dict[str, list[Step]] = {
         ),
     ],
     "tags": [
-        machine("tagvm1", "3ca13c44-9ff7-402c-8138-c80e6839388d", offering=MICRO),
+        machine("tagvm", "3ca13c44-9ff7-402c-8138-c80e6839388d", offering=MICRO),
         machine("tagvm2", "d169fdb5-58e7-48de-a818-3b986606dd9b", offering=MICRO, startvm="false"),
         machine("tagvm3", "7a6a3a23-f1db-478a-9054-97a4d14dfc37", offering=MICRO, startvm="false"),
         key("ec1"),
@@ -207,7 +208,7 @@ PREPARE: dict[str, list[Step]] = {
             {"name": "aa-54160", "type": "host anti-affinity"},
             {"66a72bf4-150a-4b69-9e2c-28ad57ea1220": "id"},
         ),
-        machine("lim-54160", "9b512302-e090-47f2-9114-605eb14b4038", offering=MICRO, templateid=DEBIAN),
+        machine("disks-54160", "9b512302-e090-47f2-9114-605eb14b4038", offering=MICRO, templateid=DEBIAN),
         *(
             disk(f"lim-54160-{number}", uuid)
             for number, uuid in enumerate(
@@ -229,10 +230,10 @@ PREPARE: dict[str, list[Step]] = {
             diskofferingid=SSD_10,
             name="far-54160",
         ),
-        disk("alloc-54160", "a8917b97-ffef-4d06-887f-959548cc4139"),
-        group("sg-54160", "f62c2c10-b37f-41c5-bf22-7ccb353949a6"),
+        disk("rs-54160", "a8917b97-ffef-4d06-887f-959548cc4139"),
+        group("rc-54987", "f62c2c10-b37f-41c5-bf22-7ccb353949a6"),
         machine(
-            "sg-54160",
+            "rc-54987",
             "5244cca2-1b90-4bac-83ed-a0743709e18b",
             offering=MICRO,
             templateid=DEBIAN,

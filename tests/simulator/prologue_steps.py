@@ -74,5 +74,6 @@ def done(command: str, **params: str) -> Step:
 
 
 def template(name: str, uuid: str | None, **source: str) -> Step:
-    params = {"name": name, "displaytext": "x", "ostypeid": "47135478-e584-11f1-ba46-02fc00000001", **source}
+    text = source.pop("displaytext", "x")
+    params = {"name": name, "displaytext": text, "ostypeid": "47135478-e584-11f1-ba46-02fc00000001", **source}
     return "user", "createTemplate", params, {uuid: "id"} if uuid else {}

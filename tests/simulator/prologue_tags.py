@@ -61,7 +61,15 @@ TAGGED_NETWORK = [
         publicport="81",
         privateport="81",
     ),
-    made("createVPC", VPC, zoneid=FRANKFURT, vpcofferingid=VPC_OFFERING, name="vpc-a2", cidr="10.50.0.0/16"),
+    made(
+        "createVPC",
+        VPC,
+        zoneid=FRANKFURT,
+        vpcofferingid=VPC_OFFERING,
+        name="vpc-a2",
+        displaytext="new",
+        cidr="10.50.0.0/16",
+    ),
     made("createNetworkACLList", ACL, vpcid=VPC, name="acl-web2"),
     made("createNetworkACL", "04d74527-d3f5-43df-adf3-96b01553a11d", aclid=ACL, number="55", protocol="tcp"),
     made(
@@ -98,7 +106,7 @@ TEMPLATES_BEFORE = [
     done("attachVolume", id=VOLVM_DATA, virtualmachineid=VOLVM),
     made("createSnapshot", ROOT_SNAPSHOT, volumeid=VOLVM_ROOT, name="snap-root-1"),
     made("createSnapshot", DATA_SNAPSHOT, volumeid=VOLVM_DATA),
-    template("tpl-snap", RENAMED, snapshotid=ROOT_SNAPSHOT),
+    template("tpl-snap", RENAMED, snapshotid=ROOT_SNAPSHOT, displaytext="tpl from snap"),
     done("updateTemplate", id=RENAMED, name="tpl-renamed", sshkeyenabled="true", passwordenabled="true"),
     done("stopVirtualMachine", id=VOLVM),
     template("tpl-vol", COPIED, volumeid=VOLVM_ROOT),
@@ -106,14 +114,21 @@ TEMPLATES_BEFORE = [
     done("deleteTemplate", id=COPIED, zoneid=ZONE),
     template("tpl-data", None, snapshotid=DATA_SNAPSHOT),
     template("tpl-pub", None, snapshotid=ROOT_SNAPSHOT, ispublic="true"),
-    template("tpl-snap", "0b81ab1f-dc8e-4300-8e10-482863d2096a", snapshotid=ROOT_SNAPSHOT),
+    template("tpl-snap", "0b81ab1f-dc8e-4300-8e10-482863d2096a", snapshotid=ROOT_SNAPSHOT, displaytext="dup"),
 ]
 
 
 def tier(number: int, offering: str, **more: str) -> Step:
     ends = {"gateway": f"10.50.{number}.1", "netmask": "255.255.255.0"}
     return done(
-        "createNetwork", zoneid=FRANKFURT, vpcid=VPC, networkofferingid=offering, name=f"tier-{number}", **ends, **more
+        "createNetwork",
+        zoneid=FRANKFURT,
+        vpcid=VPC,
+        networkofferingid=offering,
+        name=f"tier-{number}",
+        displaytext=f"tier {number}",
+        **ends,
+        **more,
     )
 
 

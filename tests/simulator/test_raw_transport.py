@@ -22,7 +22,7 @@ from excuses import KNOWN
 from prologue_steps import read
 from replay import Replay
 
-from gstack.simulator import Simulator, WsgiApp, sign
+from gstack.simulator import WsgiApp, sign
 from gstack.simulator.signing import encode
 
 NOW = 1_795_252_580.0  # 2026-11-21T09:16:20Z
@@ -58,18 +58,18 @@ WRONG: dict[str, Canonical] = {
 }
 
 
-def prepared() -> Simulator:
-    """The cloud as the areas before left it."""
+def prepared() -> Replay:
+    """The cloud as the areas before left it, each time with the same ids."""
     replay = Replay("auth_transport")
     replay.first()
     replay.simulator.job_seconds = 0
     replay.clock.now = NOW
-    return replay.simulator
+    return replay
 
 
 class Client:
     def __init__(self) -> None:
-        self.simulator = prepared()
+        self.simulator = prepared().simulator
         self.app = WsgiApp(self.simulator)
         self.session: dict[str, str] = {}
 
@@ -131,7 +131,7 @@ def client() -> Client:
 
 @cache
 def comparer() -> Replay:
-    return Replay("auth_transport")
+    return prepared()
 
 
 def compare(recorded: object, fresh: object) -> str | None:
@@ -140,6 +140,7 @@ def compare(recorded: object, fresh: object) -> str | None:
         if want.startswith("(gzip"):
             return None
         return None if want == got else f"{got[:200]} | {want[:200]}"
+    comparer().learn(recorded, fresh)
     return comparer().compare(recorded, fresh, "")
 
 

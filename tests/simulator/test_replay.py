@@ -1,6 +1,6 @@
 """Holds the simulator against the recordings of a real CloudStack, line by line.
 
-A line counts when status, error, envelope, field names, JSON types and the telling values are as recorded.
+A line counts when status, error, envelope, field names, JSON types and values are as recorded.
 What differs for a known reason is listed in excuses.py; an entry that no longer differs has to go.
 """
 

@@ -13,6 +13,7 @@ from ..call import Call
 from ..lists import check_page, page
 from ..model import Machine, Record, Row
 from ..registry import command
+from . import routers
 
 # https://docs.cloudstack.apache.org/, "listCapacity": the numbers of the kinds.
 NAMES = {
@@ -33,6 +34,7 @@ ALLOCATED = (0, 1, 19, 90)
 MIB = 1024**2
 # What the two system machines of a zone take: MiB, MHz, cores and private addresses.
 SYSTEM_MEMORY, SYSTEM_SPEED, SYSTEM_CORES, SYSTEM_IPS = 1536, 1000, 2, 3
+ROUTER_MEMORY, ROUTER_SPEED = 512, 500  # of each router, which has one core
 PRIVATE_IPS, VLANS = 497, 801  # of a pod, and of an advanced zone
 
 
@@ -44,20 +46,23 @@ def counted(call: Call, zone: Record) -> dict[int, tuple[int, int]]:
     """Used and total of each kind, in bytes, MHz, cores or pieces."""
     world, hosts, machines = call.world, zone.row["hosts"], running(call, zone)
     assert isinstance(hosts, dict)
-    count = hosts["count"]
+    count, routed = hosts["count"], sum(router.zone == zone.id for router in routers.running(call))
     pools = sum(int(str(p.row["capacitybytes"])) for p in world.storage_pool if p.row["zoneid"] == zone.id)
     stored = sum(volume.size for volume in world.volume if volume.zone == zone.id and volume.pool)
     rows = {
-        0: ((SYSTEM_MEMORY + sum(m.memory for m in machines)) * MIB, count * hosts["memory"] * MIB),
+        0: (
+            (SYSTEM_MEMORY + routed * ROUTER_MEMORY + sum(m.memory for m in machines)) * MIB,
+            count * hosts["memory"] * MIB,
+        ),
         1: (
-            SYSTEM_SPEED + sum(m.cpunumber * m.cpuspeed for m in machines),
+            SYSTEM_SPEED + routed * ROUTER_SPEED + sum(m.cpunumber * m.cpuspeed for m in machines),
             count * hosts["cpunumber"] * hosts["cpuspeed"],
         ),
         2: (0, pools),
         3: (stored, pools * 2),  # twice what there is may be promised
         5: (SYSTEM_IPS, PRIVATE_IPS),
         6: (0, 0),
-        90: (SYSTEM_CORES + sum(m.cpunumber for m in machines), count * hosts["cpunumber"]),
+        90: (SYSTEM_CORES + routed + sum(m.cpunumber for m in machines), count * hosts["cpunumber"]),
     }
     public = [address for address in world.public_ip if address.zone == zone.id]
     shared = [net for net in world.network if net.zone == zone.id and net.row["type"] == "Shared"]

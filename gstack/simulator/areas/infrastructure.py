@@ -173,13 +173,22 @@ def list_configurations(call: Call) -> Row:
     return page(call, "configuration", rows, lambda record: record.row)
 
 
+AT_START = frozenset({"default.page.size"})  # in CloudStack a restart makes these effective, here nothing has to
+
+
 def setting(call: Call, name: str) -> Row:
     default, value = DEFAULTS[name], call.simulator.settings.values[name]
     kind = "Boolean" if isinstance(default, bool) else "Number" if isinstance(default, int) else "Decimal"
     words = name.replace(".", " ").capitalize()
     row: Row = {"category": "Advanced", "group": "Miscellaneous", "subgroup": "Others", "name": name}
     row.update(value=text(value), defaultvalue=text(default), description=words)
-    return {**row, "isdynamic": True, "component": "management-server", "displaytext": words, "type": kind}
+    return {
+        **row,
+        "isdynamic": name not in AT_START,
+        "component": "management-server",
+        "displaytext": words,
+        "type": kind,
+    }
 
 
 def text(value: object) -> str:

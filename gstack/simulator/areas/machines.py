@@ -137,7 +137,7 @@ def view(call: Call, machine: Machine, wanted: frozenset[str] = ALL) -> Row:
     row["created"] = date(machine.created)
     if machine.lastupdated is not None:
         row["lastupdated"] = date(machine.lastupdated)
-    row.update(state=machine.state, haenable=False)
+    row.update(state=machine.state, haenable=machine.ha)
     if machine.group and (full or "group" in wanted):
         row.update(groupid=machine.group, group=world.instance_group[machine.group].name)
     row.update(zoneid=zone.id, zonename=zone.name)
@@ -243,7 +243,7 @@ FILTERS: Filters = {
     "userdataid": same_id("userdata_id"),
     "autoscalevmgroupid": same_id("scale_group"),
     "hypervisor": lambda machine, wanted: str(wanted).lower() == "simulator",
-    "haenable": lambda machine, wanted: wanted is False,
+    "haenable": lambda machine, wanted: machine.ha is wanted,
 }
 
 

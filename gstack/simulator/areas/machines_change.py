@@ -43,6 +43,7 @@ def update(call: Call) -> Row:
     if ostype is not None:
         machine.ostype = ostype.id
     machine.dynamic = call.flag("isdynamicallyscalable", machine.dynamic)
+    machine.ha = call.flag("haenable", machine.ha)
     machine.deleteprotection = call.flag("deleteprotection", machine.deleteprotection)
     if call.is_root:
         machine.displayvm = call.flag("displayvm", machine.displayvm)
@@ -130,7 +131,7 @@ def resize(call: Call, machine: Machine, offering: Record, size: tuple[int, int,
     more = {"cpu": cpus - machine.cpunumber, "memory": memory - machine.memory}
     owner = call.world.account[machine.account]
     limits.check(call.world, owner, {name: step for name, step in more.items() if step > 0}, code)
-    machine.offering = offering.id
+    machine.offering, machine.ha = offering.id, bool(offering.row["offerha"])
     machine.cpunumber, machine.cpuspeed, machine.memory = size
     for key in ("cpuNumber", "cpuSpeed", "memory"):
         machine.details.pop(key, None)

@@ -263,6 +263,7 @@ def deploy(call: Call) -> Row:
         cpuspeed=speed,
         memory=memory,
         disk_offering=disk.id if disk else None,
+        ha=bool(offering.row["offerha"]),
         dynamic=call.simulator.settings.flag("enable.dynamic.scale.vm")
         and call.flag("dynamicscalingenabled", True)
         and bool(template.row["isdynamicallyscalable"] and offering.row["dynamicscalingenabled"]),
