@@ -2,8 +2,9 @@
 key.
 
 Apart so that what is written there can be read in one place. Text that a client chose is cut and quoted. The
-surprising thing: calls of the API have no line here. The guard binds who calls, from where and with which client to
-the request under way, and the pipeline's own line, which knows method and outcome, shows it.
+surprising thing: from where and with which client a request came is in no sentence here, and calls of the API have no
+line here at all. Both are bound to the request under way, and every line of it shows them; the pipeline's own line
+knows method and outcome.
 """
 
 from __future__ import annotations
@@ -21,22 +22,16 @@ LONGEST = 200
 _BOUND = ("credential", "user", "how", "project")
 
 
-def issued(grant_type: str, credential_id: str, account: str, address: str) -> None:
+def issued(grant_type: str, credential_id: str, account: str) -> None:
     """A token went out."""
     metrics.login(grant_type, "issued")
-    log.info(
-        "token issued grant=%s credential=%s account=%s address=%s client=%s",
-        quoted(grant_type), credential_id, quoted(account), quoted(address), client(),
-    )  # fmt: skip
+    log.info("token issued grant=%s credential=%s account=%s", quoted(grant_type), credential_id, quoted(account))
 
 
-def refused(grant_type: str, reason: str, address: str) -> None:
+def refused(grant_type: str, reason: str) -> None:
     """A token was refused; ``reason`` is our own sentence."""
     metrics.login(grant_type, "refused")
-    log.warning(
-        "token refused grant=%s reason=%s address=%s client=%s",
-        quoted(grant_type), quoted(reason), quoted(address), client(),
-    )  # fmt: skip
+    log.warning("token refused grant=%s reason=%s", quoted(grant_type), quoted(reason))
 
 
 def killed(credential_id: str, reason: str) -> None:
@@ -44,9 +39,9 @@ def killed(credential_id: str, reason: str) -> None:
     log.warning("tokens revoked credential=%s reason=%s", credential_id, quoted(reason))
 
 
-def changed(what: str, credential_id: str, by: str, address: str) -> None:
+def changed(what: str, credential_id: str, by: str) -> None:
     """Somebody made, rotated or ended something on the credentials page."""
-    log.info("%s credential=%s by=%s address=%s client=%s", what, credential_id, quoted(by), quoted(address), client())
+    log.info("%s credential=%s by=%s", what, credential_id, quoted(by))
 
 
 def answered(method: str, status: int) -> None:

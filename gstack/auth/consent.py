@@ -103,9 +103,9 @@ def answer(guard: Gatekeeper, server: TokenServer) -> Response:
         grant = guard.keyring.admit(*pages.key_pair(guard, form), request_address())
     except (Refused, TooManyFailures, GceError) as error:
         problem = error.message if isinstance(error, GceError) else str(error)
-        audit.refused("consent", problem, request_address())
+        audit.refused("consent", problem)
         return _signin(page, sealed, problem)
-    audit.issued("code", grant.credential_id, grant.identity.account, request_address())
+    audit.issued("code", grant.credential_id, grant.identity.account)
     return _finish(server, page.asked, page.query, grant)
 
 
@@ -176,7 +176,7 @@ def _guarded(view: View, guard: Gatekeeper, server: TokenServer) -> Response:
         return view(guard, server)
     except (Wrong, OAuthError) as error:
         words = error.get_error_description() if isinstance(error, OAuthError) else str(error)
-        audit.refused("consent", words, request_address())
+        audit.refused("consent", words)
         return pages.page("code", status=getattr(error, "status_code", 400), code="", error=words)
 
 

@@ -55,7 +55,7 @@ def act(guard: Gatekeeper) -> Response:
     if grant is None:
         return _signin("Your session has ended. Sign in again.")
     if not hmac.compare_digest(form.get("form", "").encode(), _form_key(guard).encode()):
-        audit.refused("page", "a form of another session or site", request_address())
+        audit.refused("page", "a form of another session or site")
         return _overview(guard, grant, "This form is not from this session. Nothing was done.")
     action = ACTIONS.get(form.get("action", ""))
     if action is None:
@@ -63,7 +63,7 @@ def act(guard: Gatekeeper) -> Response:
     try:
         return action(guard, grant, form)
     except GceError as error:
-        audit.refused("page", error.message, request_address())
+        audit.refused("page", error.message)
         return _overview(guard, grant, error.message)
 
 
@@ -74,12 +74,12 @@ def _enter(guard: Gatekeeper, form: Mapping[str, str]) -> Response:
         grant = guard.keyring.admit(*pages.key_pair(guard, form), request_address())
     except (Refused, TooManyFailures, GceError) as error:
         problem = error.message if isinstance(error, GceError) else str(error)
-        audit.refused("page", problem, request_address())
+        audit.refused("page", problem)
         return _signin(problem)
     now = guard.keyring.now
     session = tokens.new_secret()
     tokens.keep(session, grant.credential_id, tokens.SESSION, "", now=now, seconds=SESSION_SECONDS)
-    audit.issued("page", grant.credential_id, grant.identity.account, request_address())
+    audit.issued("page", grant.credential_id, grant.identity.account)
     response = _again()
     response.set_cookie(
         COOKIE,
@@ -109,14 +109,14 @@ def _create(guard: Gatekeeper, grant: Grant, form: Mapping[str, str]) -> Respons
         project=form.get("project", "").strip() or None,
         url=request.url_root,
     )
-    audit.changed("service account made", made.credential_id, grant.user, request_address())
+    audit.changed("service account made", made.credential_id, grant.user)
     return _download(made)
 
 
 def _rotate(guard: Gatekeeper, grant: Grant, form: Mapping[str, str]) -> Response:
     row = _own(guard, grant, form)
     made = credentials.rotate(guard.keyring, row.id, url=request.url_root)
-    audit.changed("service account rotated", row.id, grant.user, request_address())
+    audit.changed("service account rotated", row.id, grant.user)
     return _download(made)
 
 
@@ -125,7 +125,7 @@ def _revoke(guard: Gatekeeper, grant: Grant, form: Mapping[str, str]) -> Respons
     if row.kind != SERVICE_ACCOUNT:  # a person who revokes their own key pair could never sign in again to restore it
         raise GceError("failedPrecondition", "Only an operator ends a key pair. End its logins here instead.")
     credentials.revoke(guard.keyring, row.id, by="its user")
-    audit.changed("service account revoked", row.id, grant.user, request_address())
+    audit.changed("service account revoked", row.id, grant.user)
     return _again()
 
 
@@ -134,7 +134,7 @@ def _end(guard: Gatekeeper, grant: Grant, form: Mapping[str, str]) -> Response:
     if tokens.end_refresh(form.get("login", ""), owners) is None:
         raise GceError("notFound", "There is no such login.")
     guard.keyring.grants.clear()
-    audit.changed("login ended", grant.credential_id, grant.user, request_address())
+    audit.changed("login ended", grant.credential_id, grant.user)
     return _again()
 
 

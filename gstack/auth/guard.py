@@ -155,7 +155,7 @@ class Gatekeeper:
 
     def refused(self, reason: str) -> GceError:
         """GCE's one sentence for every bearer that is not accepted; the reason goes to the log alone."""
-        audit.refused("bearer", reason, request_address())
+        audit.refused("bearer", reason)
         return _unauthenticated(f"Request had invalid authentication credentials. {_EXPECTED}", "authError")
 
     def _caller(self, grant: Grant, project: Project) -> Caller:

@@ -16,7 +16,7 @@ from flask import Blueprint, Flask, Response, request
 from gstack.auth import audit, signing, tokens
 from gstack.auth.grant import email_of
 from gstack.auth.grants import GRANTS
-from gstack.auth.guard import Gatekeeper, request_address
+from gstack.auth.guard import Gatekeeper
 from gstack.auth.identity import Refused
 from gstack.auth.keyfiles import client_id
 from gstack.auth.wire import OAuthError, answer_json, read_parameters
@@ -146,7 +146,7 @@ def _answered(view: View, guard: Gatekeeper) -> Response:
             {"error": error.error, "error_description": error.get_error_description()}, error.status_code
         )
     except GceError as error:
-        audit.refused(request.path, error.message, request_address())
+        audit.refused(request.path, error.message)
         return pipeline.write_error(error)
 
 

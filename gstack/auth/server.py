@@ -90,7 +90,7 @@ class TokenServer(AuthorizationServer):
             seconds=token["expires_in"],
             refresh_hash=refresh_hash,
         )
-        audit.issued(request.grant_type, grant.credential_id, grant.identity.account, request.address)
+        audit.issued(request.grant_type, grant.credential_id, grant.identity.account)
 
     def _generate(
         self,

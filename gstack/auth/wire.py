@@ -19,7 +19,6 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload, OAuth2Request
 from flask import Request, Response
 
 from gstack.auth import audit
-from gstack.auth.guard import request_address
 from gstack.errors import GceError
 
 NEVER_IN_THE_URL = frozenset(
@@ -152,7 +151,7 @@ def answer_json(body: dict[str, Any], status: int = 200) -> Response:
 def refuse(error: OAuth2Error, what: str) -> Response:
     """The error as RFC 6749 (section 5.2) wants it, and a line in the audit log."""
     description = error.get_error_description() or "The request is refused."
-    audit.refused(what, description, request_address())
+    audit.refused(what, description)
     response = answer_json({"error": error.error, "error_description": description}, error.status_code)
     if error.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="gstack"'

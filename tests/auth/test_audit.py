@@ -71,9 +71,10 @@ def test_calls_besides_compute_have_a_line_with_their_outcome(
     assert line.startswith("call method='cloudresourcemanager.projects.") and line.endswith(f"status={status}")
 
 
-def test_a_token_line_names_the_client(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_token_request_names_its_client_and_no_key(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="gstack")
     api_key, secret_key = room.keys()
     form = {"grant_type": "client_credentials", "client_id": api_key, "client_secret": secret_key}
     room.client.post("/token", data=form, headers={"User-Agent": "curl/8"}, base_url=f"https://{HOST}")
-    assert "client='curl/8'" in caplog.text and api_key not in caplog.text
+    assert structlog.contextvars.get_contextvars()["client"] == "'curl/8'"
+    assert "token issued" in caplog.text and api_key not in caplog.text

@@ -37,7 +37,7 @@ class AssertionGrant(JWTBearerGrant):
         request, guard = self.request, self.server.guard
         grant, target = request.client.grant, self.claims.target_audience
         if target is not None:
-            audit.issued("id_token", grant.credential_id, grant.identity.account, request.address)
+            audit.issued("id_token", grant.credential_id, grant.identity.account)
             return 200, {"id_token": signing.id_token(guard, grant, target, request.issuer)}, self.TOKEN_RESPONSE_HEADER
         token = self.generate_token(scope=self.claims.scope, include_refresh_token=False)
         self.save_token(token)
