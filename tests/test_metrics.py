@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from gstack import metrics
+from gstack.protocol.discovery import document
+from gstack.protocol.methods import HANDLERS
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,8 +52,15 @@ def test_refused_logins_are_counted_and_clients_write_no_label(gateway: Any, for
 
 
 def test_a_method_that_is_not_served_has_no_label_of_its_own(gateway: Any) -> None:
-    gateway.refuse("GET", "global/urlMaps", status=501)
-    assert "urlMaps" not in scrape(gateway).text
+    unserved = next(
+        method
+        for method in document().methods.values()
+        if method.id not in HANDLERS and method.path.startswith("projects/<project>/global/") and method.verb == "list"
+    )
+    name = 'gstack_requests_total{method="other",status="501"}'
+    before = number(gateway, name)
+    gateway.refuse("GET", unserved.path.removeprefix("projects/<project>/"), status=501)
+    assert number(gateway, name) == before + 1 and unserved.id not in scrape(gateway).text
 
 
 def test_operations_are_counted_by_state(gateway: Any) -> None:
