@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Protocol, TypeVar
 
 
 @lru_cache(maxsize=16_384)
@@ -20,3 +22,20 @@ def numeric_id(value: str) -> int:
         content = b"text:" + value.encode()
     digest = hashlib.blake2b(content, digest_size=8).digest()
     return (int.from_bytes(digest) & (2**63 - 1)) or 1
+
+
+class Numbered(Protocol):
+    """What has a numeric id."""
+
+    @property
+    def number(self) -> int:
+        """The id."""
+
+
+Row = TypeVar("Row", bound=Numbered)
+
+
+def numbered(number: str, rows: Iterable[Row]) -> Row | None:
+    """The one of ``rows`` that has a number, where ``number`` is one: clients write it in place of a name."""
+    wanted = int(number) if number.isascii() and number.isdigit() and len(number) < 20 else None
+    return next((row for row in rows if row.number == wanted), None) if wanted else None

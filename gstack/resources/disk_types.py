@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from gstack.protocol.call import Call
-from gstack.protocol.ids import numeric_id
 from gstack.protocol.methods import method
 from gstack.protocol.rendering import render
 from gstack.translate import disk_types, zonal
@@ -52,7 +51,7 @@ def view(call: Call, place: Place, row: DiskType) -> dict[str, Any]:
     sizes = f"{LEAST_GB}GB-{MOST_GB}GB" if row.custom_size else f"{row.size_gb}GB-{row.size_gb}GB"
     return render(
         "disk_type",
-        id=str(numeric_id(f"{row.id}/{row.name}")),
+        id=str(row.number),
         creation_timestamp=rfc3339(row.offering.get("created")) or NO_DATE,
         name=row.name,
         description=row.offering.get("displaytext") or row.offering["name"],

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from gstack.protocol.call import Call
-from gstack.protocol.ids import numeric_id
 from gstack.protocol.methods import method
 from gstack.protocol.rendering import render
 from gstack.translate import accelerators, machine_types, zonal
@@ -55,7 +54,7 @@ def view(call: Call, place: Place, row: MachineType) -> dict[str, Any]:
     gpus = accelerators.of_offering(call.caller, row.offering)
     return render(
         "machine_type",
-        id=str(numeric_id(f"{row.id}/{row.name}")),
+        id=str(row.number),
         creation_timestamp=rfc3339(row.offering.get("created")) or NO_DATE,
         name=row.name,
         description=_description(row),

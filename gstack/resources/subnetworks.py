@@ -17,7 +17,6 @@ from gstack.operations import engine
 from gstack.operations.networks import SUBNETWORKS, UNMAKING, in_use
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
-from gstack.protocol.ids import numeric_id
 from gstack.protocol.links import parse
 from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.methods import method, refused
@@ -184,7 +183,7 @@ def delete(call: Call) -> dict[str, Any]:
         if one["networkid"] == piece.id:
             raise in_use(path, f"'projects/{call.project}/regions/{piece.region}/addresses/{one['name']}'")
     return engine.start(
-        call, "op.subnetworks.delete", type="delete", target=path, target_id=_number(piece), plan={"id": piece.id}
+        call, "op.subnetworks.delete", type="delete", target=path, target_id=piece.number, plan={"id": piece.id}
     )
 
 
@@ -204,7 +203,7 @@ def view(call: Call, piece: Subnetwork) -> dict[str, Any]:
     ipv6 = row.get("ip6cidr")
     return render(
         "subnetwork",
-        id=str(_number(piece)),
+        id=str(piece.number),
         creation_timestamp=rfc3339(row.get("created")),
         name=piece.name,
         description=_description(piece),
@@ -229,7 +228,7 @@ def _description(piece: Subnetwork) -> str | None:
 def _unchanged(call: Call, piece: Subnetwork) -> dict[str, Any]:
     """The operation of a change after which all is as it was."""
     path = f"projects/{call.project}/{piece.path}"
-    return engine.done(call, type=call.method.verb, target=path, target_id=_number(piece))
+    return engine.done(call, type=call.method.verb, target=path, target_id=piece.number)
 
 
 def _same(given: str, shown: str, member: str) -> bool:
@@ -241,7 +240,7 @@ def _same(given: str, shown: str, member: str) -> bool:
 def _found(call: Call) -> Subnetwork:
     region, wanted = call.params["region"], call.params["subnetwork"]
     for piece in networks.of_caller(call.caller, refresh=True).subnetworks(region):
-        if wanted in (piece.name, str(_number(piece))):
+        if wanted in (piece.name, str(piece.number)):
             return piece
     raise not_found(f"projects/{call.project}/regions/{region}/subnetworks/{wanted}")
 
@@ -310,8 +309,3 @@ def _check_tier(call: Call, network: Network, place: Place, cidr: ipaddress.IPv4
         whole = (call.caller.cloud.first("listVPCs", id=row["vpcid"]) or {}).get("cidr") or whole
     if not cidr.subnet_of(ipaddress.IPv4Network(whole, strict=False)):
         raise invalid("resource.ipCidrRange", str(cidr), f"The VPC of the network in zone {place.name} has {whole}.")
-
-
-def _number(piece: Subnetwork) -> int:
-    # The network that this is a piece of may have its number from the same CloudStack network.
-    return numeric_id(f"subnetwork:{piece.id}")

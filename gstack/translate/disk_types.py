@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gstack.protocol.ids import numbered, numeric_id
 from gstack.translate.caller import Caller
 from gstack.translate.names import named
 from gstack.translate.zonal import offered
@@ -39,6 +40,11 @@ class DiskType:
     def id(self) -> str:
         """CloudStack's UUID of the disk offering."""
         return str(self.offering["id"])
+
+    @property
+    def number(self) -> int:
+        """The numeric id."""
+        return numeric_id(f"{self.id}/{self.name}")
 
 
 class DiskTypes:
@@ -74,8 +80,8 @@ class DiskTypes:
         return tuple(self._types[name] for name in sorted(self._types))
 
     def get(self, name: str) -> DiskType | None:
-        """The disk type of that name."""
-        return self._types.get(name)
+        """The disk type of that name or number."""
+        return self._types.get(name) or numbered(name, self._types.values())
 
     def of_offering(self, offering_id: str | None) -> DiskType | None:
         """The type of an existing volume, under its offering's name."""
@@ -89,7 +95,7 @@ def of_caller(caller: Caller, zoneid: str | None = None, *, refresh: bool = Fals
 
 
 def find(caller: Caller, name: str, zoneid: str | None = None) -> DiskType | None:
-    """The caller's disk type of that name; asks CloudStack again before saying None."""
+    """The caller's disk type of that name or number; asks CloudStack again before saying None."""
     return of_caller(caller, zoneid).get(name) or of_caller(caller, zoneid, refresh=True).get(name)
 
 

@@ -169,6 +169,7 @@ def _network(caller: Caller, place: Place, aliases: Sequence[str], given: Body, 
     found = networks.find(caller, name)
     if found is None:
         raise invalid(where, link or name, "The referenced network resource cannot be found.")
+    name = found.name
     if piece is not None and piece.network != name:
         raise invalid(f"{at}.subnetwork", below, "The referenced subnetwork resource cannot be found.")
     if piece is None and not found.auto:  # another subnetwork may have been made since

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from gstack.errors import GceError, invalid
+from gstack.protocol.ids import numbered, numeric_id
 from gstack.translate.caller import Caller
 from gstack.translate.names import label, named
 from gstack.translate.zonal import offered
@@ -50,6 +51,11 @@ class MachineType:
     def id(self) -> str:
         """CloudStack's UUID of the service offering."""
         return str(self.offering["id"])
+
+    @property
+    def number(self) -> int:
+        """The numeric id."""
+        return numeric_id(f"{self.id}/{self.name}")
 
     @property
     def details(self) -> dict[str, int]:
@@ -168,13 +174,17 @@ def of_caller(caller: Caller, zoneid: str | None = None, *, refresh: bool = Fals
 
 
 def find(caller: Caller, name: str, zoneid: str | None = None) -> MachineType | None:
-    """The caller's machine type of that name; asks CloudStack again before saying None, or that no size
+    """The caller's machine type of that name or number; asks CloudStack again before saying None, or that no size
     fits."""
     try:
-        found = of_caller(caller, zoneid).get(name)
+        found = _named(of_caller(caller, zoneid), name)
     except GceError:
         found = None
-    return found or of_caller(caller, zoneid, refresh=True).get(name)
+    return found or _named(of_caller(caller, zoneid, refresh=True), name)
+
+
+def _named(known: MachineTypes, name: str) -> MachineType | None:
+    return known.get(name) or numbered(name, known.listed())
 
 
 def _customizable(row: Row) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gstack.errors import invalid, not_found
-from gstack.protocol.ids import numeric_id
+from gstack.protocol.ids import numbered, numeric_id
 from gstack.protocol.links import parse
 from gstack.translate import kept, places, tags
 from gstack.translate.caller import Caller
@@ -56,6 +56,11 @@ class Subnetwork:
     def id(self) -> str:
         """CloudStack's UUID of the network."""
         return str(self.row["id"])
+
+    @property
+    def number(self) -> int:
+        """The numeric id. The network that this is a piece of may have its own from the same CloudStack network."""
+        return numeric_id(f"subnetwork:{self.id}")
 
     @property
     def region(self) -> str:
@@ -163,8 +168,8 @@ class Networks:
         return iter(self._by_name.values())
 
     def get(self, name: str) -> Network | None:
-        """The network of that GCE name."""
-        return self._by_name.get(name)
+        """The network of that GCE name or number."""
+        return self._by_name.get(name) or numbered(name, self)
 
     def of(self, networkid: str | None) -> Subnetwork | None:
         """The subnetwork that a CloudStack network is, by its id."""
@@ -202,16 +207,17 @@ def of_caller(caller: Caller, *, refresh: bool = False) -> Networks:
 
 
 def find(caller: Caller, name: str) -> Network | None:
-    """The caller's network of that name; asks CloudStack again before saying None."""
+    """The caller's network of that name or number; asks CloudStack again before saying None."""
     return of_caller(caller).get(name) or of_caller(caller, refresh=True).get(name)
 
 
 def find_subnetwork(caller: Caller, region: str, name: str) -> Subnetwork | None:
-    """The subnetwork of that name; asks CloudStack again before saying None."""
+    """The subnetwork of that name or number; asks CloudStack again before saying None."""
     for refresh in (False, True):
-        for piece in of_caller(caller, refresh=refresh).subnetworks(region):
-            if piece.name == name:
-                return piece
+        pieces = list(of_caller(caller, refresh=refresh).subnetworks(region))
+        found = next((piece for piece in pieces if piece.name == name), None) or numbered(name, pieces)
+        if found is not None:
+            return found
     return None
 
 
