@@ -73,6 +73,7 @@ class Schedule(Entity):
     startdate: float
     created: float
     enddate: float | None = None
+    due: list[Any] | None = None  # when it strikes next, and what that was told from
 
 
 @dataclass(slots=True)

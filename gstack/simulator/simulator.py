@@ -23,6 +23,7 @@ from .areas import (
     guest_networks,
     machines_lifecycle,
     project_roles,
+    schedule_clock,
     snapshot_clock,
     template_registry,
 )
@@ -123,6 +124,7 @@ class Simulator:
             guest_networks.collect(self)
             template_registry.download(self)
             snapshot_clock.tend(self)
+            schedule_clock.tend(self)
 
     def reaches(
         self,

@@ -16,7 +16,7 @@ from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, sel
 from ..model import Machine, Row
 from ..model_network import NetRule
 from ..model_owned import ScaleGroup, ScalePolicy, ScaleProfile
-from ..params import Checker
+from ..own_calls import call_as
 from ..registry import command
 from ..world import date
 from . import autoscale_rules, machines_deploy, machines_lifecycle
@@ -229,7 +229,6 @@ def tend(simulator: Simulator) -> None:
 def deploy_member(simulator: Simulator, group: ScaleGroup) -> None:
     world = simulator.world
     profile, rule, user = world.scale_profile[group.profile], world.net_rule[group.rule], world.user[group.user]
-    api = simulator.apis["deployVirtualMachine"]
     suffix = f"{world.random.getrandbits(24):06x}"
     raw = {"zoneid": profile.zone, "serviceofferingid": profile.offering, "templateid": profile.template}
     raw.update(name=f"{PREFIX}{group.number}-{suffix}", networkids=rule.network, **profile.deploy)
@@ -238,6 +237,5 @@ def deploy_member(simulator: Simulator, group: ScaleGroup) -> None:
         raw["projectid"] = project
     if profile.userdata:
         raw["userdata"] = profile.userdata
-    args = Checker(world, api, None, raw, False).read()
-    made = machines_deploy.deploy(Call(simulator, api, user, raw, "POST", args))
+    made = machines_deploy.deploy(call_as(simulator, user, "deployVirtualMachine", None, **raw))
     world.machine[str(made["id"])].scale_group = group.id

@@ -1,8 +1,7 @@
 """Schedules of machines, and the console endpoint.
 
-Apart from the life of a machine: a schedule is kept and shown, and this cloud lets none of them strike.
-Surprising: a start date is a minute ahead when none is given, and a console of a stopped machine is refused
-inside a success.
+Apart from the life of a machine, and from the clock that lets schedules strike. Surprising: a start date is a minute
+ahead when none is given, and a console of a stopped machine is refused inside a success.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ..call import Call
+from ..cron import Cron
 from ..errors import ApiError, invalid
 from ..lists import ID_FILTERS, Filters, check_page, page, same_name, select
 from ..model import Machine, Row
@@ -19,7 +19,6 @@ from ..world import date
 from . import machines
 
 ACTIONS = ("START", "STOP", "REBOOT", "FORCE_STOP", "FORCE_REBOOT")
-FIELDS = 5
 CLOCK = re.compile(r"\d+")
 CONSOLE_PROXY = "60.147.43.253"
 
@@ -34,11 +33,10 @@ def view(schedule: Schedule) -> Row:
 
 
 def check_cron(text: str) -> None:
-    """The server puts the seconds in front, and counts them."""
-    parts = text.split()
-    if len(parts) != FIELDS:
-        problem = f'Cron expression must consist of 6 fields (found {len(parts) + 1} in "0 {text}")'
-        raise ApiError(431, problem, 9999)
+    try:
+        Cron(text)
+    except ValueError as problem:
+        raise ApiError(431, str(problem), 9999) from None
 
 
 def readable(cron: str) -> str:

@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ..call import Call
 from ..errors import ApiError
 from ..model_owned import SnapshotPolicy
-from ..params import Checker
+from ..own_calls import call_as, user_of
 from . import snapshots
 from .snapshot_policies import INTERVALS
 
@@ -58,16 +57,11 @@ def take(simulator: Simulator, policy: SnapshotPolicy) -> None:
     volume, owner = world.volume.get(policy.volume), world.account[policy.account]
     if volume is None or not volume.pool or owner.state != "enabled":
         return
-    user = next((user for user in world.user if user.account == owner.id), None) or next(
-        user for user in world.user if world.account[user.account].type == 1
-    )
     raw = {"volumeid": volume.id}
     for number, tag in enumerate(world.tags.get(policy.id, ())):
         raw |= {f"tags[{number}].key": tag.key or "", f"tags[{number}].value": tag.value}
-    api = simulator.apis["createSnapshot"]
-    call = Call(simulator, api, user, raw, "POST", Checker(world, api, None, raw, False).read())
     try:
-        made = snapshots.create(call)
+        made = snapshots.create(call_as(simulator, user_of(simulator, owner.id), "createSnapshot", None, **raw))
     except ApiError:
         return  # a quota is reached, or a snapshot is under way: the next time will tell
     world.snapshot[str(made["id"])].kind = list(INTERVALS)[policy.interval]
