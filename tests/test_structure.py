@@ -56,6 +56,19 @@ def test_paragraphs_of_docstrings_stand_apart(path: Path) -> None:
     assert [line for text in texts for line in text.splitlines() if re.match(r" \S", line)] == []
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_shipped_code_reads_no_recordings(path: Path) -> None:
+    """Neither by path nor by name of a file: what it knows of them was made into data by ``tools/``."""
+    texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    documented = [
+        ast.get_docstring(node, clean=False)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    told = [text for text in texts if isinstance(text, str) and text not in documented]
+    assert [text for text in told if "recordings" in text or ".jsonl" in text] == []
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_private_key_ships(path: Path) -> None:
     assert not re.search(rb"BEGIN [A-Z ]*PRIVATE KEY-----\s*\n[A-Za-z0-9+/=]", path.read_bytes())

@@ -6,6 +6,8 @@ import time
 
 from sim_cloud import DEBIAN, MICRO, TINY, UBUNTU, ZONE, Cloud
 
+WITH_HA = "e21edb64-4db3-4d56-b75d-7a5f2a410c37"
+
 
 def test_a_deploy_goes_from_stopped_over_starting_to_running(cloud: Cloud) -> None:
     params = {"zoneid": ZONE, "templateid": UBUNTU, "serviceofferingid": TINY, "name": "web-1"}
@@ -171,3 +173,12 @@ def test_histories_name_what_there_is_and_hold_no_measurements(cloud: Cloud) -> 
     assert (machine["id"], machine["name"][:2], machine["stats"]) == (key, "i-", [])
     assert (volume["name"][:5], volume["stats"]) == ("ROOT-", [])
     assert cloud.do("listVirtualMachinesMetrics", retrieveonlyresourcecount="true") == {"count": 1}
+
+
+def test_high_availability_comes_with_the_offering_and_may_be_turned_off(cloud: Cloud) -> None:
+    key = cloud.deploy("vm", startvm="false")
+    assert cloud.machine(key)["haenable"] is False
+    cloud.do("changeServiceForVirtualMachine", id=key, serviceofferingid=WITH_HA)
+    assert [row["id"] for row in cloud.do("listVirtualMachines", haenable="true")["virtualmachine"]] == [key]
+    assert cloud.do("updateVirtualMachine", id=key, haenable="false")["virtualmachine"]["haenable"] is False
+    assert cloud.do("listVirtualMachines", haenable="true") == {}

@@ -1,6 +1,6 @@
 """Makes the simulator's data files from the recordings of a real CloudStack 4.22.
 
-    python -m gstack.simulator.extract RECORDINGS_DIR
+    python tools/make_simulator.py RECORDINGS_DIR
 
 Kept apart from the simulator because it runs once per newer recording, never at start. Surprising:
 descriptions are dropped, so that no sentence of CloudStack is copied; names, types and limits are all that
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).resolve().parent.parent / "data" / "simulator"
+from gstack.simulator.apis import DATA
 
 Row = dict[str, Any]
 

@@ -1,8 +1,8 @@
 """Makes `names.json.gz` from the recordings and from a checkout of CloudStack's source.
 
-    python -m gstack.simulator.extract_names RECORDINGS_DIR CLOUDSTACK_DIR
+    python tools/make_simulator_names.py RECORDINGS_DIR CLOUDSTACK_DIR
 
-Apart from `extract`, because it needs the source: no recording shows all operating systems, or what the
+Apart from make_simulator.py, because it needs the source: no recording shows all operating systems, or what the
 role Domain Admin may call. Surprising: the operating systems of a fresh install are spread over the seed,
 a dozen upgrades in SQL and two in Java.
 """
@@ -16,8 +16,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from .apis import DATA, load_apis
-from .extract import lines
+from make_simulator import lines
+
+from gstack.simulator.apis import DATA, load_apis
 
 SCHEMA = "engine/schema/src/main/resources/META-INF/db"
 UPGRADES = "engine/schema/src/main/java/com/cloud/upgrade"
