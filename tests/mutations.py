@@ -86,6 +86,18 @@ CHANGES: dict[str, Change] = {
     "instanceTemplates.delete": ("DELETE", TEMPLATE, None, ("template",)),
     "instanceTemplates.insert": ("POST", "global/instanceTemplates", OF_TEMPLATE, ()),
     "instances.addAccessConfig": ("POST", f"{FRA}/addAccessConfig", {"name": "nat"}, ("fra vm",)),
+    "instances.addNetworkInterface": (
+        "POST",
+        "zones/de-fra-1/instances/vm/addNetworkInterface",
+        {"network": "global/networks/auto"},
+        ("fra vm", "auto"),
+    ),
+    "instances.deleteNetworkInterface": (
+        "POST",
+        "zones/de-fra-1/instances/vm/deleteNetworkInterface",
+        None,
+        ("fra vm", "auto", "nic"),
+    ),
     "instances.attachDisk": ("POST", f"{VM}/attachDisk", {"source": DISK, "deviceName": "d"}, ("vm", "disk")),
     "instances.bulkInsert": ("POST", "zones/ch-gva-2/instances/bulkInsert", MANY, ()),
     "instances.delete": ("DELETE", VM, None, ("vm",)),
@@ -144,6 +156,7 @@ QUERIES = {
     "instances.addAccessConfig": {"networkInterface": "nic0"},
     "instances.updateAccessConfig": {"networkInterface": "nic0"},
     "instances.updateNetworkInterface": {"networkInterface": "nic0"},
+    "instances.deleteNetworkInterface": {"networkInterfaceName": "nic1"},
     "instances.detachDisk": {"deviceName": "d"},
     "instances.setDiskAutoDelete": {"deviceName": "d", "autoDelete": "true"},
     "instances.setDeletionProtection": {"deletionProtection": "true"},
@@ -206,6 +219,7 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "fra vm": _machine_in_fra,
     "template": lambda gateway: gateway.run("POST", "global/instanceTemplates", OF_TEMPLATE),
     "region template": lambda gateway: gateway.run("POST", "regions/ch-gva/instanceTemplates", OF_TEMPLATE),
+    "nic": lambda gateway: gateway.run("POST", f"{FRA}/addNetworkInterface", {"network": "global/networks/auto"}),
     "config": lambda gateway: gateway.run(
         "POST", f"{FRA}/addAccessConfig", {"name": "External NAT"}, networkInterface="nic0"
     ),

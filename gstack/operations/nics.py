@@ -1,4 +1,4 @@
-"""Interfaces of instances in workflows: the further addresses of one, GCE's alias ranges.
+"""Interfaces of instances in workflows: more of them, and the further addresses of one, GCE's alias ranges.
 
 Apart from the external addresses (addresses.py). The surprising thing: CloudStack gives an interface another address
 each time it is asked, so the one to be had is found by its value, or by how many there were.
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gstack.errors import GceError, not_found
-from gstack.operations import networks
+from gstack.operations import addresses, networks
+from gstack.operations.firewalls import converge_quietly
 from gstack.operations.labels import obey
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
@@ -37,6 +38,42 @@ def check_fingerprint(seen: str | None, nic: Mapping[str, Any]) -> None:
     if seen != machines.interface_fingerprint(nic):
         message = "Supplied fingerprint does not match current network interface fingerprint."
         raise GceError("conditionNotMet", message, location="resource.fingerprint")
+
+
+@workflow("op.instances.addNetworkInterface")
+def add_network_interface(run: Run, plan: Row) -> None:
+    """``plan``: ``machine``; ``interface``, a :attr:`gstack.translate.interfaces.Interface.plan`; ``nic`` (nic1), its
+    name, and ``configs``, those of its access configs."""
+    machine = plan["machine"]
+    (nic,) = joined(run, [plan["interface"]])
+    where = {"virtualmachineid": machine, "networkid": nic["networkid"]}
+    run.undo("the rules of the address", converge_quietly, run)
+    run.job(
+        "interface",
+        "addNicToVirtualMachine",
+        {**where, "ipaddress": nic["address"]},
+        find=lambda: _in_network(run, machine, nic["networkid"]),
+    )
+    made = run.step("look at the interface", lambda: (_in_network(run, machine, nic["networkid"]) or {})["id"])
+    run.undo_job("the interface", "removeNicFromVirtualMachine", {"virtualmachineid": machine, "nicid": made})
+    if nic["access"]:
+        addresses.attach(run, machine, nic["access"])
+    for address in nic["aliases"]:
+        add(run, machine, made, address)
+    networks.converge(run)
+    run.step("remember", addresses.name_config, run, plan, plan["configs"])
+
+
+@workflow("op.instances.deleteNetworkInterface")
+def delete_network_interface(run: Run, plan: Row) -> None:
+    """``plan``: ``machine``; ``nic`` (nic1); ``nicid``, CloudStack's id of it; ``network``, that of its network."""
+    machine = plan["machine"]
+    held = run.step("look", lambda: addresses.of_machine(run.cloud, machine, plan["network"]))
+    addresses.detach(run, held)
+    params = {"virtualmachineid": machine, "nicid": plan["nicid"]}
+    run.job("interface", "removeNicFromVirtualMachine", params)
+    networks.converge(run)
+    run.step("remember", addresses.name_config, run, plan, [])
 
 
 def joined(run: Run, nics: Sequence[Row]) -> list[Row]:
@@ -93,6 +130,11 @@ def _as_seen(run: Run, plan: Row) -> list[Row]:
     nic = _nic(run, plan["machine"], plan["nic"])
     check_fingerprint(plan["fingerprint"], nic)
     return _further(nic)
+
+
+def _in_network(run: Run, machine: str, network: str) -> Row | None:
+    nics = _row(run, machine).get("nic") or ()
+    return next(({"id": nic["id"]} for nic in nics if nic["networkid"] == network), None)
 
 
 def _secondary(run: Run, machine: str, nicid: str) -> list[Row]:

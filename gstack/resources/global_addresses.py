@@ -13,6 +13,8 @@ from gstack.protocol.listing import listing
 from gstack.protocol.methods import method, refused
 
 refused("compute.globalAddresses.insert", "CloudStack's addresses belong to zones. Reserve one in a region.")
+refused("compute.globalAddresses.delete", "There are no global addresses.")
+refused("compute.globalAddresses.setLabels", "There are no global addresses.")
 refused("compute.globalAddresses.move", "CloudStack cannot give an address to another account.")
 
 

@@ -1,5 +1,5 @@
-"""instances: the verbs that change an interface of a running instance: its external address, static NAT in CloudStack,
-and its alias ranges, further addresses of the nic.
+"""instances: the verbs that change the interfaces of a running instance: more and fewer of them, their external
+addresses, static NAT in CloudStack, and alias ranges, further addresses of a nic.
 
 Apart from instances.py, which makes and shows instances. Visible differences: where security groups guard, an
 instance's own address is its external one, and the verbs of access configs are refused; an alias range is one address;
@@ -35,6 +35,28 @@ BODY = Policy(
         "publicPtrDomainName": "CloudStack keeps no reverse DNS.",
         "securityPolicy": "There are no security policies.",
         "setPublicPtr": "CloudStack keeps no reverse DNS.",
+    },
+)
+ADDED = Policy(
+    honoured=(
+        "network",
+        "subnetwork",
+        "networkIP",
+        "aliasIpRanges[].ipCidrRange",
+        "accessConfigs[].natIP",
+    ),
+    remembered=("accessConfigs[].name",),
+    only={
+        "accessConfigs[].type": ("ONE_TO_ONE_NAT",),
+        "accessConfigs[].networkTier": ("PREMIUM",),
+        "stackType": ("IPV4_ONLY", "UNSPECIFIED_STACK_TYPE"),
+        "nicType": ("VIRTIO_NET", "UNSPECIFIED_NIC_TYPE"),
+    },
+    refused={
+        "aliasIpRanges[].subnetworkRangeName": "A CloudStack network has one range.",
+        "ipv6AccessConfigs": "Only IPv4 is supported.",
+        "ipv6Address": "Only IPv4 is supported.",
+        "vlan": "CloudStack gives an interface its VLAN.",
     },
 )
 INTERFACE = Policy(
@@ -119,6 +141,44 @@ def update_network_interface(call: Call) -> dict[str, Any]:
     return _start(call, place, row, plan)
 
 
+@method(
+    "compute.instances.addNetworkInterface",
+    needs=("listVirtualMachines", "listNetworks", "addNicToVirtualMachine", "removeNicFromVirtualMachine"),
+    body=ADDED,
+)
+def add_network_interface(call: Call) -> dict[str, Any]:
+    """Give an instance one more interface, in another network."""
+    place, row = _machine(call)
+    if not networks.isolating(place):
+        raise GceError("unsupported", f"Instances in zone {place.name} have one network interface.")
+    known = networks.of_caller(call.caller, refresh=True)
+    there = [piece.network if (piece := known.of(nic.get("networkid"))) else "" for nic in row.get("nic") or ()]
+    project = (call.params["project"], call.caller.project.id)
+    made = interfaces.another(call.caller, place, project, call.body, there)
+    configs = [config.get("name") or NAME for config in call.body.get("accessConfigs") or []]
+    return _start(call, place, row, {"interface": made.plan, "nic": f"nic{len(there)}", "configs": configs})
+
+
+@method(
+    "compute.instances.deleteNetworkInterface",
+    needs=("listVirtualMachines", "listPublicIpAddresses", "removeNicFromVirtualMachine", "disableStaticNat"),
+)
+def delete_network_interface(call: Call) -> dict[str, Any]:
+    """Take the last interface of several away, and its external address: CloudStack numbers those behind anew."""
+    place, row = _machine(call)
+    wanted, nics = call.params["networkInterfaceName"], row.get("nic") or []
+    last = f"nic{len(nics) - 1}"
+    if wanted != last or len(nics) < 2:
+        why = (
+            f"Of several interfaces the last can be deleted, which is {last}."
+            if len(nics) > 1
+            else "It is the only one."
+        )
+        raise invalid("networkInterfaceName", wanted, why)
+    plan = {"nic": wanted, "nicid": nics[-1]["id"], "network": nics[-1]["networkid"]}
+    return _start(call, place, row, plan)
+
+
 def _translated(call: Call) -> tuple[Place, Row, Row, Subnetwork]:
     """As :func:`_found`, for an interface whose external address is static NAT."""
     place, row, nic, piece = _found(call)
@@ -130,11 +190,8 @@ def _translated(call: Call) -> tuple[Place, Row, Row, Subnetwork]:
 
 def _found(call: Call) -> tuple[Place, Row, Row, Subnetwork | None]:
     """The zone, the machine, and the nic of the URL with the subnetwork it is in."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
-    if found is None:
-        raise not_found(f"projects/{call.project}/zones/{place.name}/instances/{call.params['instance']}")
-    row, wanted = found[1], call.params["networkInterface"]
+    place, row = _machine(call)
+    wanted = call.params["networkInterface"]
     own = {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())}
     if wanted not in own:
         raise invalid("networkInterface", wanted, f"The instance has {' and '.join(own) or 'no network interface'}.")
@@ -142,6 +199,14 @@ def _found(call: Call) -> tuple[Place, Row, Row, Subnetwork | None]:
     known = networks.of_caller(call.caller)
     piece = known.of(networkid) or networks.of_caller(call.caller, refresh=True).of(networkid)
     return place, row, own[wanted], piece
+
+
+def _machine(call: Call) -> tuple[Place, Row]:
+    place = places.require_zone(call.caller, call.params["zone"])
+    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
+    if found is None:
+        raise not_found(f"projects/{call.project}/zones/{place.name}/instances/{call.params['instance']}")
+    return place, found[1]
 
 
 def _nic(call: Call) -> dict[str, str]:

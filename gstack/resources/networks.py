@@ -55,7 +55,14 @@ FIXED = ("name", "autoCreateSubnetworks", "description", "mtu")
 LEAST_MTU, MOST_MTU = 1300, 8896
 NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 
-for _verb in ("addPeering", "removePeering", "updatePeering", "listPeeringRoutes", "requestRemovePeering"):
+for _verb in (
+    "addPeering",
+    "removePeering",
+    "updatePeering",
+    "listPeeringRoutes",
+    "requestRemovePeering",
+    "cancelRequestRemovePeering",
+):
     refused(f"compute.networks.{_verb}", "CloudStack cannot connect networks with one another.")
 
 

@@ -71,18 +71,27 @@ def interfaces(caller: Caller, place: Place, aliases: Sequence[str], given: Sequ
         raise invalid(ALL, "", "At least one network interface is required.")
     if len(given) > 1 and not networks.isolating(place):
         raise invalid(ALL, len(given), "This zone allows one network interface.")
-    if len(given) > MOST:
-        raise invalid(ALL, len(given), f"At most {MOST} network interfaces are allowed.")
     found: list[Interface] = []
     for index, one in enumerate(given):
-        made = _interface(caller, place, aliases, one, f"{ALL}[{index}]")
-        if any(made.network == other.network for other in found):
-            why = "Each interface of an instance must be in a network of its own."
-            raise invalid(f"{ALL}[{index}].network", made.network, why)
-        if found and not made.isolated:
-            raise invalid(f"{ALL}[{index}].network", made.network, "It allows one network interface.")
-        found.append(made)
+        known = [other.network for other in found]
+        found.append(another(caller, place, aliases, one, known, f"{ALL}[{index}]"))
     return found
+
+
+def another(
+    caller: Caller, place: Place, aliases: Sequence[str], given: Body, known: Sequence[str], where: str = "resource"
+) -> Interface:
+    """The interface that ``given`` asks for, of an instance that has some in the networks ``known``. Raises as
+    :func:`interfaces`."""
+    made = _interface(caller, place, aliases, given, where)
+    if made.network in known:
+        why = "Each interface of an instance must be in a network of its own."
+        raise invalid(f"{where}.network", made.network, why)
+    if known and not made.isolated:
+        raise invalid(f"{where}.network", made.network, "It allows one network interface.")
+    if len(known) == MOST:
+        raise invalid(where, len(known), f"At most {MOST} network interfaces are allowed.")
+    return made
 
 
 def deploy_parameters(nics: Sequence[Body]) -> dict[str, Any]:

@@ -139,3 +139,35 @@ def test_nothing_is_left_of_an_instance_with_several_interfaces(fra: Gateway) ->
     assert len(fra.cloudstack("listPublicIpAddresses", isstaticnat="true")) == 2
     fra.run("DELETE", f"{INSTANCES}/web")
     assert all(row["issourcenat"] for row in fra.cloudstack("listPublicIpAddresses"))
+
+
+def test_an_instance_gets_one_more_interface_and_loses_it(fra: Gateway) -> None:
+    fra.run("POST", INSTANCES, instance(ONE))
+    path = f"{INSTANCES}/web"
+    more = {**TWO, "networkIP": "10.2.0.9", "accessConfigs": [{"name": "x"}], "aliasIpRanges": [{"ipCidrRange": "/32"}]}
+    fra.run("POST", f"{path}/addNetworkInterface", more)
+    first, second = nics(fra)
+    assert (second["name"], second["networkIP"], len(aliases(second))) == ("nic1", "10.2.0.9", 1)
+    assert second["accessConfigs"][0]["name"] == "x"
+    assert "of its own" in fra.refuse("POST", f"{path}/addNetworkInterface", TWO)
+    assert "nic1" in fra.refuse("POST", f"{path}/deleteNetworkInterface", networkInterfaceName="nic0")
+    fra.run("POST", f"{path}/deleteNetworkInterface", networkInterfaceName="nic1")
+    assert nics(fra) == [first]
+    assert all(row["issourcenat"] for row in fra.cloudstack("listPublicIpAddresses"))
+    assert "only one" in fra.refuse("POST", f"{path}/deleteNetworkInterface", networkInterfaceName="nic0")
+
+
+def test_an_interface_that_cannot_have_its_address_is_not_added(fra: Gateway) -> None:
+    fra.run("POST", INSTANCES, instance({**TWO, "networkIP": "10.2.0.9"}, name="other"))
+    fra.run("POST", INSTANCES, instance(ONE))
+    fra.fail("POST", f"{INSTANCES}/web/addNetworkInterface", {**TWO, "networkIP": "10.2.0.9"})
+    more = {**TWO, "aliasIpRanges": [{"ipCidrRange": "10.2.0.9"}], "accessConfigs": NAT}
+    fra.fail("POST", f"{INSTANCES}/web/addNetworkInterface", more)
+    assert [nic["name"] for nic in nics(fra)] == ["nic0"]
+    assert all(row["issourcenat"] for row in fra.cloudstack("listPublicIpAddresses"))
+
+
+def test_zones_with_groups_allow_no_further_interface(gateway: Gateway) -> None:
+    gateway.deploy("theirs")
+    path = "zones/{zone}/instances/theirs/addNetworkInterface"
+    assert "one network interface" in gateway.refuse("POST", path, {})
