@@ -10,9 +10,10 @@ the catalogue is cached, one for images of one's own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gstack.errors import GceError, already_exists, invalid, not_found, not_ready
 from gstack.operations import engine, labels
@@ -37,6 +38,8 @@ READS = ("listTemplates",)
 TAGS = ("createTags", "deleteTags", "listTags")
 ARCHITECTURES = {"x86_64": "X86_64", "aarch64": "ARM64"}
 FORMATS = {".qcow2": "QCOW2", ".vhd": "VHD", ".ova": "OVA", ".vmdk": "VMDK", ".raw": "RAW", ".img": "RAW"}
+# How gcloud writes gs://BUCKET/OBJECT: the address of what Google knows of an object, not of the object itself.
+OBJECT = re.compile(r"https://(?:www|storage)\.googleapis\.com/storage/v1/b/([^/]+)/o/([^?]+)")
 PACKED = (".gz", ".bz2", ".zip")
 SOURCES = ("sourceDisk", "sourceSnapshot", "sourceImage", "rawDisk")
 
@@ -277,7 +280,8 @@ def _of_url(call: Call) -> Source:
         raise GceError("required", f"Required field '{where}' not specified", location=where)
     caller = call.caller
     _check_may_register(call, where)
-    parts = urlsplit(source)
+    url = OBJECT.sub(lambda found: f"https://storage.googleapis.com/{found[1]}/{unquote(found[2])}", source)
+    parts = urlsplit(url)
     path = parts.path.lower()
     for ending in PACKED:
         path = path.removesuffix(ending)
@@ -288,7 +292,7 @@ def _of_url(call: Call) -> Source:
     zones = list(places.of_caller(caller))
     hypervisors = caller.cloud.list("listHypervisors", zoneid=zones[0].id) if zones else []
     params = {
-        "url": source,
+        "url": url,
         "format": form,
         "hypervisor": hypervisors[0]["name"] if hypervisors else "KVM",
         "zoneids": [place.id for place in zones],

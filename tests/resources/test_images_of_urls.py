@@ -33,6 +33,13 @@ def test_formats_are_told_by_the_end_of_the_url(gateway: Any, ending: str) -> No
     assert templates(gateway, "golden")[0]["url"] == source
 
 
+def test_an_object_of_googles_storage_is_downloaded_from_where_it_can_be_read(gateway: Any) -> None:
+    source = "https://storage.googleapis.com/storage/v1/b/bucket/o/dir%2Fgolden.qcow2"
+    gateway.run("POST", IMAGES, {"name": "golden", "rawDisk": {"source": source}})
+    assert templates(gateway, "golden")[0]["url"] == "https://storage.googleapis.com/bucket/dir/golden.qcow2"
+    assert gateway.get(f"{IMAGES}/golden")["rawDisk"]["source"] == source
+
+
 @pytest.mark.parametrize("source", ["gs://bucket/x.tar.gz", "https://images.test/x.iso", "ftp://images.test/x.raw"])
 def test_what_cloudstack_cannot_download_is_refused_by_name(gateway: Any, source: str) -> None:
     body = {"name": "golden", "rawDisk": {"source": source}}
