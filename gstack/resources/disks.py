@@ -48,7 +48,7 @@ _LICENSES = "There are no licences to be paid for."
 BODY = Policy(
     honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot", "sourceDisk", "resourcePolicies"),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
-    remembered=("description", "labelFingerprint"),
+    remembered=("description", "architecture", "labelFingerprint"),
     only={
         "physicalBlockSizeBytes": (4096,),
         "accessMode": ("READ_WRITE_SINGLE",),
@@ -145,8 +145,8 @@ def insert(call: Call) -> dict[str, Any]:
     )
     if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
         raise already_exists(path)
-    description = call.body.get("description")
-    plan |= {"overlay": {"description": description} if description else {}, "schedule": _schedule(call, place)}
+    said = {member: call.body[member] for member in ("description", "architecture") if call.body.get(member)}
+    plan |= {"overlay": said, "schedule": _schedule(call, place)}
     return engine.start(call, "op.disks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
@@ -305,6 +305,7 @@ class Views:
             creation_timestamp=rfc3339(row.get("created")),
             name=name,
             description=self._kept.get(row["id"], {}).get("description"),
+            architecture=self._kept.get(row["id"], {}).get("architecture"),
             size_gb=volumes.size_gb(row),
             zone=zone,
             status=volumes.status(row),

@@ -297,7 +297,8 @@ def _check_disk_names(found: list[tuple[str, int]]) -> None:
 
 def _remembered(disk: Body) -> dict[str, Any]:
     """What the overlay keeps of a disk: CloudStack has no place for it."""
-    said = {"deviceName": disk.get("deviceName"), "description": _initial(disk).get("description")}
+    said = {"deviceName": disk.get("deviceName")}
+    said |= {member: _initial(disk).get(member) for member in ("description", "architecture")}
     return {member: value for member, value in said.items() if value}
 
 

@@ -48,6 +48,7 @@ REMEMBERED = (
     *(f"scheduling.{member}" for member in scheduling.REMEMBERED),
     "disks[].deviceName",
     "disks[].initializeParams.description",
+    "disks[].initializeParams.architecture",
     "networkInterfaces[].accessConfigs[].name",
     # Proofs that a client read something first, which for an insert there is not.
     "fingerprint",

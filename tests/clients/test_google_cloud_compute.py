@@ -166,3 +166,58 @@ def test_what_does_not_exist_is_not_found(client: Callable[[str], Any], project:
 def test_a_bad_field_is_a_bad_request_that_names_it(client: Callable[[str], Any], place: dict[str, str]) -> None:
     with pytest.raises(exceptions.BadRequest, match="name"):
         client("InstancesClient").insert(**place, instance_resource=_instance("Not A Name"))
+
+
+def test_instances_of_a_template_many_at_once_and_updated(
+    client: Callable[[str], Any], place: dict[str, str], project: str, cloudstack: Cloud, fresh: Fresh
+) -> None:
+    templates, instances, name = client("InstanceTemplatesClient"), client("InstancesClient"), fresh("tpl")
+    said = _instance("unused")
+    properties = compute_v1.InstanceProperties(
+        machine_type="micro", disks=said.disks, network_interfaces=said.network_interfaces, labels={"a": "b"}
+    )
+    resource = compute_v1.InstanceTemplate(name=name, properties=properties)
+    templates.insert(project=project, instance_template_resource=resource).result(timeout=60)
+    template = templates.get(project=project, instance_template=name)
+    assert (template.properties.machine_type, template.properties.labels) == ("micro", {"a": "b"})
+
+    request = compute_v1.InsertInstanceRequest(
+        **place, instance_resource=compute_v1.Instance(name=name), source_instance_template=template.self_link
+    )
+    instances.insert(request).result(timeout=60)
+    many = compute_v1.BulkInsertInstanceResource(
+        count=2, name_pattern=f"{name}-#", source_instance_template=template.self_link
+    )
+    instances.bulk_insert(**place, bulk_insert_instance_resource_resource=many).result(timeout=60)
+    names = [name, f"{name}-1", f"{name}-2"]
+    states = [row["state"] for one in names for row in cloudstack.list("listVirtualMachines", name=one)]
+    assert states == ["Running"] * 3
+
+    whole = instances.get(**place, instance=name)
+    whole.labels = {"c": "d"}
+    instances.update(**place, instance=name, instance_resource=whole).result(timeout=60)
+    (row,) = cloudstack.list("listVirtualMachines", name=name)
+    assert {tag["key"] for tag in row["tags"]} == {"c"}
+    for one in names:
+        instances.delete(**place, instance=one).result(timeout=60)
+    templates.delete(project=project, instance_template=name).result(timeout=60)
+
+
+def test_an_instance_boots_from_a_disk_that_is_there(
+    client: Callable[[str], Any], place: dict[str, str], cloudstack: Cloud, fresh: Fresh
+) -> None:
+    instances, old, name = client("InstancesClient"), fresh("old"), fresh("boots")
+    first = _instance(old)
+    first.disks[0].auto_delete = False
+    instances.insert(**place, instance_resource=first).result(timeout=60)
+    instances.delete(**place, instance=old).result(timeout=60)
+    second = _instance(name)
+    second.disks = [compute_v1.AttachedDisk(boot=True, auto_delete=True, source=f"zones/{place['zone']}/disks/{old}")]
+    instances.insert(**place, instance_resource=second).result(timeout=60)
+    (row,) = cloudstack.list("listVirtualMachines", name=name)
+    (root,) = cloudstack.list("listVolumes", virtualmachineid=row["id"])
+    assert (row["state"], root["type"]) == ("Running", "ROOT")
+    assert instances.get(**place, instance=name).disks[0].source.endswith(f"/disks/{old}")
+    instances.delete(**place, instance=name).result(timeout=60)
+    with pytest.raises(exceptions.NotFound):
+        client("DisksClient").get(**place, disk=old)

@@ -1,0 +1,144 @@
+"""The installed gcloud makes instances in every form: of disks, snapshots, templates, and many at once; the rest of its
+verbs for one. The effect is looked for in CloudStack.
+
+Few and long, because a command costs about a second and its state is what the next one needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gstack.cloudstack.client import Cloud
+
+Gcloud = Callable[..., Any]
+IMAGE = ("--image-family=debian-12", "--image-project=debian-cloud")
+
+
+def _well(gcloud: Gcloud, *words: str) -> str:
+    ran = gcloud("compute", *words)
+    assert ran.status == 0, ran.err
+    return str(ran.out)
+
+
+def _machine(cloudstack: Cloud, name: str) -> dict[str, Any]:
+    return next(dict(row) for row in cloudstack.list("listVirtualMachines", name=name) if row["name"] == name)
+
+
+def _root(cloudstack: Cloud, name: str) -> dict[str, Any]:
+    (row,) = cloudstack.list("listVolumes", virtualmachineid=_machine(cloudstack, name)["id"], type="ROOT")
+    return dict(row)
+
+
+def _told(cloudstack: Cloud, name: str) -> str:
+    answer = cloudstack.call("getVirtualMachineUserData", virtualmachineid=_machine(cloudstack, name)["id"])
+    data = base64.b64decode(answer["virtualmachineuserdata"]["userdata"])
+    return (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode()
+
+
+def test_instances_boot_from_disks_and_snapshots(gcloud: Gcloud, cloudstack: Cloud) -> None:
+    _well(gcloud, "instances", "create", "forms-old", "--machine-type=micro", "--no-boot-disk-auto-delete", *IMAGE)
+    try:
+        volume = _root(cloudstack, "forms-old")["id"]
+        _well(gcloud, "disks", "snapshot", "forms-old", "--snapshot-names=forms-saved")
+        _well(gcloud, "instances", "delete", "forms-old")
+        _well(gcloud, "instances", "create", "forms-disk", "--machine-type=micro", "--disk=name=forms-old,boot=yes")
+        assert (_root(cloudstack, "forms-disk")["id"], _machine(cloudstack, "forms-disk")["state"]) == (
+            volume,
+            "Running",
+        )
+
+        disk = "--create-disk=boot=yes,auto-delete=yes,source-snapshot=forms-saved,size=20"
+        _well(gcloud, "instances", "create", "forms-snapshot", "--machine-type=micro", disk)
+        assert _root(cloudstack, "forms-snapshot")["size"] == 20 * 2**30
+        _well(gcloud, "instances", "delete", "forms-disk", "forms-snapshot")
+        assert [row["id"] for row in cloudstack.list("listVolumes", id=volume)] == [volume]
+    finally:
+        gcloud("compute", "instances", "delete", "forms-old", "forms-disk", "forms-snapshot")
+        gcloud("compute", "disks", "delete", "forms-old")
+        gcloud("compute", "snapshots", "delete", "forms-saved")
+
+
+def test_instances_are_made_of_a_template_one_and_many(gcloud: Gcloud, cloudstack: Cloud) -> None:
+    flags = ("--machine-type=micro", "--labels=env=forms", "--metadata=foo=bar", *IMAGE)
+    _well(gcloud, "instance-templates", "create", "forms-small", *flags)
+    try:
+        listed = gcloud("compute", "instance-templates", "list", as_json=True).json
+        assert [one["name"] for one in listed] == ["forms-small"]
+        _well(gcloud, "instances", "create", "forms-one", "--source-instance-template=forms-small")
+        assert {"key": "env", "value": "forms"}.items() <= _machine(cloudstack, "forms-one")["tags"][0].items()
+        many = ("--name-pattern=forms-#", "--count=2", "--zone=ch-gva-2", "--machine-type=micro", *IMAGE)
+        made = gcloud("compute", "instances", "bulk", "create", *many)
+        assert made.status == 0 and "forms-1" in made.out + made.err, made.err
+        assert {_machine(cloudstack, f"forms-{number}")["state"] for number in (1, 2)} == {"Running"}
+        names = ("--predefined-names=forms-3,forms-4", "--region=ch-gva", "--source-instance-template=forms-small")
+        _well(gcloud, "instances", "bulk", "create", *names)
+        assert {_machine(cloudstack, f"forms-{number}")["state"] for number in (3, 4)} == {"Running"}
+    finally:
+        gcloud("compute", "instances", "delete", "forms-one", *(f"forms-{number}" for number in range(1, 5)))
+        _well(gcloud, "instance-templates", "delete", "forms-small")
+
+
+def test_an_instance_is_exported_edited_and_updated(gcloud: Gcloud, cloudstack: Cloud, tmp_path: Path) -> None:
+    _well(gcloud, "instances", "create", "forms-edit", "--machine-type=micro", "--labels=env=a", *IMAGE)
+    try:
+        file = tmp_path / "instance.yaml"
+        _well(gcloud, "instances", "export", "forms-edit", f"--destination={file}")
+        text = file.read_text()
+        assert "env: a" in text and "machineTypes/micro" in text
+        file.write_text(text.replace("env: a", "env: b").replace("machineTypes/micro", "machineTypes/small"))
+        update = ("instances", "update-from-file", "forms-edit", f"--source={file}")
+        refused = gcloud("compute", *update, "--most-disruptive-allowed-action=REFRESH")
+        assert refused.status != 0 and "RESTART" in refused.err
+        _well(gcloud, *update)
+        row = _machine(cloudstack, "forms-edit")
+        assert (row["serviceofferingname"], row["state"]) == ("Small", "Running")
+        assert [tag["value"] for tag in row["tags"] if tag["key"] == "env"] == ["b"]
+    finally:
+        gcloud("compute", "instances", "delete", "forms-edit")
+
+
+def test_keys_of_the_project_reach_an_instance_that_is_there(gcloud: Gcloud, cloudstack: Cloud) -> None:
+    _well(gcloud, "instances", "create", "forms-keys", "--machine-type=micro", *IMAGE)
+    try:
+        _well(gcloud, "project-info", "add-metadata", "--metadata=ssh-keys=ada:ssh-ed25519 AAAAforms ada@laptop")
+        assert "AAAAforms" in _told(cloudstack, "forms-keys")
+        script = "--metadata=startup-script-url=https://example.com/start.sh"
+        _well(gcloud, "instances", "add-metadata", "forms-keys", script)
+        assert "url=https://example.com/start.sh" in _told(cloudstack, "forms-keys")
+        bucket = gcloud("compute", "instances", "add-metadata", "forms-keys", "--metadata=startup-script-url=gs://b/s")
+        assert bucket.status != 0 and "https://" in bucket.err
+    finally:
+        gcloud("compute", "project-info", "remove-metadata", "--all")
+        gcloud("compute", "instances", "delete", "forms-keys")
+
+
+# What gcloud can ask of an instance and CloudStack cannot do, as its commands say it.
+IMPOSSIBLE = [
+    ("suspend", "forms-verbs"),
+    ("resume", "forms-verbs"),
+    ("simulate-maintenance-event", "forms-verbs"),
+    ("get-screenshot", "forms-verbs"),
+    ("send-diagnostic-interrupt", "forms-verbs"),
+    ("update", "forms-verbs", "--shielded-secure-boot"),
+    ("update", "forms-verbs", "--enable-display-device"),
+]
+
+
+def test_what_cloudstack_cannot_do_is_refused_and_the_rest_is_answered(gcloud: Gcloud, cloudstack: Cloud) -> None:
+    _well(gcloud, "instances", "create", "forms-verbs", "--machine-type=micro", *IMAGE)
+    try:
+        for words in IMPOSSIBLE:
+            refused = gcloud("compute", "instances", *words)
+            assert refused.status != 0 and "is not supported" in refused.err, (words, refused.err)
+        assert _machine(cloudstack, "forms-verbs")["state"] == "Running"
+        assert json.loads(_well(gcloud, "instances", "get-iam-policy", "forms-verbs", "--format=json"))["etag"]
+        attributes = gcloud("compute", "instances", "get-guest-attributes", "forms-verbs")
+        assert attributes.status != 0 and "Guest Attribute" in attributes.err
+        _well(gcloud, "instances", "network-interfaces", "get-effective-firewalls", "forms-verbs")
+    finally:
+        gcloud("compute", "instances", "delete", "forms-verbs")
