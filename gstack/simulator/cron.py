@@ -1,12 +1,14 @@
-"""Cron expressions as CloudStack reads them: minute, hour, day of the month, month, day of the week.
+"""Cron expressions as CloudStack reads them: minute, hour, day of the month, month, day of the week; and time zones.
 
-Apart, because it is pure. Surprising: both days must fit, as in Spring's `CronExpression` and unlike in crontab; Sunday
+Apart, because it is pure. Surprising: a time zone that Java does not know is GMT to it; both days must fit, as in Spring's `CronExpression` and unlike in crontab; Sunday
 is 0 and 7; what Spring knows beyond (L, W and #) is refused.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import available_timezones
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -18,6 +20,15 @@ FIELDS = (
     ("DayOfWeek", 0, 7),
 )
 LONGEST = 366 * 8 + 3  # days until the 29th of February comes again, at the worst
+
+
+@cache
+def zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def known_zone(name: str) -> str:
+    return name if name in zones() else "GMT"
 
 
 class Cron:

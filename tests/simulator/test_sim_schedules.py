@@ -96,6 +96,12 @@ def test_hours_are_those_of_the_time_zone(cloud: Cloud) -> None:
     assert [until(cloud, clock) for clock in ("10:50", "11:00")] == ["Running", "Stopped"]
 
 
+def test_an_unknown_time_zone_is_greenwich(cloud: Cloud) -> None:
+    made = plan(cloud, cloud.deploy("vm"), "STOP", "0 20 * * *", timezone="Mars/Olympus")["vmschedule"]
+    assert made["timezone"] == "GMT"
+    assert [until(cloud, clock) for clock in ("19:50", "20:00")] == ["Running", "Stopped"]
+
+
 def test_what_makes_no_sense_at_its_time_is_left_out(cloud: Cloud) -> None:
     key = cloud.deploy("vm", startvm="false")
     plan(cloud, key, "FORCE_STOP", "0 20 * * *")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..call import Call
-from ..cron import Cron
+from ..cron import Cron, known_zone
 from ..errors import ApiError, invalid
 from ..lists import ID_FILTERS, Filters, check_page, page, same_name, select
 from ..model import Machine, Row
@@ -76,7 +76,7 @@ def create(call: Call) -> Row:
         account=machine.account,
         action=action,
         schedule=cron,
-        timezone=call.text("timezone") or "UTC",
+        timezone=known_zone(call.text("timezone") or ""),
         description=call.text("description") or f"{action} - {readable(cron)}",
         enabled=call.flag("enabled", True),
         startdate=start,
@@ -113,7 +113,7 @@ def update(call: Call) -> Row:
     if start is not None or end is not None:
         check_dates(call, start or schedule.startdate, end)
     schedule.description = text or schedule.description
-    schedule.timezone = call.text("timezone") or schedule.timezone
+    schedule.timezone = known_zone(call.text("timezone") or schedule.timezone)
     schedule.enabled = call.flag("enabled", schedule.enabled)
     schedule.startdate = start or schedule.startdate
     schedule.enddate = end or schedule.enddate

@@ -7,10 +7,8 @@ comes out as a number.
 
 from __future__ import annotations
 
-import zoneinfo
-from functools import cache
-
 from ..call import Call
+from ..cron import known_zone
 from ..errors import invalid
 from ..jobs import Steps
 from ..lists import ID_FILTERS, Filters, check_page, page, same_id, select, visible_accounts
@@ -27,11 +25,6 @@ INTERVALS: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
     "MONTHLY": (8, ((0, 59), (0, 23), (1, 28))),
 }
 IN_POLICY = frozenset[str]()
-
-
-@cache
-def time_zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
 
 
 def view(call: Call, policy: SnapshotPolicy) -> Row:
@@ -75,8 +68,7 @@ def check(call: Call, volume: Volume) -> tuple[str, str, int]:
 def create(call: Call) -> Row:
     volume, world = call.need("volumeid", Volume), call.world
     kind, schedule, keep = check(call, volume)
-    asked = call.text("timezone") or ""
-    timezone = asked if asked in time_zones() else "GMT"
+    timezone = known_zone(call.text("timezone") or "")
     interval = list(INTERVALS).index(kind)
     policy = next((p for p in world.snapshot_policy if (p.volume, p.interval) == (volume.id, interval)), None)
     if policy is None:
