@@ -1,7 +1,7 @@
 """Cron expressions as CloudStack reads them: minute, hour, day of the month, month, day of the week; and time zones.
 
-Apart, because it is pure. Surprising: a time zone that Java does not know is GMT to it; both days must fit, as in Spring's `CronExpression` and unlike in crontab; Sunday
-is 0 and 7; what Spring knows beyond (L, W and #) is refused.
+Apart, because it is pure. Surprising: a time zone that Java does not know is GMT to it; both days must fit, as in
+Spring's `CronExpression` and unlike in crontab; Sunday is 0 and 7; what Spring knows beyond (L, W and #) is refused.
 """
 
 from __future__ import annotations
