@@ -89,23 +89,22 @@ def test_a_long_query_moves_into_the_body_and_changes_nothing(served: Any, clien
     assert [entry["name"] for entry in answer["items"]] == ["micro"]
 
 
+def _instance(name: str, place: dict[str, str]) -> dict[str, Any]:
+    image = "projects/debian-cloud/global/images/family/debian-12"
+    return {
+        "name": name,
+        "machineType": f"zones/{place['zone']}/machineTypes/micro",
+        "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": image}}],
+        "networkInterfaces": [{"network": "global/networks/default", "accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]}],
+    }
+
+
 def test_an_instance_is_inserted_and_deleted(
     served: Any, client_environment: dict[str, str], cloudstack: Cloud, fresh: Callable[[str], str]
 ) -> None:
     place = {"project": client_environment["GSTACK_PROJECT"], "zone": client_environment["GSTACK_ZONE"]}
     name = fresh("gapi")
-    body = {
-        "name": name,
-        "machineType": f"zones/{place['zone']}/machineTypes/micro",
-        "disks": [
-            {
-                "boot": True,
-                "autoDelete": True,
-                "initializeParams": {"sourceImage": "projects/debian-cloud/global/images/family/debian-12"},
-            }
-        ],
-        "networkInterfaces": [{"network": "global/networks/default", "accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]}],
-    }
+    body = _instance(name, place)
     done = _wait(served, place, served.instances().insert(**place, body=body).execute())
     assert "error" not in done
     assert [row["name"] for row in cloudstack.list("listVirtualMachines", name=name)] == [name]
@@ -113,6 +112,51 @@ def test_an_instance_is_inserted_and_deleted(
     done = _wait(served, place, served.instances().delete(**place, instance=name).execute())
     assert "error" not in done
     assert cloudstack.list("listVirtualMachines", name=name) == []
+
+
+def test_a_machine_and_its_disks_change(
+    served: Any, client_environment: dict[str, str], cloudstack: Cloud, fresh: Callable[[str], str]
+) -> None:
+    place = {"project": client_environment["GSTACK_PROJECT"], "zone": client_environment["GSTACK_ZONE"]}
+    name, data = fresh("day"), fresh("data")
+    instances, disks = served.instances(), served.disks()
+
+    def done(request: Any) -> None:
+        assert "error" not in _wait(served, place, request.execute())
+
+    done(instances.insert(**place, body=_instance(name, place)))
+    made = instances.get(**place, instance=name).execute()
+    labels = {"labelFingerprint": made["labelFingerprint"], "labels": {"stage": "live"}}
+    done(instances.setLabels(**place, instance=name, body=labels))
+    done(instances.setTags(**place, instance=name, body={"fingerprint": made["tags"]["fingerprint"], "items": ["web"]}))
+    metadata = {"fingerprint": made["metadata"]["fingerprint"], "items": [{"key": "stage", "value": "live"}]}
+    done(instances.setMetadata(**place, instance=name, body=metadata))
+    made = instances.get(**place, instance=name).execute()
+    assert (made["labels"], made["tags"]["items"]) == ({"stage": "live"}, ["web"])
+    assert made["metadata"]["items"] == [{"key": "stage", "value": "live"}]
+
+    done(disks.insert(**place, body={"name": data, "sizeGb": 10}))
+    source = f"zones/{place['zone']}/disks/{data}"
+    done(instances.attachDisk(**place, instance=name, body={"source": source, "deviceName": "data"}))
+    machine = cloudstack.list("listVirtualMachines", name=name)[0]["id"]
+    assert data in [row["name"] for row in cloudstack.list("listVolumes", virtualmachineid=machine)]
+    done(instances.detachDisk(**place, instance=name, deviceName="data"))
+    assert data not in [row["name"] for row in cloudstack.list("listVolumes", virtualmachineid=machine)]
+    done(instances.stop(**place, instance=name))
+    assert instances.get(**place, instance=name).execute()["status"] == "TERMINATED"
+    done(instances.delete(**place, instance=name))
+    done(disks.delete(**place, disk=data))
+
+
+def test_an_operation_that_fails_says_so(
+    served: Any, client_environment: dict[str, str], fresh: Callable[[str], str]
+) -> None:
+    place = {"project": client_environment["GSTACK_PROJECT"], "zone": client_environment["GSTACK_ZONE"]}
+    body = _instance(fresh("giant"), place)
+    body["machineType"] = body["machineType"].replace("micro", "titan-does-not-fit")
+    failed = _wait(served, place, served.instances().insert(**place, body=body).execute())
+    assert failed["httpErrorStatusCode"] == 503
+    assert "No destination found" in failed["error"]["errors"][0]["message"]
 
 
 def test_a_refusal_carries_the_sentence(served: Any) -> None:

@@ -119,6 +119,39 @@ def test_an_instance_lives_from_insert_to_delete_through_result_alone(
     assert cloudstack.list("listVirtualMachines", name=name) == []
 
 
+def test_a_machine_and_its_disks_change_through_result_alone(
+    client: Callable[[str], Any], place: dict[str, str], cloudstack: Cloud, fresh: Fresh
+) -> None:
+    instances, disks, snapshots = (client(f"{name}Client") for name in ("Instances", "Disks", "Snapshots"))
+    name, data, snap = fresh("day"), fresh("data"), fresh("snap")
+    instances.insert(**place, instance_resource=_instance(name)).result(timeout=60)
+    made = instances.get(**place, instance=name)
+    labels = {"label_fingerprint": made.label_fingerprint, "labels": {"stage": "live"}}
+    instances.set_labels(**place, instance=name, instances_set_labels_request_resource=labels).result(timeout=60)
+    tags = {"fingerprint": made.tags.fingerprint, "items": ["web"]}
+    instances.set_tags(**place, instance=name, tags_resource=tags).result(timeout=60)
+    metadata = {"fingerprint": made.metadata.fingerprint, "items": [{"key": "stage", "value": "live"}]}
+    instances.set_metadata(**place, instance=name, metadata_resource=metadata).result(timeout=60)
+    made = instances.get(**place, instance=name)
+    assert (dict(made.labels), list(made.tags.items)) == ({"stage": "live"}, ["web"])
+    assert [(item.key, item.value) for item in made.metadata.items] == [("stage", "live")]
+
+    disks.insert(**place, disk_resource={"name": data, "size_gb": 10}).result(timeout=60)
+    attached = {"source": f"zones/{place['zone']}/disks/{data}", "device_name": "data"}
+    instances.attach_disk(**place, instance=name, attached_disk_resource=attached).result(timeout=60)
+    machine = cloudstack.list("listVirtualMachines", name=name)[0]["id"]
+    assert data in [row["name"] for row in cloudstack.list("listVolumes", virtualmachineid=machine)]
+    disks.create_snapshot(**place, disk=data, snapshot_resource={"name": snap}).result(timeout=60)
+    assert [row["state"] for row in cloudstack.list("listSnapshots", name=snap)] == ["BackedUp"]
+    instances.detach_disk(**place, instance=name, device_name="data").result(timeout=60)
+    assert data not in [row["name"] for row in cloudstack.list("listVolumes", virtualmachineid=machine)]
+
+    instances.delete(**place, instance=name).result(timeout=60)
+    disks.delete(**place, disk=data).result(timeout=60)
+    snapshots.delete(project=place["project"], snapshot=snap).result(timeout=60)
+    assert cloudstack.list("listSnapshots", name=snap) == []
+
+
 def test_a_taken_name_is_a_conflict(client: Callable[[str], Any], place: dict[str, str], fresh: Fresh) -> None:
     instances, name = client("InstancesClient"), fresh("twice")
     instances.insert(**place, instance_resource=_instance(name)).result(timeout=60)

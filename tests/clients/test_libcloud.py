@@ -80,6 +80,48 @@ def test_a_node_is_stopped_and_started(driver: Any, fresh: Fresh) -> None:
     assert driver.destroy_node(node)
 
 
+def test_a_node_and_its_volumes_change(driver: Any, cloudstack: Cloud, fresh: Fresh) -> None:
+    image = driver.ex_get_image_from_family("debian-12", ex_project_list=["debian-cloud"])
+    name, data, snap = fresh("day"), fresh("data"), fresh("snap")
+    node = driver.create_node(name, "micro", image)
+    assert driver.ex_set_node_tags(node, ["web"])
+    assert driver.ex_set_node_metadata(driver.ex_get_node(name), {"stage": "live"})
+    assert driver.ex_set_node_labels(driver.ex_get_node(name), {"stage": "live"})
+    node = driver.ex_get_node(name)
+    assert (node.extra["tags"], node.extra["labels"]) == (["web"], {"stage": "live"})
+    assert node.extra["metadata"]["items"] == [{"key": "stage", "value": "live"}]
+
+    volume = driver.create_volume(10, data)
+    assert driver.attach_volume(node, volume, ex_boot=False)
+    machine = cloudstack.list("listVirtualMachines", name=name)[0]["id"]
+    assert data in [row["name"] for row in cloudstack.list("listVolumes", virtualmachineid=machine)]
+    snapshot = driver.create_volume_snapshot(volume, snap)
+    assert [row["state"] for row in cloudstack.list("listSnapshots", name=snap)] == ["BackedUp"]
+    assert driver.detach_volume(volume, ex_node=node)
+    assert data not in [row["name"] for row in cloudstack.list("listVolumes", virtualmachineid=machine)]
+
+    assert driver.destroy_node(node)
+    assert driver.destroy_volume(volume)
+    assert driver.destroy_volume_snapshot(snapshot)
+    assert cloudstack.list("listSnapshots", name=snap) == []
+
+
+def test_a_firewall_is_made_and_removed(driver: Any, cloudstack: Cloud, fresh: Fresh) -> None:
+    name = fresh("web")
+    allowed = [{"IPProtocol": "tcp", "ports": ["80"]}]
+    firewall = driver.ex_create_firewall(name, allowed, source_ranges=["10.0.0.0/8"])
+    assert driver.ex_get_firewall(name).allowed == allowed
+    assert cloudstack.first("listSecurityGroups", securitygroupname=name) is not None
+    assert driver.ex_destroy_firewall(firewall)
+
+
+def test_a_node_that_fits_nowhere_raises(driver: Any, fresh: Fresh) -> None:
+    common = importlib.import_module("libcloud.common.google")
+    image = driver.ex_get_image_from_family("debian-12", ex_project_list=["debian-cloud"])
+    with pytest.raises(common.GoogleBaseError, match="No destination found"):
+        driver.create_node(fresh("giant"), "titan-does-not-fit", image)
+
+
 def test_a_node_that_is_not_there_is_not_found(driver: Any) -> None:
     from libcloud.common.google import ResourceNotFoundError
 
