@@ -14,6 +14,7 @@ from gstack.cli import main
 from gstack.protocol import methods
 from gstack.resources import load_handlers
 
+CODE = re.compile(r"^```.*?^```$", re.M | re.S)
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 
@@ -35,7 +36,7 @@ def test_generated_pages_are_up_to_date() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", CODE.sub("", page.read_text()))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
