@@ -26,7 +26,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import addresses, kept, networks, places, reservations, tags, zone_reads
+from gstack.translate import addresses, kept, networks, permissions, places, reservations, tags, zone_reads
 from gstack.translate.names import is_label
 from gstack.translate.networks import Subnetwork
 from gstack.translate.reservations import KIND, Address
@@ -262,6 +262,13 @@ def set_labels(call: Call) -> dict[str, Any]:
     key = kept.store_key(call.caller.project, KIND, one.key)
     overlay.write(KIND, key, call.project, {**one.row, "labels": wanted})
     return engine.done(call, type="setLabels", target=path, target_id=one.number)
+
+
+@method("compute.addresses.testIamPermissions", needs=NEEDS, body=permissions.ASKED)
+def test_iam_permissions(call: Call) -> dict[str, Any]:
+    """Those of the permissions that the caller has on an address."""
+    _found(call, call.params["resource"])
+    return permissions.held(call)
 
 
 def view(call: Call, one: Address) -> dict[str, Any]:

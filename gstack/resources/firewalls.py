@@ -30,7 +30,7 @@ from gstack.protocol.listing import listing
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import machines, networks, places
+from gstack.translate import machines, networks, permissions, places
 from gstack.translate.names import is_label, label
 from gstack.translate.networks import Network, Subnetwork
 
@@ -165,6 +165,13 @@ def of_instance(call: Call) -> dict[str, Any]:
     return _effective(call, network, [piece], lambda firewall: rule(firewall.members).targets(mine))
 
 
+@method("compute.firewalls.testIamPermissions", needs=NEEDS, body=permissions.ASKED)
+def test_iam_permissions(call: Call) -> dict[str, Any]:
+    """Those of the permissions that the caller has on a firewall."""
+    _found(call, call.params["resource"])
+    return permissions.held(call)
+
+
 def _effective(
     call: Call, network: Network, pieces: Iterable[Subnetwork], speaks: Callable[[Firewall], bool]
 ) -> dict[str, Any]:
@@ -278,9 +285,9 @@ def _groups(call: Call) -> list[Group]:
     return [Group(row) for row in call.caller.cloud.list("listSecurityGroups")]
 
 
-def _found(call: Call) -> Firewall:
+def _found(call: Call, name: str | None = None) -> Firewall:
     """The firewall of the URL, or GCE's 404."""
-    wanted = call.params["firewall"]
+    wanted = name or call.params["firewall"]
     if is_label(wanted):
         # The group of that very name has it for its firewall's, so it is enough to look at that one.
         row = call.caller.cloud.first("listSecurityGroups", securitygroupname=wanted)

@@ -26,7 +26,7 @@ from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import networks, tags
+from gstack.translate import networks, permissions, tags
 from gstack.translate.names import gce_names, is_label
 from gstack.translate.networks import Network, Networks, Subnetwork
 from gstack.translate.times import rfc3339
@@ -146,6 +146,13 @@ def delete(call: Call) -> dict[str, Any]:
     return engine.start(call, "op.routes.delete", type="delete", target=path, target_id=route.number, plan=plan)
 
 
+@method("compute.routes.testIamPermissions", needs=NEEDS, body=permissions.ASKED)
+def test_iam_permissions(call: Call) -> dict[str, Any]:
+    """Those of the permissions that the caller has on a route."""
+    _found(call, call.params["resource"])
+    return permissions.held(call)
+
+
 def view(call: Call, route: Route) -> dict[str, Any]:
     """A route."""
     project, piece, row = call.links.project(call.project), route.piece, route.row
@@ -205,8 +212,8 @@ def _age(row: Mapping[str, Any]) -> str | None:
     return None if NAME in networks.marks(row) else "9999-12-31T00:00:00+0000"
 
 
-def _found(call: Call) -> Route:
-    wanted = call.params["route"]
+def _found(call: Call, name: str | None = None) -> Route:
+    wanted = name or call.params["route"]
     for route in _routes(call):
         if wanted in (route.name, str(route.number)):
             return route

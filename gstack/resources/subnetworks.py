@@ -23,7 +23,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import networks, places, reservations
+from gstack.translate import networks, permissions, places, reservations
 from gstack.translate.names import is_label
 from gstack.translate.networks import MODEL_TAG, Network, Subnetwork
 from gstack.translate.places import Place
@@ -63,6 +63,7 @@ NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 # What a subnetwork keeps for life.
 FIXED = ("name", "network", "region", "ipCidrRange", "description")
 
+refused("compute.subnetworks.setIamPolicy", permissions.NO_OWN_POLICY)
 refused("compute.subnetworks.expandIpCidrRange", "CloudStack cannot change the range of a network.")
 
 
@@ -187,6 +188,20 @@ def delete(call: Call) -> dict[str, Any]:
     )
 
 
+@method("compute.subnetworks.testIamPermissions", needs=NEEDS, body=permissions.ASKED)
+def test_iam_permissions(call: Call) -> dict[str, Any]:
+    """Those of the permissions that the caller has on a subnetwork."""
+    _found(call, call.params["resource"])
+    return permissions.held(call)
+
+
+@method("compute.subnetworks.getIamPolicy", needs=NEEDS)
+def get_iam_policy(call: Call) -> dict[str, Any]:
+    """The policy of a subnetwork, which has none."""
+    _found(call, call.params["resource"])
+    return permissions.policy()
+
+
 def usable(call: Call, piece: Subnetwork) -> dict[str, Any]:
     """A subnetwork as listUsable shows it."""
     return render(
@@ -237,8 +252,8 @@ def _same(given: str, shown: str, member: str) -> bool:
     return given == shown or (linked and shown.endswith("/" + given.rpartition("projects/")[2].lstrip("/")))
 
 
-def _found(call: Call) -> Subnetwork:
-    region, wanted = call.params["region"], call.params["subnetwork"]
+def _found(call: Call, name: str | None = None) -> Subnetwork:
+    region, wanted = call.params["region"], name or call.params["subnetwork"]
     for piece in networks.of_caller(call.caller, refresh=True).subnetworks(region):
         if wanted in (piece.name, str(piece.number)):
             return piece
