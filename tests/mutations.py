@@ -224,6 +224,3 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
         "POST", f"{FRA}/addAccessConfig", {"name": "External NAT"}, networkInterface="nic0"
     ),
 }
-
-# Served, with tests of their own, and not yet in the table.
-OWED: set[str] = set()
