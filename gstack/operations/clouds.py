@@ -114,7 +114,7 @@ class OperationCloud(Cloud):
     def _blocked(self) -> Cloud:
         runtime = self._run.runtime
         self._show_blocked(BLOCKED)
-        with runtime.slot_lent():
+        with runtime.slot_lent(self._project.id):
             while True:
                 runtime.pause(runtime.patience.blocked)
                 self._refused.clear()

@@ -113,7 +113,7 @@ class Run:
                 seen = self._patiently(lambda: look(*args), idempotent=True)
                 if seen or time.monotonic() >= deadline:
                     return seen or None
-                with self.runtime.slot_lent() if lent else nullcontext():
+                with self.runtime.slot_lent(self.project.id) if lent else nullcontext():
                     self.runtime.pause(every)
 
         return self._recorded(name, body)

@@ -28,6 +28,7 @@ from gstack.errors import GceError, operation_error
 from gstack.operations.failures import Stopping, internal, where
 from gstack.operations.run import Run
 from gstack.operations.shortages import explained
+from gstack.operations.slots import Slots
 from gstack.operations.workflow import Function
 from gstack.settings import Settings
 from gstack.store.db import db
@@ -82,7 +83,7 @@ class Runtime:
         self.services = services
         self.patience = patience
         self.stopping = threading.Event()
-        self._slots = threading.BoundedSemaphore(settings["OPERATION_CONCURRENCY"])
+        self._slots = Slots(settings["OPERATION_CONCURRENCY"])
         self._active = 0
         self._changed = threading.Condition()
 
@@ -101,7 +102,7 @@ class Runtime:
     def execute(self, function: Function, envelope: dict[str, Any]) -> None:
         """Run one workflow to its end and write down how it ended. Called by DBOS, again after every crash."""
         name = str(DBOS.workflow_id)
-        with self.slot():
+        with self.slot(envelope["project"]["id"]):
             attempts = self.begin(name)
             if attempts is None:
                 return
@@ -185,30 +186,30 @@ class Runtime:
             raise Stopping
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """One of OPERATION_CONCURRENCY places."""
-        self._take_slot()
+    def slot(self, project: str) -> Iterator[None]:
+        """One of OPERATION_CONCURRENCY places, for an operation of ``project``."""
+        self._take_slot(project)
         try:
             yield
         finally:
-            self._slots.release()
+            self._slots.give(project)
 
     @contextmanager
-    def slot_lent(self) -> Iterator[None]:
-        """Inside :meth:`slot`: let another operation have the place meanwhile."""
-        self._slots.release()
+    def slot_lent(self, project: str) -> Iterator[None]:
+        """Inside :meth:`slot` of the same ``project``: let another operation have the place meanwhile."""
+        self._slots.give(project)
         try:
             yield
         finally:
             # Always taken back, also when stopping: whoever lent it will release it.
-            self._slots.acquire()
+            self._slots.take(project)
 
-    def _take_slot(self) -> None:
-        while not self._slots.acquire(timeout=0.5):
+    def _take_slot(self, project: str) -> None:
+        while not self._slots.take(project, timeout=0.5):
             if self.stopping.is_set():
                 raise Stopping
         if self.stopping.is_set():
-            self._slots.release()
+            self._slots.give(project)
             raise Stopping
 
     @contextmanager
