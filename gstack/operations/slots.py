@@ -1,6 +1,6 @@
 """The places in which operations run: OPERATION_CONCURRENCY of them, of which no project may hold all.
 
-Apart because it is pure. The surprising thing: an operation holds its place for minutes, while CloudStack works; without
+Apart because it is pure. The surprising thing: an operation holds its place for minutes while CloudStack works; without
 a bound sixteen slow deployments of one project would keep everybody else's firewall rules waiting.
 """
 
