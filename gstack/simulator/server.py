@@ -202,6 +202,12 @@ class Gateway(wsgi.Gateway_10):
 class Listener(wsgi.Server):
     refuse: Callable[[float], None]
 
+    def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
+        """Connections inherit this: the port can be bound again while those of before linger."""
+        bound: socket.socket = super().bind(family, type, proto)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return bound
+
 
 class Server:
     """A running server; `port` is the one it got. Use it in a `with`, or call start and stop."""

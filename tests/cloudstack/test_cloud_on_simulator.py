@@ -116,3 +116,12 @@ def test_googles_words_find_the_embedded_clouds_things(caller):
     assert image.row["name"] == "Linux Debian 12 64-bit"
     assert find_machine_type(caller, "n1-standard-1").offering["name"] == "Medium"
     assert find_machine_type(caller, "n1-nothing") is None
+
+
+def test_half_an_answer_is_asked_for_again_only_where_nothing_was_changed(simulator, tenant):
+    simulator.faults.add("truncate", "*", times=2)
+    assert tenant.call("listZones")["count"] == 3
+    with pytest.raises(Unavailable) as caught:
+        tenant.call("createSecurityGroup", name="g")
+    assert caught.value.sent
+    assert tenant.count("listSecurityGroups", securitygroupname="g") == 1

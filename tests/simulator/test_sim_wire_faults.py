@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -37,9 +39,12 @@ def is_refused(server: Server) -> bool:
     return "refused" in str(caught.value)
 
 
-def test_a_server_that_refuses_listens_again_on_its_port(server: Server) -> None:
+def test_a_server_that_refuses_listens_again_on_its_port_though_connections_linger(server: Server) -> None:
     port = server.port
-    server.refuse()
+    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as kept:
+        kept.request("GET", "/client/api")
+        kept.getresponse().read()
+        server.refuse()
     assert is_refused(server)
     server.accept()
     assert (ask(server).status_code, server.port) == (200, port)
