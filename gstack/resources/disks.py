@@ -45,10 +45,12 @@ _SPEED = "Disk types say how fast a disk is."
 _ONE_ZONE = "Disks live in one zone."
 _NO_IMAGE = "CloudStack makes the disk of an image only together with an instance."
 _LICENSES = "There are no licences to be paid for."
+# What is the same of every disk, and shown to those who said it.
+SAID = ("accessMode", "architecture")
 BODY = Policy(
     honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot", "sourceDisk", "resourcePolicies"),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
-    remembered=("description", "architecture", "labelFingerprint"),
+    remembered=("description", "labelFingerprint", *SAID),
     only={
         "physicalBlockSizeBytes": (4096,),
         "accessMode": ("READ_WRITE_SINGLE",),
@@ -145,8 +147,8 @@ def insert(call: Call) -> dict[str, Any]:
     )
     if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
         raise already_exists(path)
-    said = {member: call.body[member] for member in ("description", "architecture") if call.body.get(member)}
-    plan |= {"overlay": said, "schedule": _schedule(call, place)}
+    kept = {member: call.body[member] for member in ("description", *SAID) if call.body.get(member)}
+    plan |= {"overlay": kept, "schedule": _schedule(call, place)}
     return engine.start(call, "op.disks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
@@ -295,6 +297,7 @@ class Views:
         if row["id"] not in self._prepared:
             self.prepare([row])
         name, zone = self.name(row), f"{self._base}/zones/{self.place(row).name}"
+        kept = self._kept.get(row["id"], {})
         shown = tags.labels(row.get("tags") or ())
         template, schedule = row.get("templateid"), schedules.of_volume(row)
         snapshot, snapshot_id = volumes.marked_source(row, volumes.SNAPSHOT) or (None, None)
@@ -304,8 +307,9 @@ class Views:
             id=str(numeric_id(row["id"])),
             creation_timestamp=rfc3339(row.get("created")),
             name=name,
-            description=self._kept.get(row["id"], {}).get("description"),
-            architecture=self._kept.get(row["id"], {}).get("architecture"),
+            description=kept.get("description"),
+            access_mode=kept.get("accessMode"),
+            architecture=kept.get("architecture"),
             size_gb=volumes.size_gb(row),
             zone=zone,
             status=volumes.status(row),
