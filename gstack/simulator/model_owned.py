@@ -155,4 +155,6 @@ class ScaleGroup(Entity):
     down: list[str]
     created: float
     state: str = "ENABLED"
-    due: float = 0.0  # when the monitor looks at it again
+    due: float = 0.0  # when the monitor looks at it again, after it could not do what it should
+    looked: float = 0.0  # when the monitor last looked at its policies
+    quiet: dict[str, float] = field(default_factory=dict)  # policy → when it last did something

@@ -144,7 +144,7 @@ def half(body: bytes, cut: Callable[[], None]) -> Iterator[bytes]:
 
 def control(simulator: Simulator, path: str, body: bytes) -> Answer:
     """POST /control/faults {kind, command, …} · /control/clear · /control/settings {name: value} · /control/keys ·
-    /control/reaches {source, destination, protocol, port, icmp} → {reached, machines, why}.
+    /control/measure {group, counter, value} · /control/reaches {source, destination, protocol, port, icmp} → {reached, machines, why}.
     """
     wanted = orjson.loads(body) if body else {}
     result: object = {}
@@ -156,6 +156,8 @@ def control(simulator: Simulator, path: str, body: bytes) -> Answer:
         simulator.settings.update(wanted)
     elif path == "/control/job-seconds":
         simulator.job_seconds = float(wanted["seconds"])
+    elif path == "/control/measure":
+        simulator.measure(**wanted)
     elif path == "/control/reaches":
         verdict = simulator.reaches(**wanted)
         result = {"reached": verdict.reached, "machines": verdict.machines, "why": verdict.why}

@@ -19,7 +19,7 @@ import orjson
 from . import areas, envelope, errors, events, packets, signing, world
 from .apis import Api, load_apis
 from .areas import (
-    autoscale_groups,
+    autoscale_monitor,
     guest_networks,
     machines_lifecycle,
     project_roles,
@@ -85,6 +85,7 @@ class Simulator:
         self.throttle = Throttle(self.world, self.settings)
         self.lock = threading.RLock()
         self.sleep = sleep
+        self.measured: dict[tuple[str, str], tuple[float, float]] = {}  # group, counter → value, since when
         self.roots: dict[str, str] = {}  # machine id → id of its root volume
         self.apis = load_apis()
         self.state_file = Path(state_dir) / "cloudstack.json" if state_dir else None
@@ -120,7 +121,7 @@ class Simulator:
         with self.lock:
             self.jobs.advance()
             machines_lifecycle.expunge_due(self)
-            autoscale_groups.tend(self)
+            autoscale_monitor.tend(self)
             guest_networks.collect(self)
             template_registry.download(self)
             snapshot_clock.tend(self)
@@ -145,6 +146,15 @@ class Simulator:
         with self.lock:
             self.settle()
             return packets.ask(self.world, source, destination, protocol, port, icmp)
+
+    def measure(self, group: str, counter: str, value: float) -> None:
+        """What a counter reads for an AutoScale group from now on. `group`: its id; `counter`: as `value` in
+        listCounters, such as `cpu`; the group's policies act on it as time passes.
+        """
+        with self.lock:
+            before = self.measured.get((group, counter))
+            if before is None or before[0] != value:
+                self.measured[group, counter] = (value, self.world.now())
 
     def do(self, who: str, command: str, **params: object) -> dict[str, Any]:
         """Call a command as a named user without HTTP or signature; returns the parsed body under the

@@ -104,3 +104,49 @@ def test_another_account_sees_and_touches_none_of_it(scaled: Scaled) -> None:
     for command in ("listConditions", "listAutoScalePolicies", "listAutoScaleVmProfiles", "listAutoScaleVmGroups"):
         assert cloud.do(command, "other") == {}
     assert cloud.do("deleteAutoScaleVmGroup", "other", id=scaled.group)["errorcode"] == 531
+
+
+def sizes(scaled: Scaled, minutes: int) -> list[int]:
+    """How many members there are after each minute."""
+    found = []
+    for _ in range(minutes):
+        for _ in range(6):
+            scaled.cloud.clock.now += 10
+            scaled.cloud.do("listZones")
+        found.append(scaled.show()["availablevirtualmachinecount"])
+    return found
+
+
+def test_a_group_grows_while_it_is_busy_and_no_larger_than_it_may(scaled: Scaled) -> None:
+    assert sizes(scaled, 2) == [2, 2]
+    scaled.cloud.simulator.measure(scaled.group, cpu(scaled), 95)
+    found = sizes(scaled, 25)
+    assert found[0] == 2, "for as long as the policy asks it stays"
+    assert found == sorted(found)
+    assert set(found) == {2, 3, 4}
+    behind = scaled.cloud.do("listLoadBalancerRuleInstances", id=scaled.rule)["loadbalancerruleinstance"]
+    assert len(behind) == 4
+
+
+def test_a_group_shrinks_to_its_least_and_the_balancer_forgets(scaled: Scaled) -> None:
+    scaled.cloud.simulator.measure(scaled.group, cpu(scaled), 95)
+    assert sizes(scaled, 25)[-1] == 4
+    scaled.cloud.simulator.measure(scaled.group, cpu(scaled), 50)
+    assert set(sizes(scaled, 10)) == {4}
+    scaled.cloud.simulator.measure(scaled.group, cpu(scaled), 5)
+    found = sizes(scaled, 30)
+    assert (found == sorted(found, reverse=True), found[-1]) == (True, 2)
+    behind = scaled.cloud.do("listLoadBalancerRuleInstances", id=scaled.rule)["loadbalancerruleinstance"]
+    assert len(behind) == 2
+
+
+def test_a_disabled_group_stays_as_it_is(scaled: Scaled) -> None:
+    sizes(scaled, 2)
+    scaled.cloud.run("disableAutoScaleVmGroup", id=scaled.group)
+    scaled.cloud.simulator.measure(scaled.group, cpu(scaled), 95)
+    assert set(sizes(scaled, 20)) == {2}
+
+
+def cpu(scaled: Scaled) -> str:
+    row = scaled.cloud.do("listCounters", provider="VirtualRouter", source="CPU")["counter"][0]
+    return str(row["value"])

@@ -1,8 +1,8 @@
 """Automatic scaling, second half: groups of machines behind a load balancer, kept between two numbers.
 
-Apart from the rules. Written from CloudStack's source and listApis. Surprising: nobody measures anything in
-this cloud, so a group only ever tops itself up to its least number of members; the machines come a while
-after the group does, deployed in the name of whoever made it.
+Apart from the rules, and from the monitor that acts. Written from CloudStack's source and listApis. Surprising: the
+machines come a while after the group does, deployed in the name of whoever made it, and a group's numbers change only
+while it is disabled.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..call import Call
-from ..errors import ApiError, invalid
+from ..errors import invalid
 from ..jobs import Steps
 from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, select, visible_accounts
 from ..model import Machine, Row
 from ..model_network import NetRule
 from ..model_owned import ScaleGroup, ScalePolicy, ScaleProfile
-from ..own_calls import call_as
 from ..registry import command
 from ..world import date
-from . import autoscale_rules, machines_deploy, machines_lifecycle
+from . import autoscale_rules, machines_lifecycle
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
@@ -205,37 +204,3 @@ def list_groups(call: Call) -> Row:
         rows = [g for g in rows if call.world.scale_profile[g.profile].zone == getattr(zone, "id", None)]
     rows = select(call, rows, FILTERS, lambda group: (group.name,))
     return page(call, "autoscalevmgroup", rows, lambda group: view(call, group))
-
-
-def tend(simulator: Simulator) -> None:
-    """What the monitor does: machines that came up go behind the load balancer, missing ones are deployed."""
-    now = simulator.world.now()
-    for group in simulator.world.scale_group:
-        if group.state != "ENABLED" or now < group.due:
-            continue
-        held, rule = members(simulator, group), simulator.world.net_rule.get(group.rule)
-        for machine in held:
-            nic = simulator.world.nic[machine.nics[0]] if machine.nics else None
-            if rule is not None and machine.state == "Running" and nic is not None and nic.ip:
-                rule.members.setdefault(machine.id, [nic.ip])
-                rule.state = "Active"
-        try:
-            for _ in range(group.minmembers - len(held)):
-                deploy_member(simulator, group)
-        except ApiError:
-            group.due = now + group.interval  # no room or no quota now; the monitor tries again
-
-
-def deploy_member(simulator: Simulator, group: ScaleGroup) -> None:
-    world = simulator.world
-    profile, rule, user = world.scale_profile[group.profile], world.net_rule[group.rule], world.user[group.user]
-    suffix = f"{world.random.getrandbits(24):06x}"
-    raw = {"zoneid": profile.zone, "serviceofferingid": profile.offering, "templateid": profile.template}
-    raw.update(name=f"{PREFIX}{group.number}-{suffix}", networkids=rule.network, **profile.deploy)
-    project = world.account[group.account].project
-    if project:
-        raw["projectid"] = project
-    if profile.userdata:
-        raw["userdata"] = profile.userdata
-    made = machines_deploy.deploy(call_as(simulator, user, "deployVirtualMachine", None, **raw))
-    world.machine[str(made["id"])].scale_group = group.id
