@@ -144,7 +144,8 @@ def half(body: bytes, cut: Callable[[], None]) -> Iterator[bytes]:
 
 def control(simulator: Simulator, path: str, body: bytes) -> Answer:
     """POST /control/faults {kind, command, …} · /control/clear · /control/settings {name: value} · /control/keys ·
-    /control/measure {group, counter, value} · /control/reaches {source, destination, protocol, port, icmp} → {reached, machines, why}.
+    /control/measure {group, counter, value} · /control/job-seconds {seconds} ·
+    /control/reaches {source, destination, protocol, port, icmp} → {reached, machines, why}.
     """
     wanted = orjson.loads(body) if body else {}
     result: object = {}
