@@ -23,7 +23,7 @@ from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
-from gstack.translate import machines, tags
+from gstack.translate import machines, passwords, tags
 from gstack.translate.deployments import Deployment
 from gstack.translate.interfaces import deploy_parameters
 
@@ -63,6 +63,8 @@ def insert(run: Run, plan: Row) -> None:
     run.progress(60)
     labels.create(run, "tags", "UserVm", machine["id"], plan["tags"] + machine["tags"])
     run.step("remember", overlay.write, KIND, machine["id"], run.project.id, secrets["overlay"])
+    if machine["password"] is not None:
+        run.step("remember the password", _keep_password, run, machine)
     if boot["volume"]:
         attachments.replace_boot(run, boot, machine["id"])
     else:
@@ -101,8 +103,8 @@ def _guarded(run: Run, plan: Row, nics: list[Row]) -> tuple[list[str], Row]:
 
 
 def _deploy(run: Run, plan: Row, groups: list[str], more: Row, kept: str | None) -> Row:
-    """The machine: its ``id``, and the ``tags`` that it needs for its name's sake. ``kept`` is a volume that must
-    outlive it if it has to go again."""
+    """The machine: its ``id``, the ``tags`` that it needs for its name's sake, and its sealed ``password`` or None.
+    ``kept`` is a volume that must outlive it if it has to go again."""
     token = hashlib.blake2b(run.name.encode()).hexdigest()[:5]
     # With a dot it is no GCE name, so the machine's own counts.
     own = {"group": groups[-1]} if groups else {"displayname": f"{plan['name']}.{token}"}
@@ -111,7 +113,7 @@ def _deploy(run: Run, plan: Row, groups: list[str], more: Row, kept: str | None)
     run.undo(f"the instance {plan['name']}", _discard, run, own, kept)
     try:
         made = run.job("deploy", "deployVirtualMachine", params, find=lambda: _member(run, own))
-        return {"id": made["id"], "tags": []}
+        return {"id": made["id"], "tags": [], "password": made.get("password")}
     except GceError as error:
         if error.kind != "alreadyExists" or not groups:
             raise _explained(error, plan) from None
@@ -120,7 +122,8 @@ def _deploy(run: Run, plan: Row, groups: list[str], more: Row, kept: str | None)
     # Another tenant of the shared network has the name, or a machine that waits for its expunging.
     spare = {"name": machines.spare_name(plan["name"], token), "displayname": plan["name"]}
     made = run.job("deploy elsewise", "deployVirtualMachine", params | spare, find=lambda: _member(run, own))
-    return {"id": made["id"], "tags": tags.plan_own((), {machines.NAME: plan["name"]}).create}
+    named = tags.plan_own((), {machines.NAME: plan["name"]}).create
+    return {"id": made["id"], "tags": named, "password": made.get("password")}
 
 
 def _explained(error: GceError, plan: Row) -> GceError:
@@ -141,6 +144,12 @@ def _taken(run: Run, plan: Row) -> bool:
     return run.cloud.use(lambda cloud: machines.find(cloud, zoneid, name, ["min"])) is not None
 
 
+def _keep_password(run: Run, machine: Row) -> None:
+    """CloudStack says a password in this one job and never again."""
+    said = {passwords.MEMBER: run.unseal(machine["password"])}
+    overlay.write(passwords.KIND, machine["id"], run.project.id, said)
+
+
 def _discard(run: Run, own: Row, kept: str | None) -> None:
     """Destroy the machine that is the operation's own, whatever became of it. Destroying takes its root volume along,
     so one that is to be ``kept`` is taken out first."""
@@ -154,6 +163,7 @@ def _discard(run: Run, own: Row, kept: str | None) -> None:
     held = [disk["id"] for disk in run.cloud.list("listVolumes", virtualmachineid=row["id"])]
     labels.obey(run, "destroyVirtualMachine", {"id": row["id"]})
     overlay.drop(KIND, row["id"])
+    overlay.drop(passwords.KIND, row["id"])
     for disk in [*held, *filter(None, [kept])]:
         overlay.drop(attachments.DISKS, disk)
 

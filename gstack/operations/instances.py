@@ -18,7 +18,7 @@ from gstack.operations.firewalls import converge_or_warn
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.store import overlay
-from gstack.translate import machines, tags, volumes
+from gstack.translate import machines, passwords, tags, volumes
 
 Row = dict[str, Any]
 
@@ -126,5 +126,6 @@ def _for_deletion(run: Run, machine: str) -> Row:
 
 def _forget(found: Row) -> None:
     overlay.drop(KIND, found["id"])
+    overlay.drop(passwords.KIND, found["id"])
     for disk in found["disks"]:
         overlay.drop(DISKS, disk)

@@ -1,7 +1,8 @@
 """instances: what a client asks of one beside its description, and the verbs that no instance here has.
 
 Apart because nothing here changes anything. Visible differences: CloudStack gives nobody what a guest writes to its
-serial port, so that output is always empty; guests write no attributes; no policy is attached to an instance, as
+serial port, so that output is empty but for the password of a machine (translate/passwords.py); guests write no
+attributes; no policy is attached to an instance, as
 CloudStack's roles say who may do what. The surprising thing: ``testIamPermissions`` is answered from that role, by the
 CloudStack commands that each method needs.
 """
@@ -15,14 +16,19 @@ from gstack.errors import GceError, invalid, not_found
 from gstack.protocol.call import Call
 from gstack.protocol.listing import listing
 from gstack.protocol.methods import method, refused
-from gstack.translate import machines, permissions, places
+from gstack.store import overlay
+from gstack.store.db import db
+from gstack.translate import instance_policy, machines, passwords, permissions, places
 
 READS = ("listVirtualMachines",)
 PORTS = range(1, 5)
 
 _HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
 _HOST = "CloudStack looks after its hosts by itself and tells users nothing of it."
+_NO_POLICIES = "The resource policies there are, are snapshot schedules, which disks have."
 REASONS = {
+    "addResourcePolicies": _NO_POLICIES,
+    "removeResourcePolicies": _NO_POLICIES,
     "getScreenshot": "CloudStack shows a machine's display in its own console only.",
     "getShieldedInstanceIdentity": "CloudStack's machines have no virtual TPM that gstack could ask.",
     "performMaintenance": _HOST,
@@ -42,17 +48,33 @@ REASONS = {
 }
 for _verb, _reason in REASONS.items():
     refused(f"compute.instances.{_verb}", _reason)
+for _verb in ("delete", "get", "getIamPolicy", "insert", "list", "setIamPolicy", "setLabels", "testIamPermissions"):
+    refused(f"compute.machineImages.{_verb}", instance_policy.NO_MACHINE_IMAGES)
 
 
 @method("compute.instances.getSerialPortOutput", needs=READS)
 def get_serial_port_output(call: Call) -> dict[str, Any]:
-    """Nothing, from byte 0 to byte 0, whatever ``start`` was asked for: that is all there ever was."""
-    path = _found(call)[0]
+    """Nothing, from byte 0 to byte 0, whatever ``start`` was asked for: that is all there ever was. On the port for
+    passwords the one that CloudStack gave the machine: once, and for the key in the metadata."""
+    path, row = _found(call)
     port = call.params.get("port") or 1
     if port not in PORTS:
         raise invalid("port", port, "Must be between 1 and 4.")
+    contents = _password(row["id"]) if port == passwords.PORT else ""
     link = f"{call.links.absolute(path)}/serialPort"
-    return {"kind": "compute#serialPortOutput", "contents": "", "start": "0", "next": "0", "selfLink": link}
+    end = str(len(contents.encode()))
+    return {"kind": "compute#serialPortOutput", "contents": contents, "start": "0", "next": end, "selfLink": link}
+
+
+def _password(machine: str) -> str:
+    """The answer for the newest key; the password is forgotten with it."""
+    password = overlay.read(passwords.KIND, machine).get(passwords.MEMBER)
+    said = passwords.answer(overlay.read("instances", machine).get("metadata") or [], password) if password else None
+    if said is None:
+        return ""
+    overlay.drop(passwords.KIND, machine)
+    db.session.commit()
+    return said
 
 
 @method("compute.instances.getGuestAttributes", needs=READS)

@@ -88,7 +88,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 def insert(call: Call) -> dict[str, Any]:
     """Deploy a machine with its disks, tags and security groups."""
     if call.params.get("sourceMachineImage"):
-        message = "The parameter 'sourceMachineImage' is refused: there are no machine images."
+        message = f"The parameter 'sourceMachineImage' is refused. {instance_policy.NO_MACHINE_IMAGES}"
         raise GceError("unsupported", message, location="sourceMachineImage")
     place, alias = places.require_zone(call.caller, call.params["zone"]), call.params["project"]
     template = call.params.get("sourceInstanceTemplate")

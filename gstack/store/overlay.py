@@ -2,7 +2,7 @@
 
 Apart because every room that shows or makes objects needs it. Two surprising things: nothing here but the resealing
 commits, since a write belongs to the transaction of the operation's step, or of the request, that makes it true; and
-metadata is sealed, since start-up scripts hold passwords.
+metadata is sealed, since start-up scripts hold passwords, as are passwords themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gstack.store.db import Model, db, rewrite_each
 from gstack.store.sealing import Sealer
 
 EXTENSION = "gstack.overlay"
-SEALED = frozenset({"metadata"})
+SEALED = frozenset({"metadata", "password"})
 CHUNK = 500  # ids in one query; SQLite of old took no more than 999 parameters
 
 

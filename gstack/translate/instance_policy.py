@@ -14,7 +14,7 @@ from gstack.protocol.policy import Policy
 from gstack.translate import scheduling
 
 _ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
-_LATER = "This is not supported yet."
+NO_MACHINE_IMAGES = "There are no machine images; make images or snapshots of an instance's disks."
 _HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
 _IPV6 = "Only IPv4 is supported."
 
@@ -78,12 +78,12 @@ REFUSED = {
     "disks[].guestOsFeatures": _HARDWARE,
     "disks[].initializeParams.enableConfidentialCompute": _HARDWARE,
     "disks[].initializeParams.licenses": "There are no licences to be paid for.",
-    "disks[].initializeParams.onUpdateAction": _LATER,
+    "disks[].initializeParams.onUpdateAction": "It is for groups of instances.",
     "disks[].initializeParams.provisionedIops": "Disk types say how fast a disk is.",
     "disks[].initializeParams.provisionedThroughput": "Disk types say how fast a disk is.",
     "disks[].initializeParams.replicaZones": "Disks live in one zone.",
     "disks[].initializeParams.resourceManagerTags": "Resource manager tags have no counterpart in CloudStack.",
-    "disks[].initializeParams.resourcePolicies": _LATER,
+    "disks[].initializeParams.resourcePolicies": "Give the disk its snapshot schedule by disks.addResourcePolicies.",
     "disks[].initializeParams.sourceImageEncryptionKey": _ENCRYPTION,
     "disks[].initializeParams.sourceSnapshotEncryptionKey": _ENCRYPTION,
     "disks[].initializeParams.storagePool": "Disk types say where a disk is kept.",
@@ -94,7 +94,7 @@ REFUSED = {
     "minCpuPlatform": _HARDWARE,
     "networkInterfaces[].accessConfigs[].publicPtrDomainName": "CloudStack keeps no reverse DNS.",
     "networkInterfaces[].accessConfigs[].setPublicPtr": "CloudStack keeps no reverse DNS.",
-    "networkInterfaces[].accessConfigs[].securityPolicy": _LATER,
+    "networkInterfaces[].accessConfigs[].securityPolicy": "Google Cloud Armor has no counterpart in CloudStack.",
     "networkInterfaces[].accessConfigs[].externalIpv6": _IPV6,
     "networkInterfaces[].accessConfigs[].externalIpv6PrefixLength": _IPV6,
     "networkInterfaces[].aliasIpRanges[].subnetworkRangeName": "A CloudStack network has one range.",
@@ -105,11 +105,11 @@ REFUSED = {
     "networkInterfaces[].queueCount": _HARDWARE,
     "networkPerformanceConfig": _HARDWARE,
     "params": "Resource manager tags have no counterpart in CloudStack.",
-    "resourcePolicies": _LATER,
+    "resourcePolicies": "The resource policies there are, are snapshot schedules, which disks have.",
     **{f"scheduling.{member}": why for member, why in scheduling.REFUSED.items()},
     "shieldedInstanceConfig": _HARDWARE,
     "shieldedInstanceIntegrityPolicy": _HARDWARE,
-    "sourceMachineImage": _LATER,
+    "sourceMachineImage": NO_MACHINE_IMAGES,
     "sourceMachineImageEncryptionKey": _ENCRYPTION,
     "workloadIdentityConfig": "Guests get no Google identity here.",
     "resourceManagerTags": "Resource manager tags have no counterpart in CloudStack.",
