@@ -65,6 +65,22 @@ def test_a_rule_that_another_tool_put_on_our_address_goes(gateway: Gateway, run:
     assert [rule["protocol"] for rule in gateway.cloudstack("listFirewallRules")] == ["tcp"]
 
 
+def test_an_item_that_another_tool_changed_in_a_tiers_access_list_is_mended(gateway: Gateway, run: Any) -> None:
+    choice = {"resourceManagerTags": {"gstack-network-model": "vpc"}}
+    gateway.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False, "params": choice})
+    piece = {"name": "sub", "network": "global/networks/net", "ipCidrRange": "10.1.0.0/24"}
+    gateway.run("POST", "regions/de-fra/subnetworks", piece)
+    (tier,) = [row for row in gateway.cloudstack("listNetworks") if row.get("vpcid")]
+    (item,) = gateway.cloudstack("listNetworkACLs", aclid=tier["aclid"])
+    gateway.cloudstack("updateNetworkACLItem", id=item["id"], action="Deny")
+    gateway.simulator.settle()
+    status, output = run("--dry-run")
+    assert (status, "createNetworkACL" in output, "deleteNetworkACL" in output) == (1, True, True)
+    assert run()[0] == 0
+    assert [row["action"] for row in gateway.cloudstack("listNetworkACLs", aclid=tier["aclid"])] == ["Allow"]
+    assert run("--dry-run")[0] == 0
+
+
 def test_a_cloudstack_that_does_not_answer_is_trouble(gateway: Gateway, run: Any) -> None:
     gateway.get("global/networks")
     gateway.simulator.faults.add("cut", times=None)
