@@ -31,10 +31,19 @@ NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 PORTS = "1024-65535"  # what a virtual router translates to
 _BGP = "There is no BGP: CloudStack's virtual routers exchange no routes."
 _FIXED = "CloudStack's virtual routers translate in their own way."
+# GCE's defaults, which clients like Terraform write out. How long CloudStack's routers remember is theirs to say.
+TIMEOUTS = {
+    "icmpIdleTimeoutSec": 30,
+    "tcpEstablishedIdleTimeoutSec": 1200,
+    "tcpTimeWaitTimeoutSec": 120,
+    "tcpTransitoryIdleTimeoutSec": 30,
+    "udpIdleTimeoutSec": 30,
+}
 BODY = Policy(
     honoured=("name", "network", "nats[].name"),
-    remembered=("description",),
+    remembered=("description", *(f"nats[].{member}" for member in TIMEOUTS)),
     only={
+        **{f"nats[].{member}": (seconds,) for member, seconds in TIMEOUTS.items()},
         "encryptedInterconnectRouter": (False,),
         "nats[].type": ("PUBLIC",),
         "nats[].natIpAllocateOption": ("AUTO_ONLY",),
@@ -51,7 +60,6 @@ BODY = Policy(
         "nats[].drainNatIps": "CloudStack chooses the address.",
         "nats[].enableDynamicPortAllocation": _FIXED,
         "nats[].enableEndpointIndependentMapping": _FIXED,
-        "nats[].icmpIdleTimeoutSec": _FIXED,
         "nats[].logConfig": "CloudStack keeps no logs of it.",
         "nats[].maxPortsPerVm": _FIXED,
         "nats[].minPortsPerVm": _FIXED,
@@ -60,10 +68,6 @@ BODY = Policy(
         "nats[].rules": _FIXED,
         "nats[].sourceSubnetworkIpRangesToNat64": "Only IPv4 is supported.",
         "nats[].subnetworks": "CloudStack translates for all subnetworks.",
-        "nats[].tcpEstablishedIdleTimeoutSec": _FIXED,
-        "nats[].tcpTimeWaitTimeoutSec": _FIXED,
-        "nats[].tcpTransitoryIdleTimeoutSec": _FIXED,
-        "nats[].udpIdleTimeoutSec": _FIXED,
         "params": "Resource manager tags have no counterpart in CloudStack.",
     },
 )

@@ -51,11 +51,17 @@ def test_the_nat_of_a_router_comes_changes_and_goes(fra: Gateway) -> None:
     assert fra.get(f"{ROUTERS}/mine") == {**router, "description": "new"}
 
 
+def test_the_timeouts_that_clients_write_out_are_read_back(fra: Gateway) -> None:
+    nat = {**NAT, "udpIdleTimeoutSec": 30, "tcpEstablishedIdleTimeoutSec": 1200, "type": "PUBLIC"}
+    assert make(fra, nats=[nat])["nats"] == [nat]
+
+
 def test_what_a_nat_cannot_be_is_refused_by_name(fra: Gateway) -> None:
     make(fra)
     for member, value in (
         ("natIps", ["x"]),
         ("minPortsPerVm", 64),
+        ("udpIdleTimeoutSec", 31),
         ("natIpAllocateOption", "MANUAL_ONLY"),
         ("sourceSubnetworkIpRangesToNat", "LIST_OF_SUBNETWORKS"),
     ):
