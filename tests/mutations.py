@@ -54,6 +54,10 @@ SCHEDULE = {
     },
 }
 
+CHECK, REGION_CHECK = "global/healthChecks/hc", "regions/ch-gva/healthChecks/hc"
+HTTP_CHECK, HTTPS_CHECK = "global/httpHealthChecks/hc", "global/httpsHealthChecks/hc"
+CHECKED = {"name": "hc", "type": "TCP"}
+
 Change = tuple[str, str, Any, tuple[str, ...]]
 # By method: verb, path, body, and what has to be there before.
 CHANGES: dict[str, Change] = {
@@ -78,6 +82,18 @@ CHANGES: dict[str, Change] = {
     "firewalls.insert": ("POST", "global/firewalls", FIREWALL, ()),
     "firewalls.patch": ("PATCH", FW, {"priority": 7}, ("fw",)),
     "firewalls.update": ("PUT", FW, FIREWALL | {"priority": 7}, ("fw",)),
+    "healthChecks.delete": ("DELETE", CHECK, None, ("check",)),
+    "healthChecks.insert": ("POST", CHECK.rpartition("/")[0], CHECKED, ()),
+    "healthChecks.patch": ("PATCH", CHECK, {"timeoutSec": 3}, ("check",)),
+    "healthChecks.update": ("PUT", CHECK, CHECKED, ("check",)),
+    "httpHealthChecks.delete": ("DELETE", HTTP_CHECK, None, ("http check",)),
+    "httpHealthChecks.insert": ("POST", HTTP_CHECK.rpartition("/")[0], {"name": "hc"}, ()),
+    "httpHealthChecks.patch": ("PATCH", HTTP_CHECK, {"timeoutSec": 3}, ("http check",)),
+    "httpHealthChecks.update": ("PUT", HTTP_CHECK, {"name": "hc"}, ("http check",)),
+    "httpsHealthChecks.delete": ("DELETE", HTTPS_CHECK, None, ("https check",)),
+    "httpsHealthChecks.insert": ("POST", HTTPS_CHECK.rpartition("/")[0], {"name": "hc"}, ()),
+    "httpsHealthChecks.patch": ("PATCH", HTTPS_CHECK, {"timeoutSec": 3}, ("https check",)),
+    "httpsHealthChecks.update": ("PUT", HTTPS_CHECK, {"name": "hc"}, ("https check",)),
     "images.delete": ("DELETE", IMAGE, None, ("img",)),
     "images.deprecate": ("POST", f"{IMAGE}/deprecate", {"state": "DEPRECATED"}, ("img",)),
     "images.insert": ("POST", "global/images", {"name": "img", "sourceDisk": ROOT}, ("stopped",)),
@@ -125,6 +141,10 @@ CHANGES: dict[str, Change] = {
     "networks.switchToCustomMode": ("POST", "global/networks/auto/switchToCustomMode", None, ("auto",)),
     "projects.setCommonInstanceMetadata": ("POST", "setCommonInstanceMetadata", {"fingerprint": FINGERPRINT}, ()),
     "projects.setDefaultNetworkTier": ("POST", "setDefaultNetworkTier", {"networkTier": "PREMIUM"}, ()),
+    "regionHealthChecks.delete": ("DELETE", REGION_CHECK, None, ("region check",)),
+    "regionHealthChecks.insert": ("POST", REGION_CHECK.rpartition("/")[0], CHECKED, ()),
+    "regionHealthChecks.patch": ("PATCH", REGION_CHECK, {"timeoutSec": 3}, ("region check",)),
+    "regionHealthChecks.update": ("PUT", REGION_CHECK, CHECKED, ("region check",)),
     "regionInstanceTemplates.delete": ("DELETE", f"regions/ch-gva/{OWN}", None, ("region template",)),
     "regionInstanceTemplates.insert": ("POST", "regions/ch-gva/instanceTemplates", OF_TEMPLATE, ()),
     "regionInstances.bulkInsert": ("POST", "regions/ch-gva/instances/bulkInsert", MANY, ()),
@@ -216,6 +236,10 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "router": _router,
     "policy": lambda gateway: gateway.run("POST", "regions/ch-gva/resourcePolicies", SCHEDULE),
     "scheduled": lambda gateway: gateway.run("POST", f"{ROOT}/addResourcePolicies", SCHEDULED),
+    "check": lambda gateway: gateway.run("POST", "global/healthChecks", CHECKED),
+    "region check": lambda gateway: gateway.run("POST", "regions/ch-gva/healthChecks", CHECKED),
+    "http check": lambda gateway: gateway.run("POST", "global/httpHealthChecks", {"name": "hc"}),
+    "https check": lambda gateway: gateway.run("POST", "global/httpsHealthChecks", {"name": "hc"}),
     "fra vm": _machine_in_fra,
     "template": lambda gateway: gateway.run("POST", "global/instanceTemplates", OF_TEMPLATE),
     "region template": lambda gateway: gateway.run("POST", "regions/ch-gva/instanceTemplates", OF_TEMPLATE),

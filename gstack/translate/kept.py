@@ -7,8 +7,10 @@ accounts of two domains may be called alike.
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
+from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate.caller import Project
 
@@ -26,3 +28,34 @@ def store_key(project: Project, kind: str, name: str) -> str:
 def rows(project: Project, kind: str) -> list[dict[str, Any]]:
     """The rows of a kind that the store keeps for a project; each has its ``owner``."""
     return [data for data in overlay.of_project(kind, project.id).values() if data.get("owner") == owner(project)]
+
+
+def new(project: Project, kind: str, scope: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A row for a new object in ``scope`` (``global``, ``regions/r``, ``zones/z``); ``body`` is what GCE shows of it
+    beyond its name, number, date and place, with references as paths below the project."""
+    created = datetime.now(UTC).isoformat(timespec="milliseconds")
+    number = numeric_id(f"{store_key(project, kind, f'{scope}/{name}')}/{created}")
+    return {
+        "owner": owner(project),
+        "scope": scope,
+        "name": name,
+        "number": str(number),
+        "created": created,
+        "body": body,
+    }
+
+
+def path(kind: str, row: dict[str, Any]) -> str:
+    """The path of a row of :func:`new` below its project."""
+    return f"{row['scope']}/{kind}/{row['name']}"
+
+
+def key(project: Project, kind: str, row: dict[str, Any]) -> str:
+    """The store's key of a row of :func:`new`."""
+    return store_key(project, kind, f"{row['scope']}/{row['name']}")
+
+
+def find(project: Project, kind: str, scope: str, name: str) -> dict[str, Any] | None:
+    """The row of :func:`new` of that name, or number, in a scope."""
+    found = (row for row in rows(project, kind) if row["scope"] == scope)
+    return next((row for row in found if name in (row["name"], row["number"])), None)

@@ -1,0 +1,149 @@
+"""Collections whose objects are rows of the store: how they are read, made, changed and taken away.
+
+Apart because several collections are nothing else, and differ in their bodies and in who uses them. What a change means
+for CloudStack is not known here. The surprising thing: a change that CloudStack has no part in is an operation that is
+DONE when it is answered, and of two at once the later one stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gstack.errors import already_exists, invalid, not_found
+from gstack.operations import engine
+from gstack.protocol.call import Call
+from gstack.protocol.listing import aggregated, listing
+from gstack.store import overlay
+from gstack.translate import kept, places
+from gstack.translate.names import checked_name
+from gstack.translate.times import rfc3339
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection called ``name``, which is its kind in the store as well; ``item`` is the name's place in the URL.
+    ``view`` renders a row of :func:`gstack.translate.kept.new`."""
+
+    name: str
+    item: str
+    view: Callable[[Call, Row], Row]
+
+    def scope(self, call: Call) -> str:
+        """Where the URL looks: ``global``, ``regions/r`` or ``zones/z``. Raises GceError notFound."""
+        known = places.of_caller(call.caller)
+        if "zone" in call.params:
+            place = known.zone(str(call.params["zone"]))
+            if place is None:
+                raise not_found(f"projects/{call.project}/zones/{call.params['zone']}")
+            return f"zones/{place.name}"
+        if "region" in call.params:
+            if not known.region(str(call.params["region"])):
+                raise not_found(f"projects/{call.project}/regions/{call.params['region']}")
+            return f"regions/{call.params['region']}"
+        return "global"
+
+    def path(self, call: Call, row: Row) -> str:
+        """The link of a row from ``projects/`` on."""
+        return f"projects/{call.project}/{kept.path(self.name, row)}"
+
+    def found(self, call: Call) -> Row:
+        """The row that the URL names, by name or number. Raises GceError notFound."""
+        scope, wanted = self.scope(call), str(call.params.get(self.item) or call.params["resource"])
+        row = kept.find(call.caller.project, self.name, scope, wanted)
+        if row is None:
+            raise not_found(f"projects/{call.project}/{scope}/{self.name}/{wanted}")
+        return row
+
+    def get(self, call: Call) -> Row:
+        """The answer of a get."""
+        return self.view(call, self.found(call))
+
+    def list(self, call: Call) -> Row:
+        """The answer of a list."""
+        scope = self.scope(call)
+        rows = [row for row in kept.rows(call.caller.project, self.name) if row["scope"] == scope]
+        return listing(
+            call, rows, lambda row: self.view(call, row), name=_name, created=_created, identity=self._number
+        )
+
+    def aggregated(self, call: Call, *kinds: str) -> Row:
+        """The answer of an aggregated list; ``kinds`` are the scopes where such objects are (``global``, ``regions``,
+        ``zones``)."""
+        scopes: dict[str, list[Row]] = {}
+        for row in kept.rows(call.caller.project, self.name):
+            scopes.setdefault(row["scope"], []).append(row)
+        every = places.all_scopes(places.of_caller(call.caller))
+        return aggregated(
+            call,
+            scopes.items(),
+            self.name,
+            lambda row: self.view(call, row),
+            name=_name,
+            created=_created,
+            identity=self._number,
+            own_scopes=[scope for scope in every if scope.partition("/")[0] in kinds],
+            all_scopes=every,
+        )
+
+    def new(self, call: Call, body: Row) -> Row:
+        """A row for what the request makes. Raises GceError for its name, ``alreadyExists`` where it is taken."""
+        row = kept.new(call.caller.project, self.name, self.scope(call), checked_name(call.body.get("name")), body)
+        if kept.find(call.caller.project, self.name, row["scope"], row["name"]) is not None:
+            raise already_exists(self.path(call, row))
+        return row
+
+    def insert(self, call: Call, body: Row) -> Row:
+        """Keep a new object."""
+        row = self.new(call, body)
+        project = call.caller.project
+        if not overlay.add(self.name, kept.key(project, self.name, row), project.id, row):
+            raise already_exists(self.path(call, row))  # by another request, since the look above
+        return engine.done(call, type="insert", target=self.path(call, row), target_id=row["number"])
+
+    def change(self, call: Call, row: Row, body: Row) -> Row:
+        """Put ``body`` in the place of a row's."""
+        project = call.caller.project
+        overlay.write(self.name, kept.key(project, self.name, row), project.id, {**row, "body": body})
+        return engine.done(call, type=call.method.verb, target=self.path(call, row), target_id=row["number"])
+
+    def delete(self, call: Call, row: Row) -> Row:
+        """Forget a row that nothing uses."""
+        overlay.drop(self.name, kept.key(call.caller.project, self.name, row))
+        return engine.done(call, type="delete", target=self.path(call, row), target_id=row["number"])
+
+    def shown(self, call: Call, row: Row) -> Row:
+        """What every view says: number, date, name, description, place and link."""
+        kind = row["scope"].partition("/")[0]
+        container = call.links.absolute(f"projects/{call.project}/{row['scope']}")
+        return {
+            "id": row["number"],
+            "creation_timestamp": rfc3339(row["created"]),
+            "name": row["name"],
+            "description": row["body"].get("description"),
+            "region": container if kind == "regions" else None,
+            "zone": container if kind == "zones" else None,
+            "self_link": call.links.absolute(self.path(call, row)),
+        }
+
+    def _number(self, row: Row) -> str:
+        return str(row["number"])
+
+
+def unchanged(call: Call, row: Row, *members: str) -> None:
+    """Raises GceError where the body says otherwise than the row what cannot be changed: its name and ``members``."""
+    for member in ("name", *members):
+        before = row["name"] if member == "name" else row["body"].get(member)
+        if call.body.get(member, before) != before:
+            raise invalid(f"resource.{member}", call.body[member], "It cannot be changed.")
+
+
+def _name(row: Row) -> str:
+    return str(row["name"])
+
+
+def _created(row: Row) -> str | None:
+    return rfc3339(row["created"])
