@@ -23,3 +23,34 @@ def test_simulator_answers_as_recorded(area: str) -> None:
     assert not report.differing, "\n".join(f"{line}: {what}" for line, what in report.differing.items())
     assert not report.needless, f"listed but no longer different: {report.needless}"
     assert not [reason for reason in report.skipped if reason.startswith("not implemented")]
+
+
+OLD, NEW = "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"
+ROW = {"id": OLD, "name": "n", "size": 1, "created": "then", "details": {"k": "v"}, "tags": []}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"size": 2}, {"size": "1"}, {"name": "m"}, {"details": {}}, {"tags": [{}]}, {"more": 1}, {"created": 1}],
+    ids=str,
+)
+def test_another_value_type_length_or_field_is_a_difference(change: dict) -> None:
+    replay = Replay("ssh_keys")
+    assert replay.compare({"w": {"row": [ROW]}}, {"w": {"row": [{**ROW, **change}]}}, "") is not None
+
+
+def test_an_id_that_was_learned_a_moment_and_what_is_measured_are_none() -> None:
+    replay = Replay("ssh_keys")
+    fresh = {**ROW, "id": NEW, "created": "now", "cpuused": "1%"}
+    assert replay.compare({"w": {"row": [ROW]}}, {"w": {"row": [fresh]}}, "") is not None
+    replay.ids[OLD] = NEW
+    assert replay.compare({"w": {"row": [ROW]}}, {"w": {"row": [fresh]}}, "") is None
+
+
+def test_a_race_is_equal_only_with_as_many_answers_of_each_kind_as_recorded() -> None:
+    replay = Replay("edge_races")
+    numbers = replay.race_of(7)
+    assert len(numbers) == 6
+    outcomes = replay.race(numbers)
+    assert not any(outcomes.values())
+    assert any(Replay("edge_races").race(numbers[:2]).values())
