@@ -30,7 +30,9 @@ COMMON = {
     "demo-proj": "tenant",
     "https://127.0.0.1:18443": "https://gateway.test",
 }
-SEEDED = re.compile(r"/(instances|disks|firewalls|snapshots|images|networks|subnetworks|addresses)/([a-z][-a-z0-9]*)")
+SEEDED = re.compile(
+    r"/(instances|disks|firewalls|snapshots|images|networks|subnetworks|addresses|resourcePolicies)/([a-z][-a-z0-9]*)"
+)
 NO_NAMES = {"instances": "bulkInsert", "images": "family", "subnetworks": "default", "networks": "default"}
 BOOT = "persistent-disk-0"  # the device name that every boot disk has, here too
 # What GCE changes of stopped instances only.
@@ -63,7 +65,7 @@ SHARED = Place(
         "networks/bn": "networks/default",
         **COMMON,
     },
-    frozenset({"instances", "disks", "firewalls", "snapshots", "images"}),
+    frozenset({"instances", "disks", "firewalls", "snapshots", "images", "resourcePolicies"}),
 )
 ISOLATED = Place(
     "a zone with isolated networks",
@@ -142,6 +144,7 @@ class World:
             "firewalls": lambda name: self.gateway.cloudstack("createSecurityGroup", name=name),
             "networks": lambda name: self._through("global/networks", name, autoCreateSubnetworks=False),
             "subnetworks": self._subnetwork,
+            "resourcePolicies": self._schedule,
             "addresses": lambda name: self._through(f"regions/{self.place.zone[:-2]}/addresses", name),
         }[kind](name)
 
@@ -182,6 +185,13 @@ class World:
         self._through("global/networks", f"of-{name}", autoCreateSubnetworks=False)
         more = {"network": f"global/networks/of-{name}", "ipCidrRange": "10.7.0.0/24"}
         self._through(f"regions/{self.place.zone[:-2]}/subnetworks", name, **more)
+
+    def _schedule(self, name: str) -> None:
+        """It may be there from the command before: a schedule that no disk has is in the store, which stays."""
+        every = {"dailySchedule": {"daysInCycle": 1, "startTime": "04:00"}}
+        kept = {"schedule": every, "retentionPolicy": {"maxRetentionDays": 7}}
+        body = {"name": name, "snapshotSchedulePolicy": kept}
+        self.gateway.call("POST", f"regions/{self.place.zone[:-2]}/resourcePolicies", body, status=None)
 
     def _attach(self, request: dict[str, Any]) -> None:
         """A disk of the device name that the request is about."""
