@@ -262,7 +262,7 @@ class Views:
         self._prepared: set[str] = set()
         self._names: dict[str, str] = {}
         self._machines: dict[str, str] = {}
-        for found in _by_zone(self.rows).values():
+        for found in places.by_zone(self.rows).values():
             self._machines |= volumes.machine_names_of(found)
             self._names |= volumes.gce_names_of(found)
         self._names |= names or {}
@@ -345,10 +345,3 @@ class Views:
         """The instance's name. A data volume's row has the names of its machine as well."""
         known = self._machines.get(row["virtualmachineid"])
         return known or volumes.machine_name(row)
-
-
-def _by_zone(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["zoneid"], []).append(row)
-    return found

@@ -179,7 +179,7 @@ def _views(call: Call, read: Callable[..., Read]) -> tuple[Views, Read]:
     if keyword is None:
         return Views(call, found.rows[0], ()), found
     names: dict[str, str] = {}
-    for rows in _by_zone(machines.visible(found.rows[0])).values():
+    for rows in places.by_zone(machines.visible(found.rows[0])).values():
         names |= machines.gce_names_of(rows)
     hits = [row for row in found.rows[0] if names.get(row["id"]) == wanted]
     disks = [disk for row in hits for disk in _volumes_of(call, row)] if needs(call, "disks", KIND) else []
@@ -219,10 +219,10 @@ class Views:
         self._kept_disks: dict[str, dict[str, Any]] = {}
         self._prepared: set[str] = set()
         shown = volumes.visible(disks)
-        for found in _by_zone(self.rows).values():
+        for found in places.by_zone(self.rows).values():
             self._names |= machines.gce_names_of(found)
         self._names |= names or {}
-        for found in _by_zone(shown).values():
+        for found in places.by_zone(shown).values():
             self._disk_names |= volumes.gce_names_of(found, self._names)
         for disk in shown:
             if "virtualmachineid" in disk:
@@ -329,10 +329,3 @@ class Views:
             }
             for index, disk in enumerate(disks)
         ]
-
-
-def _by_zone(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["zoneid"], []).append(row)
-    return found

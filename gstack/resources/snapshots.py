@@ -123,11 +123,8 @@ class Views:
     @cached_property
     def _disks(self) -> dict[str, str]:
         """The names of all disks by their volumes' ids, for snapshots that do not say."""
-        zones: dict[str, list[Row]] = {}
-        for row in volumes.visible(self._call.caller.cloud.list("listVolumes")):
-            zones.setdefault(row["zoneid"], []).append(row)
         found: dict[str, str] = {}
-        for rows in zones.values():
+        for rows in places.by_zone(volumes.visible(self._call.caller.cloud.list("listVolumes"))).values():
             found |= volumes.gce_names_of(rows)
         return found
 

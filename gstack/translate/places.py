@@ -170,3 +170,11 @@ def require_zone(caller: Caller, name: str) -> Place:
     if place is None:
         raise not_found(f"projects/{caller.project.id}/zones/{name}")
     return place
+
+
+def by_zone(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows of CloudStack's by the id of their zone: names need be unique in one zone only."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(str(row["zoneid"]), []).append(row)
+    return found
