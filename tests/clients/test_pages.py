@@ -65,8 +65,10 @@ def _stem(page: Path) -> str:
     return page.stem
 
 
-def _try(page: Path, run: Callable[..., Any], folder: Path, **more: Any) -> None:
+def _try(page: Path, mark: str, run: Callable[..., Any], folder: Path, **more: Any) -> None:
     for number, recipe in enumerate(_recipes(page), 1):
+        if recipe.mark != mark:
+            continue
         if recipe.file:
             (folder / recipe.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / recipe.file).write_text(recipe.code)
@@ -94,12 +96,12 @@ def test_no_mark_is_overlooked() -> None:
 @pytest.mark.usefixtures("installed_gcloud")
 @pytest.mark.parametrize("page", [page for page in _marked(HERE) if "```sh" in page.read_text()], ids=_stem)
 def test_every_command_of_the_page_works(page: Path, run: Callable[..., Any], tmp_path: Path) -> None:
-    _try(page, run, tmp_path)
+    _try(page, HERE, run, tmp_path)
 
 
 @pytest.mark.parametrize("page", [page for page in _marked(HERE) if "```sh" not in page.read_text()], ids=_stem)
 def test_every_program_of_the_page_works(page: Path, run: Callable[..., Any], tmp_path: Path) -> None:
-    _try(page, run, tmp_path)
+    _try(page, HERE, run, tmp_path)
 
 
 if ALL_CLIENTS:
@@ -108,7 +110,7 @@ if ALL_CLIENTS:
     def test_a_new_user_gets_there_with_the_page_alone(
         page: Path, run: Callable[..., Any], tmp_path: Path, record_property: Callable[[str, object], None]
     ) -> None:
-        _try(page, run, tmp_path, seconds=INSTALLING_SECONDS)
+        _try(page, FRESH, run, tmp_path, seconds=INSTALLING_SECONDS)
         for found in VERSION.finditer(page.read_text()):
             ran = run("sh", "-e", "-c", found["command"], folder=tmp_path)
             assert ran.status == 0 and ran.out.strip(), f"{found['command']}: {ran.out}{ran.err}"
