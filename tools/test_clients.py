@@ -128,7 +128,8 @@ def main() -> int:
         file = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-ra", f"--junitxml={file}", "-o", "junit_family=xunit1"]
         environment = os.environ | {"GSTACK_TEST_CLIENTS": "all"}
-        done = subprocess.run([*command, *(sys.argv[1:] or ["tests/clients", "tests/auth/test_gcutil.py"])], cwd=ROOT, env=environment, check=False)  # noqa: S603 - our own tests
+        what = sys.argv[1:] or ["tests/clients", "tests/auth/test_gcutil.py"]
+        done = subprocess.run([*command, *what], cwd=ROOT, env=environment, check=False)  # noqa: S603 - our own tests
         if file.exists():
             report = ElementTree.parse(file).getroot()  # noqa: S314 - written by our own pytest
             PAGE.write_text(page(rows(report), float((report.find("testsuite") or report).get("time", "0"))))
