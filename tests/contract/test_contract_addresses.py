@@ -68,6 +68,22 @@ def test_an_address_that_was_given_back_can_be_asked_for_by_value(cloud, network
     assert again["ipaddress"] == address["ipaddress"]
 
 
+def test_a_reserved_address_serves_a_network_when_it_is_needed_and_is_given_back_as_reserved(cloud, network):
+    free = cloud.list("listPublicIpAddresses", zoneid=network["zoneid"], state="Free")[-1]
+    assert cloud.call("reserveIpAddress", id=free["id"])["ipaddress"]["state"] == "Reserved"
+    assert cloud.call("reserveIpAddress", id=free["id"])["ipaddress"]["id"] == free["id"]
+    assert cloud.list("listPublicIpAddresses", id=free["id"]) == []
+    assert [row["id"] for row in cloud.list("listPublicIpAddresses", id=free["id"], state="Reserved")] == [free["id"]]
+    used = cloud.address(networkid=network["id"], ipaddress=free["ipaddress"])
+    assert (used["id"], used["state"]) == (free["id"], "Allocated")
+    assert cloud.refused("reserveIpAddress", id=free["id"]).code == 431
+    assert cloud.refused("releaseIpAddress", id=free["id"]).code == 431
+    cloud.run("disassociateIpAddress", id=free["id"])
+    cloud.call("reserveIpAddress", id=free["id"])
+    cloud.run("disassociateIpAddress", id=free["id"])
+    assert cloud.list("listPublicIpAddresses", id=free["id"], state="Reserved") == []
+
+
 def test_static_nat_is_on_at_once_and_shows_on_the_machine(cloud, address, machine):
     asked = {"ipaddressid": address["id"], "virtualmachineid": machine["id"]}
     assert cloud.call("enableStaticNat", **asked)["success"] is True

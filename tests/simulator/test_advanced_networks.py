@@ -329,6 +329,73 @@ def test_a_reserved_address_is_nobody_elses_until_it_is_released(cloud: Cloud) -
     assert free in {one["id"] for one in cloud.do("listPublicIpAddresses", state="Free")["publicipaddress"]}
 
 
+def shown(cloud: Cloud, **asked: str) -> list[str]:
+    return [row["id"] for row in cloud.do("listPublicIpAddresses", **asked).get("publicipaddress", [])]
+
+
+def reserved(cloud: Cloud) -> dict:
+    free = cloud.do("listPublicIpAddresses", state="Free")["publicipaddress"][0]["id"]
+    return cloud.do("reserveIpAddress", id=free)["ipaddress"]
+
+
+def tag(cloud: Cloud, ip: str) -> None:
+    params = {"tags[0].key": "name", "tags[0].value": "web"}
+    cloud.run("createTags", resourcetype="PublicIpAddress", resourceids=ip, **params)
+
+
+def test_a_reserved_address_is_shown_to_who_asks_for_that_state(cloud: Cloud) -> None:
+    ip = reserved(cloud)["id"]
+    assert shown(cloud, id=ip) == shown(cloud, id=ip, state="Allocated") == shown(cloud, id=ip, state="Free") == []
+    assert shown(cloud, id=ip, state="Reserved") == shown(cloud, id=ip, allocatedonly="false") == [ip]
+    for state in ("Free", "Reserved"):
+        refused = cloud.do("listPublicIpAddresses", state=state, allocatedonly="true")
+        assert (refused["errorcode"], refused["errortext"]) == (431, "Conflict: allocatedonly is true but state is Free")
+
+
+def test_its_owner_associates_a_reserved_address_by_value_and_keeps_its_tags(cloud: Cloud) -> None:
+    row, net = reserved(cloud), network(cloud)
+    address(cloud, net)  # so that the source NAT is another
+    tag(cloud, row["id"])
+    assert cloud.do("associateIpAddress", networkid=net, ipaddress=row["ipaddress"])["id"] == row["id"]
+    cloud.clock.now += 10
+    (used,) = cloud.do("listPublicIpAddresses", id=row["id"])["publicipaddress"]
+    assert (used["state"], used["associatednetworkid"]) == ("Allocated", net)
+    assert [one["value"] for one in used["tags"]] == ["web"]
+
+
+def test_a_reserved_address_counts_once_in_its_owners_limit(cloud: Cloud) -> None:
+    def total() -> int:
+        return cloud.do("listAccounts")["account"][0]["iptotal"]
+
+    net = network(cloud)
+    address(cloud, net)
+    before = total()
+    row = reserved(cloud)
+    cloud.do("reserveIpAddress", id=row["id"])
+    assert total() == before + 1
+    cloud.run("associateIpAddress", networkid=net, ipaddress=row["ipaddress"])
+    assert total() == before + 1
+
+
+@pytest.mark.parametrize("command", ["releaseIpAddress", "disassociateIpAddress"])
+def test_a_reserved_address_is_given_back_with_its_tags_still_on_it(cloud: Cloud, command: str) -> None:
+    ip = reserved(cloud)["id"]
+    tag(cloud, ip)
+    answer = cloud.do(command, id=ip)
+    assert answer == {"success": True} or cloud.wait(answer)["jobresult"] == {"success": True}
+    (row,) = cloud.do("listPublicIpAddresses", id=ip, state="Free")["publicipaddress"]
+    assert [one["value"] for one in row["tags"]] == ["web"]
+
+
+def test_an_address_that_served_a_network_loses_its_tags_when_it_is_given_back(cloud: Cloud) -> None:
+    net = network(cloud)
+    ip = [address(cloud, net), address(cloud, net)][1]  # the first one is the source NAT
+    tag(cloud, ip)
+    cloud.run("disassociateIpAddress", id=ip)
+    (row,) = cloud.do("listPublicIpAddresses", id=ip, state="Free")["publicipaddress"]
+    assert row["tags"] == []
+
+
 def test_an_address_in_use_is_neither_reserved_nor_released(cloud: Cloud) -> None:
     ip = address(cloud, network(cloud))
     assert cloud.do("reserveIpAddress", id=ip)["errortext"] == "Unable to reserve a IP in Allocated state."

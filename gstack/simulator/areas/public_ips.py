@@ -2,7 +2,8 @@
 
 Apart from the rules that hang on them. Surprising: the first address of a network without source NAT becomes its
 source NAT address, an association's job still shows `Allocating`, enabling static NAT is synchronous while
-disabling it is a job, and an address keeps its id when it is free.
+disabling it is a job, and an address keeps its id when it is free; and one that is reserved but serves nothing is
+listed only to who asks for that state, even by id, and keeps its tags when it is given back.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..world import IN_NETWORK, date
 from . import machines, net_rules, networks
 
 FULL = "Insufficient address capacity"
+CONFLICT = "Conflict: allocatedonly is true but state is Free"
 NO_ZONE = "Unable to figure out zone to assign IP to. Please specify either zoneId, or networkId, or vpcId in the call"
 
 
@@ -58,7 +60,11 @@ def view(call: Call, address: PublicIp) -> Row:
 
 
 def allocate(call: Call, owner: Account, zone: Record, wanted: str | None = None) -> PublicIp:
-    """Takes the first free address of a zone, or the wanted one if it is free."""
+    """Takes the first free address of a zone, or the wanted one if it is free or the owner has reserved it."""
+    for address in call.world.public_ip:
+        if address.zone == zone.id and address.address == wanted and address.state == "Reserved":
+            if address.account == owner.id:
+                return address  # which counts already
     limits.check(call.world, owner, {"public_ip": 1})
     for address in call.world.public_ip:
         if address.zone == zone.id and address.state == "Free" and wanted in (None, address.address):
@@ -80,7 +86,8 @@ def free(call: Call, address: PublicIp) -> None:
     """Gives an address back; its rules and its static NAT end with it."""
     address.machine = address.nic = address.inner = None
     net_rules.drop_of_address(call.world, address)
-    call.world.tags.pop(address.id, None)
+    if address.state != "Reserved":
+        call.world.tags.pop(address.id, None)
     address.state, address.account, address.allocated = "Free", None, None
     address.associated = address.vpc = None
     address.sourcenat = False
@@ -182,11 +189,16 @@ def list_addresses(call: Call) -> Row:
     check_page(call)
     mine = visible_accounts(call)
     state = (call.text("state") or "").lower()
-    with_free = state in ("free", "reserved") or ("allocatedonly" in call.args and not call.flag("allocatedonly"))
+    unused = state in ("free", "reserved")
+    if unused and call.flag("allocatedonly", False):
+        raise invalid(CONFLICT)
+    with_free = unused or not call.flag("allocatedonly", True)
     rows = [
         address
         for address in call.world.public_ip
-        if not address.system and (mine(address.account) if address.account is not None else with_free)
+        if not address.system
+        and (with_free or state or address.state == "Allocated")
+        and (mine(address.account) if address.account is not None else with_free)
     ]
     rows = select(call, rows, {**FILTERS, "forloadbalancing": for_balancing(call)}, lambda address: (address.address,))
     if call.flag("retrieveonlyresourcecount"):
@@ -291,7 +303,7 @@ def disable(call: Call) -> Row:
 
 @command("reserveIpAddress", "public_ip")
 def reserve(call: Call) -> Row:
-    """Nobody else gets a reserved address; it serves nothing until it is given back and associated."""
+    """Nobody else gets a reserved address; it serves nothing until it is associated with a network or a VPC."""
     address, owner = call.entity("id", PublicIp), call.owner()
     if address is None:
         raise errors.missing(call.api.name, "id")
