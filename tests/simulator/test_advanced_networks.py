@@ -349,7 +349,10 @@ def test_a_reserved_address_is_shown_to_who_asks_for_that_state(cloud: Cloud) ->
     assert shown(cloud, id=ip, state="Reserved") == shown(cloud, id=ip, allocatedonly="false") == [ip]
     for state in ("Free", "Reserved"):
         refused = cloud.do("listPublicIpAddresses", state=state, allocatedonly="true")
-        assert (refused["errorcode"], refused["errortext"]) == (431, "Conflict: allocatedonly is true but state is Free")
+        assert (refused["errorcode"], refused["errortext"]) == (
+            431,
+            "Conflict: allocatedonly is true but state is Free",
+        )
 
 
 def test_its_owner_associates_a_reserved_address_by_value_and_keeps_its_tags(cloud: Cloud) -> None:

@@ -62,9 +62,8 @@ def view(call: Call, address: PublicIp) -> Row:
 def allocate(call: Call, owner: Account, zone: Record, wanted: str | None = None) -> PublicIp:
     """Takes the first free address of a zone, or the wanted one if it is free or the owner has reserved it."""
     for address in call.world.public_ip:
-        if address.zone == zone.id and address.address == wanted and address.state == "Reserved":
-            if address.account == owner.id:
-                return address  # which counts already
+        if (address.zone, address.address, address.state, address.account) == (zone.id, wanted, "Reserved", owner.id):
+            return address  # which counts already
     limits.check(call.world, owner, {"public_ip": 1})
     for address in call.world.public_ip:
         if address.zone == zone.id and address.state == "Free" and wanted in (None, address.address):
