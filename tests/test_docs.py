@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -41,9 +42,23 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_a_page_calls_its_own_are_there(page: Path) -> None:
+    named = re.findall(r"\btests/[\w/]+\.py", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_blank_lines_stand_alone(page: Path) -> None:
     prose = re.sub(r"```.*?```", "code", page.read_text(), flags=re.DOTALL)
     assert "\n\n\n" not in prose
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_rows_of_a_table_have_as_many_cells_as_its_head(page: Path) -> None:
+    rows = CODE.sub("", page.read_text()).splitlines()
+    cells = [len(re.findall(r"(?<!\\)\|", row)) if row.startswith("|") else 0 for row in rows]
+    wrong = [number for number, (above, row) in enumerate(pairwise(cells)) if above and row and above != row]
+    assert wrong == []
 
 
 def test_the_clients_page_leads_to_every_page_beside_it() -> None:
@@ -57,6 +72,15 @@ def test_the_architecture_names_every_room() -> None:
     files = {f"gstack/{path.name}" for path in package.glob("*.py")} - {"gstack/__init__.py"}
     rooms = {f"gstack/{path.parent.name}/" for path in package.glob("*/__init__.py")}
     assert [name for name in sorted(files | rooms) if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("room", ["auth", "cloudstack", "firewall", "operations", "protocol", "store", "translate"])
+def test_the_architecture_names_every_file_of_a_room(room: str) -> None:
+    """The other two have a file for each collection, or group of commands."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page.partition(f"\n### `gstack/{room}/`")[2].partition("\n##")[0]
+    files = {path.name for path in (ROOT / "gstack" / room).glob("*.py")} - {"__init__.py"}
+    assert [name for name in sorted(files) if f"`{name}`" not in section] == []
 
 
 def test_the_architecture_names_every_model_and_no_file_that_is_not_there() -> None:
