@@ -7,16 +7,18 @@ PATH that begin anew with the gateway; without :func:`share` (tests, one process
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
+
+from gstack.settings import Settings, is_loopback
 
 FOLDER = "metrics"
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name; read when it is imported, hence imports below
@@ -77,10 +79,10 @@ def share(folder: Path) -> None:
     os.environ[SHARED] = str(path)
 
 
-def register(app: Flask, operations: Callable[[], Mapping[str, int]]) -> None:
+def register(app: Flask, operations: Callable[[], Mapping[str, int]], settings: Settings) -> None:
     """Add ``/metrics`` to ``app``; ``operations`` counts the operations by state."""
     _meters()
-    app.add_url_rule("/metrics", "metrics", lambda: _answer(operations))
+    app.add_url_rule("/metrics", "metrics", lambda: _answer(operations, settings))
 
 
 def answered(method: str, status: int, seconds: float) -> None:
@@ -108,8 +110,8 @@ def _meters() -> _Meters:
     return _Meters()
 
 
-def _answer(operations: Callable[[], Mapping[str, int]]) -> Response:
-    if not _from_here():
+def _answer(operations: Callable[[], Mapping[str, int]], settings: Settings) -> Response:
+    if not _from_here(settings):
         raise NotFound
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
@@ -123,11 +125,11 @@ def _answer(operations: Callable[[], Mapping[str, int]]) -> Response:
     return Response(generate_latest(counted) + generate_latest(stored), content_type=CONTENT_TYPE_LATEST)
 
 
-def _from_here() -> bool:
-    """Whether the request comes from this machine, and not through a proxy on it."""
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+def _from_here(settings: Settings) -> bool:
+    """Whether the request comes from this machine, and not through a proxy on it, nor from a page of another site
+    that a browser on it shows (which can give that site's name our address)."""
+    if settings.proxy_is_open or "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
         return False
-    try:
-        return ipaddress.ip_address(request.remote_addr or "").is_loopback
-    except ValueError:
-        return False
+    asked = urlsplit(f"//{request.host}").hostname or ""
+    named = is_loopback(asked) or asked == urlsplit(settings.public_url).hostname
+    return named and is_loopback(request.remote_addr or "")

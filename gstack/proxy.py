@@ -2,7 +2,8 @@
 
 Apart from the server because it speaks neither TLS nor GCE's API: it joins a client that asked for one of Google's
 names to the gateway's own port, byte for byte. The surprising thing: it never resolves a name and never connects to
-any other place, so it cannot be used to reach anything that the gateway's port does not give anyway.
+any other place, so it cannot be used to reach anything that the gateway's port does not give anyway. But whoever comes
+through it looks to the gateway like this machine: see ``Settings.proxy_is_open``.
 
 Source of the protocol: RFC 9110, section 9.3.6.
 """
@@ -75,7 +76,7 @@ class Proxy:
                 far_reader, far_writer = await asyncio.open_connection(*self._target)
         except (OSError, TimeoutError) as error:
             raise Refusal("502 Bad Gateway", "The gateway does not answer.") from error
-        log.debug("proxy.joined", address=peer, name=name)
+        log.info("proxy.joined", address=peer, name=name)
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await writer.drain()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import ipaddress
 import os
 import re
 import stat
@@ -77,7 +78,7 @@ SETTINGS: tuple[Setting, ...] = (
         "GSTACK_LITERAL_BEARER",
         str,
         "auto",
-        "Accept 'API_KEY:SECRET_KEY' itself as a bearer token; auto: only when listening on loopback.",
+        "Accept 'API_KEY:SECRET_KEY' itself as a bearer token; auto: only when listening, proxy included, on loopback.",
         choices=("auto", "on", "off"),
     ),
     Setting("DATABASE_URL", str, "", "SQLAlchemy URL of the store; empty: SQLite, gstack.db in PATH."),
@@ -163,6 +164,16 @@ class Settings(Mapping[str, Any]):
         return self["DATABASE_URL"] or f"sqlite:///{self.folder / 'gstack.db'}"
 
     @property
+    def proxy_is_open(self) -> bool:
+        """Whether other machines reach the gateway through its CONNECT proxy, and then look like this one."""
+        return bool(self["GSTACK_PROXY_PORT"]) and not is_loopback(self["GSTACK_PROXY_ADDRESS"])
+
+    @property
+    def only_from_here(self) -> bool:
+        """Whether nobody but this machine reaches the gateway."""
+        return is_loopback(self["GSTACK_BIND_ADDRESS"]) and not self.proxy_is_open
+
+    @property
     def cloudstack_url(self) -> str:
         """The API endpoint of CloudStack."""
         return (
@@ -197,6 +208,16 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None)
                 raise _unknown(name.removeprefix(ENVIRONMENT_PREFIX), "the environment")
             values[setting.name] = _from_text(setting, text)
     return Settings(values)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a name or an address, as it is written, is this machine's own and no other's."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def read_file(path: Path) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from gstack import metrics
 from gstack.protocol.discovery import document
 from gstack.protocol.methods import HANDLERS
+from gstack.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,10 +77,26 @@ def test_operations_are_counted_by_state(gateway: Any) -> None:
         {"environ_overrides": {"REMOTE_ADDR": ""}},
         {"headers": {"X-Forwarded-For": "127.0.0.1"}},
         {"headers": {"Forwarded": "for=127.0.0.1"}},
+        {"headers": {"Host": "evil.test"}},
+        {"headers": {"Host": "localhost.evil.test:5000"}},
     ],
 )
 def test_only_this_machine_sees_them(gateway: Any, more: dict[str, Any]) -> None:
     assert scrape(gateway, **more).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({}, 200),
+        ({"GSTACK_PROXY_PORT": 3128}, 200),
+        ({"GSTACK_PROXY_PORT": 3128, "GSTACK_PROXY_ADDRESS": "192.0.2.1"}, 404),
+    ],
+)
+def test_nobody_sees_them_while_others_may_come_through_the_proxy(values: dict[str, Any], status: int) -> None:
+    app = Flask("metrics")
+    metrics.register(app, dict, Settings(values))
+    assert app.test_client().get("/metrics").status_code == status
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])

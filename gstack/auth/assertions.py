@@ -135,6 +135,8 @@ def _parse(text: str) -> tuple[CompactSignature, dict[str, Any]]:
     try:
         signature = extract_compact(".".join(match.groups()).encode())
         claims = json.loads(signature.payload, object_pairs_hook=_object, parse_constant=_no_constant)
+        if b"\\u0000" in json.dumps(claims, ensure_ascii=False).encode():  # ValueError for halves of characters
+            raise ValueError("no store takes this")
     except (JoseError, ValueError, TypeError, RecursionError):
         raise BadAssertion("Invalid JWT: header and claims must be JSON objects.") from None
     if not isinstance(claims, dict) or not isinstance(signature.headers(), dict):

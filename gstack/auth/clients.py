@@ -7,6 +7,7 @@ that has one, the CloudStack key pair it shows as id and secret.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from authlib.common.urls import url_decode
@@ -27,7 +28,8 @@ SHOWN = frozenset(
         "https://sdk.cloud.google/authcode.html",  # the same with --login-config
     }
 )
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# The whole authority: what stands behind a bracket or a port is read differently by different readers.
+LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?", re.IGNORECASE)
 
 
 class Client(ClientMixin):
@@ -72,5 +74,5 @@ def _is_loopback(address: str) -> bool:
         url_decode(parts.query)  # Authlib adds the code to it, and raises this where it cannot
     except ValueError:
         return False
-    plain = parts.scheme == "http" and parts.hostname in LOOPBACK and not parts.fragment
-    return plain and parts.username is None and port != 0 and "\\" not in address
+    plain = parts.scheme == "http" and LOOPBACK.fullmatch(parts.netloc) is not None and not parts.fragment
+    return plain and port != 0 and "\\" not in address

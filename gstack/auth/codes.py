@@ -3,17 +3,19 @@
 Apart from the grant that makes and redeems them because this is what is kept of one. There are two kinds. A *bound*
 code stands for somebody who signed in; only the client that knows its PKCE verifier can redeem it. An *open* code
 stands for nobody: it is for clients that authenticate themselves with a CloudStack key pair as client id and secret
-(the gcutil way), is sealed instead of stored, and is worth nothing without that pair.
+(the gcutil way), is sealed, and is worth nothing without that pair; only those that were used are stored.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
 
 from gstack.auth.tokens import hashed, new_secret
 from gstack.store.credentials import AuthorizationCode
@@ -37,12 +39,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Code:
-    """A code that was redeemed, as Authlib asks about it; ``credential_id`` is empty for an open one."""
+    """A code that was redeemed, as Authlib asks about it. Of an open one ``credential_id`` is empty, and ``id`` and
+    ``expires_at`` are what :func:`use_up` needs."""
 
     redirect_uri: str
     scope: str
     code_challenge: str
     credential_id: str
+    id: str = ""
+    expires_at: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -86,7 +91,14 @@ def bound(asked: Asked, credential_id: str, now: int) -> str:
 
 def unbound(asked: Asked, sealer: Sealer, now: int) -> str:
     """A code for a client that will show a key pair."""
-    content = ["code", hashed(asked.client_id), asked.redirect_uri, asked.scope, now + LIFE_SECONDS]
+    content = [
+        "code",
+        hashed(asked.client_id),
+        asked.redirect_uri,
+        asked.scope,
+        now + LIFE_SECONDS,
+        secrets.token_hex(),
+    ]
     return _OPEN + sealer.seal(json.dumps(content).encode())
 
 
@@ -104,10 +116,32 @@ def redeem(code: str, sealer: Sealer, client_id: str, now: int) -> Code | None:
     return Code(row.redirect_uri, row.scope, row.code_challenge, row.credential_id)
 
 
+def use_up(code: Code, client_id: str, credential_id: str) -> bool:
+    """Note that an open code was used, until it ends by itself. False where it was used before: a seal cannot be
+    taken back, and its text can be written in more than one way."""
+    used = AuthorizationCode(
+        hash=hashed(code.id),
+        credential_id=credential_id,
+        client_hash=hashed(client_id),
+        redirect_uri=code.redirect_uri,
+        code_challenge="",
+        scope=code.scope,
+        expires_at=code.expires_at,
+    )
+    with own_session() as session:
+        session.execute(delete(AuthorizationCode).where(AuthorizationCode.expires_at <= code.expires_at - LIFE_SECONDS))
+        session.add(used)
+        try:
+            session.commit()
+        except IntegrityError:
+            return False
+    return True
+
+
 def _redeem_open(code: str, sealer: Sealer, client_id: str, now: int) -> Code | None:
     try:
-        kind, client, address, scope, expires_at = json.loads(sealer.open(code.removeprefix(_OPEN)))
+        kind, client, address, scope, expires_at, code_id = json.loads(sealer.open(code.removeprefix(_OPEN)))
     except (Unsealable, ValueError):
         return None
     fits = kind == "code" and client == hashed(client_id) and expires_at > now
-    return Code(address, str(scope), "", "") if fits else None
+    return Code(address, str(scope), "", "", str(code_id), expires_at) if fits else None

@@ -7,7 +7,6 @@ is logged.
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable, Mapping
 
@@ -117,7 +116,7 @@ class Gatekeeper:
     def literal_allowed(self) -> bool:
         """Whether an API key and secret key may themselves be a bearer token (GSTACK_LITERAL_BEARER)."""
         chosen = self.settings["GSTACK_LITERAL_BEARER"]
-        return chosen == "on" or (chosen == "auto" and _is_loopback(self.settings["GSTACK_BIND_ADDRESS"]))
+        return chosen == "on" or (chosen == "auto" and self.settings.only_from_here)
 
     def _grant(self, bearer: str, host: str) -> Grant:
         if len(bearer) > LONGEST_BEARER:
@@ -211,15 +210,6 @@ def _request_host() -> str:
 def _without_port(host: str) -> str:
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdigit() else host
-
-
-def _is_loopback(address: str) -> bool:
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _unauthenticated(sentence: str, reason: str) -> GceError:

@@ -71,14 +71,18 @@ class Keyring:
         if not known:
             limiter.check(counted, self.now)
         try:
-            if row is not None and row.revoked_at is not None:
-                raise Refused
             identity = self.identify(api_key, secret_key)
+            if row is not None and row.revoked_at is not None:  # only now, or a wrong secret would be refused sooner
+                raise Refused
         except Refused:
-            if row is not None and known:
+            if row is not None and known and row.revoked_at is None:
                 self.kill(row.id, "CloudStack refused the key pair")
+            else:
+                limiter.check(counted, self.now)  # many may have been tried side by side
             limiter.failed(counted, self.now)
             raise
+        if not known:
+            limiter.check(counted, self.now)
         return self._grant(self._keep(row, hashes[0], identity, api_key, secret_key))
 
     def confirm(self, grant: Grant, *, strict: bool = False) -> None:

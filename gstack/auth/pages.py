@@ -53,12 +53,15 @@ def key_pair(guard: Gatekeeper, form: Mapping[str, str]) -> tuple[str, str]:
     try:
         may_make = form.get("make_keys") == "yes"
         code = form.get("second_factor", "")
-        return password.key_pair(
+        pair = password.key_pair(
             guard.keyring.endpoint, user, form.get("password", ""), domain, may_make=may_make, code=code
         )
     except Refused:
+        limiter.check(counted, guard.keyring.now)
         limiter.failed(counted, guard.keyring.now)
         raise
+    limiter.check(counted, guard.keyring.now)  # many may have been tried side by side
+    return pair
 
 
 def _policy(then: str) -> str:

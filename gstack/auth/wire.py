@@ -116,11 +116,14 @@ def read_parameters(incoming: Request) -> dict[str, str]:
     if not NEVER_IN_THE_URL.isdisjoint(incoming.args):
         raise OAuthError("invalid_request", "Parameters belong into the body, not into the URL.")
     if incoming.mimetype == "application/json":
-        return _json_parameters(incoming.get_data(cache=False))
-    pairs = list(incoming.form.items(multi=True))
-    parameters = dict(pairs)
-    if len(parameters) != len(pairs):
-        raise OAuthError("invalid_request", "A parameter is given twice.")
+        parameters = _json_parameters(incoming.get_data(cache=False))
+    else:
+        pairs = list(incoming.form.items(multi=True))
+        parameters = dict(pairs)
+        if len(parameters) != len(pairs):
+            raise OAuthError("invalid_request", "A parameter is given twice.")
+    if any("\0" in value for value in parameters.values()):  # PostgreSQL takes none
+        raise OAuthError("invalid_request", "A parameter holds a NUL character.")
     return parameters
 
 

@@ -60,6 +60,14 @@ def read(text: str, now: int = NOW) -> Claims:
     return verified_claims(text, find_keys, now)
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\0b"])
+@pytest.mark.parametrize("name", ["iss", "scope", "anything"])
+def test_text_that_no_store_takes_is_refused_before_anybody_is_looked_up(name: str, text: str) -> None:
+    token = f"{encode(HEADER)}.{encode(json.dumps(claims(**{name: text})).encode())}.AA"
+    with pytest.raises(BadAssertion):
+        verified_claims(token, lambda _: pytest.fail("was looked up"), NOW)
+
+
 @pytest.mark.parametrize(
     ("header", "changes"),
     [

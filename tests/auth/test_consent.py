@@ -180,6 +180,9 @@ def test_loopback_addresses_get_their_code(room: Room, address: str) -> None:
         "http://localhost:8085\\.evil.test/",
         "http://localhost:99999/",
         "http://localhost:0/",
+        "http://[::1].evil.test/",
+        "http://[::1]:80.evil.test/",
+        "http://[::1]evil.test:80/",
         "http://localhost/#x",
         "//localhost/",
         "javascript:alert(1)",
@@ -298,6 +301,39 @@ def test_the_gcutil_way_needs_no_page_but_a_key_pair(room: Room) -> None:
     assert redeem(room, code, client_id=GCLOUD).status_code == 400
     tokens = redeem(room, code, client_id=api_key, client_secret=secret_key, code_verifier=None)
     assert tokens.status_code == 200 and "refresh_token" in tokens.json
+
+
+def open_code(room: Room) -> str:
+    answer = ask(room, client_id=room.keys()[0], code_challenge=None, code_challenge_method=None)
+    return parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
+
+
+@pytest.mark.parametrize("respelled", ["", "\n", "!"])
+def test_a_code_that_nobody_signed_in_for_is_good_once_however_it_is_written(room: Room, respelled: str) -> None:
+    api_key, secret_key = room.keys()
+    code, other = open_code(room), open_code(room)
+    changes = {"client_id": api_key, "client_secret": secret_key, "code_verifier": None}
+    assert redeem(room, code, **changes).status_code == 200
+    again = redeem(room, code + respelled, **changes)
+    assert (again.status_code, again.json["error"]) == (400, "invalid_grant")
+    assert redeem(room, other, **changes).status_code == 200
+
+
+def test_of_many_who_redeem_such_a_code_at_once_one_gets_a_token(room: Room) -> None:
+    api_key, secret_key = room.keys()
+    form = {"client_id": api_key, "client_secret": secret_key, "grant_type": "authorization_code"}
+    form |= {"code": open_code(room), "redirect_uri": LOOPBACK}
+
+    def post(_: int) -> int:
+        return room.app.test_client().post("/token", data=form, base_url=f"https://{HOST}").status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(post, range(8))) == [200] + [400] * 7
+
+
+def test_a_code_that_nobody_signed_in_for_is_good_for_a_minute(room: Room) -> None:
+    api_key, secret_key = room.keys()
+    code = open_code(room)
     room.clock.advance(60)
     again = redeem(room, code, client_id=api_key, client_secret=secret_key, code_verifier=None)
     assert (again.status_code, again.json["error"]) == (400, "invalid_grant")

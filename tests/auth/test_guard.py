@@ -251,6 +251,9 @@ def test_the_pair_behind_a_jwt_must_still_be_good(room: Room) -> None:
         ({"GSTACK_BIND_ADDRESS": "gw.test"}, False),
         ({"GSTACK_BIND_ADDRESS": "gw.test", "GSTACK_LITERAL_BEARER": "on"}, True),
         ({"GSTACK_LITERAL_BEARER": "off"}, False),
+        ({"GSTACK_PROXY_PORT": 3128}, True),
+        ({"GSTACK_PROXY_PORT": 3128, "GSTACK_PROXY_ADDRESS": "0.0.0.0"}, False),
+        ({"GSTACK_PROXY_ADDRESS": "0.0.0.0"}, True),
     ],
     indirect=["room"],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gstack.auth import limiter
+from gstack.auth import credentials, limiter
 from gstack.auth.limiter import MOST_FAILURES, WINDOW_SECONDS, TooManyFailures, check, failed, subjects
 from gstack.errors import GceError
 from gstack.store.credentials import FailedAttempt
@@ -59,6 +59,33 @@ def test_the_right_pair_is_never_locked_out_once_it_is_known(room: Room) -> None
     assert attempt(room).status_code == 200
     room.clock.advance(61)
     assert attempt(room).status_code == 200
+
+
+@pytest.mark.parametrize("secret", ["right", "wrong"])
+def test_guesses_side_by_side_are_told_no_more_than_one_after_another(
+    room: Room, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    keyring = room.guard.keyring
+    counted, identify = subjects(keyring._sealer.indexes("api key", room.keys()[0])[0], "127.0.0.1"), keyring.identify
+
+    def slowly(api_key: str, secret_key: str) -> Any:
+        for _ in range(MOST_FAILURES["key"]):
+            failed(counted, keyring.now)
+        return identify(api_key, secret_key)
+
+    monkeypatch.setattr(keyring, "identify", slowly)
+    assert attempt(room, **({"client_secret": "wrong"} if secret == "wrong" else {})).status_code == 429
+    assert credentials.listing() == []
+
+
+def test_a_wrong_secret_of_a_revoked_pair_is_refused_no_sooner_than_an_unknown_key(room: Room) -> None:
+    assert attempt(room).status_code == 200
+    credentials.revoke(room.guard.keyring, credentials.listing()[0].id)
+    for changes in ({"client_id": "unknown"}, {"client_secret": "wrong"}):
+        room.calls.clear()
+        assert attempt(room, **changes).status_code == 401
+        assert room.calls != []
+    assert attempt(room).status_code == 401
 
 
 def test_successes_are_not_counted(room: Room) -> None:

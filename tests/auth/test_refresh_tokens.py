@@ -165,6 +165,14 @@ def test_an_access_token_is_exchanged_for_one_that_ends_with_it(room: Room) -> N
     room.bearer(answer.json["access_token"])
 
 
+def test_what_an_access_token_was_exchanged_for_ends_when_its_login_is_ended(room: Room) -> None:
+    login = redeem(room, sign_in(room)).json
+    exchanged = exchange(room, login["access_token"]).json["access_token"]
+    room.post("/revoke", token=login["refresh_token"])
+    with pytest.raises(GceError):
+        room.bearer(exchanged)
+
+
 def test_an_assertion_is_exchanged(room: Room) -> None:
     made = room.service_account()
     assert exchange(room, assertion(made.content), "jwt").status_code == 200
@@ -183,6 +191,7 @@ def test_a_key_pair_is_exchanged(room: Room) -> None:
         ("saml2", {}),
         ("access_token", {"requested_token_type": f"{KIND}id_token"}),
         ("access_token", {"actor_token": "x"}),
+        ("access_token", {"options": '{"accessBoundary": {"accessBoundaryRules": []}}'}),
     ],
 )
 def test_an_exchange_that_is_not_supported_is_refused(room: Room, kind: str, more: dict[str, str]) -> None:

@@ -125,6 +125,14 @@ def test_an_oversize_body_is_refused(room: Room, kind: str) -> None:
     assert (answer.status_code, answer.json["error"]) == (413, "invalid_request")
 
 
+@pytest.mark.parametrize("kind", ["data", "json"])
+def test_a_nul_that_no_store_takes_is_refused(room: Room, kind: str) -> None:
+    api_key, secret_key = room.keys()
+    body = {"grant_type": "client_credentials", "client_id": api_key, "client_secret": secret_key, "scope": "a\0b"}
+    answer = room.client.post("/token", **{kind: body})
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
+
+
 def test_a_parameter_given_twice_is_refused(room: Room) -> None:
     answer = room.client.post(
         "/token", data="grant_type=client_credentials&grant_type=x", content_type="application/x-www-form-urlencoded"

@@ -60,6 +60,8 @@ class CodeGrant(AuthorizationCodeGrant):
                 found: Grant = keyring.admit(*self.request.key_pair(), self.request.address)
             except Refused as error:
                 raise OAuthError("invalid_client", str(error), status=401) from None
+            if not codes.use_up(authorization_code, self.request.client_name(), found.credential_id):
+                raise _wrong_code()
             return found
         credential = keyring.credential(authorization_code.credential_id)
         if credential is None:

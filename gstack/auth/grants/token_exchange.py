@@ -1,15 +1,15 @@
 """``token-exchange`` (RFC 8693): what external-account files of Google's libraries do.
 
 The subject token is a token of an identity provider that the operator trusts, one of gstack's access tokens, the
-assertion of a service-account key file, or ``API_KEY:SECRET_KEY``. The surprising thing: a token that was exchanged for
-a token ends with the first one, or an hour could be renewed for ever.
+assertion of a service-account key file, or ``API_KEY:SECRET_KEY``. The surprising thing: one of gstack's own access
+tokens is exchanged for itself, since whatever was made of it would have to end with it, by time and by revocation.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from gstack.auth import assertions, tokens
+from gstack.auth import assertions, audit, tokens
 from gstack.auth.grant import Grant
 from gstack.auth.grants.base import DirectGrant, confirmed
 from gstack.auth.grants.jwt_bearer import account_of, refused_assertion, verified
@@ -37,18 +37,25 @@ class ExchangeGrant(DirectGrant):
             raise OAuthError("invalid_request", f"subject_token_type must be one of {', '.join(SUBJECT_TYPES)}.")
         if "actor_token" in request.parameters:
             raise OAuthError("invalid_request", "actor_token is not supported.")
+        if "accessBoundary" in request.parameters.get("options", ""):  # a lesser token is wanted, and none is served
+            raise OAuthError("invalid_request", "Credential access boundaries are not supported.")
         subject = request.required("subject_token")
         if ":" in subject:
             return _key_pair(request, guard, subject), None
         if assertions.looks_like_jwt(subject):
             return _jwt(request, guard, subject), None
         grant = _access_token(guard, subject)
-        return grant, min(guard.settings["ACCESS_TOKEN_SECONDS"], grant.expires_at - guard.keyring.now)
+        return grant, grant.expires_at - guard.keyring.now
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         """The token, and of which type it is."""
-        status, token, headers = super().create_token_response()
-        return status, token | {"issued_token_type": ACCESS_TOKEN}, headers
+        if self.seconds is not None:
+            grant, given = self.request.user, self.request.parameters["subject_token"]
+            token = {"access_token": given, "token_type": "Bearer", "expires_in": self.seconds}
+            audit.issued(self.GRANT_TYPE, grant.credential_id, grant.identity.account)
+        else:
+            token = super().create_token_response()[1]
+        return 200, token | {"issued_token_type": ACCESS_TOKEN}, self.TOKEN_RESPONSE_HEADER
 
 
 def _jwt(request: OAuthRequest, guard: Gatekeeper, subject: str) -> Grant:
