@@ -15,7 +15,7 @@ from typing import Any
 
 from gstack.errors import GceError, Problem
 from gstack.firewall.rules import DEFAULT_PRIORITY, EGRESS, INGRESS, WITH_PORTS, port_range, protocol_number
-from gstack.translate.names import is_label
+from gstack.translate.names import NAME_RULE, is_label
 
 ANYWHERE = ["0.0.0.0/0"]
 LOWEST_PRIORITY = 65535
@@ -86,7 +86,7 @@ def _problems(found: Mapping[str, Any]) -> Iterator[Problem]:
                 yield _problem(
                     f"resource.{member}[{index}]",
                     text,
-                    "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'",
+                    NAME_RULE,
                 )
     for member in ("sourceServiceAccounts", "targetServiceAccounts"):
         for index, text in enumerate(found.get(member, ())):

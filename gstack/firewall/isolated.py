@@ -15,19 +15,17 @@ from functools import cached_property
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
-from gstack.errors import GceError
 from gstack.firewall.compiler import EVERYWHERE, NOWHERE, Region, reach
 from gstack.firewall.definitions import firewalls, rules
 from gstack.firewall.groups import GONE, Group
 from gstack.firewall.intervals import SERVICES, Numbers, addresses
 from gstack.firewall.natrules import NatRule, creation, deletion, from_row, incoming, outgoing
 from gstack.firewall.rules import EGRESS, INGRESS, Member, Rule
-from gstack.firewall.writer import Command, Writer
+from gstack.firewall.writer import Command, Writer, settle
 from gstack.translate import machines, networks, tags
 
 Row = Mapping[str, Any]
 
-MOST_ROUNDS = 6
 OPEN_INSIDE = (
     "Instances of subnetwork '{}' reach one another whatever the firewalls say: "
     "CloudStack filters nothing inside an isolated network."
@@ -135,18 +133,7 @@ def read(cloud: Cloud, groups: Sequence[Group], there: Sequence[Row]) -> World |
 
 def bring(writer: Writer, groups: Sequence[Group], there: Sequence[Row]) -> frozenset[str]:
     """Bring the rules to what the firewalls say; in sentences what cannot be said. Raises what CloudStack refused."""
-    before: object = None
-    errors: list[GceError] = []
-    for _ in range(MOST_ROUNDS):
-        world = read(writer.cloud, groups, there)
-        changes = world.changes() if world is not None else ([], [])
-        if world is None or not any(changes):
-            return frozenset(world.wanted()[1]) if world is not None else frozenset()
-        if errors and changes == before:
-            raise errors[0]
-        before = changes
-        errors = [error for commands in changes for error in writer.all(commands) if error.kind != "notFound"]
-    raise errors[0] if errors else GceError("conflict", "The firewall is being changed by others as well. Try again.")
+    return settle(writer, lambda: read(writer.cloud, groups, there))
 
 
 def member(row: Row, networkid: str) -> Member:

@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
-from gstack.errors import GceError
 from gstack.firewall.aclitems import Item, creation, from_row, items, numbered
 from gstack.firewall.compiler import ordered
 from gstack.firewall.definitions import firewalls, rules
@@ -23,12 +22,11 @@ from gstack.firewall.groups import PREFIX, Group
 from gstack.firewall.intervals import addresses
 from gstack.firewall.isolated import OPEN_INSIDE, member, network_of, unfiltered
 from gstack.firewall.rules import EGRESS, INGRESS, Member, Rule
-from gstack.firewall.writer import Command, Writer
+from gstack.firewall.writer import Command, Writer, settle
 from gstack.translate import networks
 
 Row = Mapping[str, Any]
 
-MOST_ROUNDS = 6
 TARGETED = (
     "Firewall '{}' speaks of some instances only, which the access list of a VPC's tier cannot tell apart: "
     "what it allows stays closed in subnetwork '{}', and what it denies is denied to all."
@@ -126,18 +124,7 @@ def read(cloud: Cloud, groups: Sequence[Group], there: Sequence[Row]) -> World |
 def bring(writer: Writer, groups: Sequence[Group], there: Sequence[Row]) -> frozenset[str]:
     """Bring the access lists to what the firewalls say; in sentences what cannot be said. Raises what CloudStack
     refused."""
-    before: object = None
-    errors: list[GceError] = []
-    for _ in range(MOST_ROUNDS):
-        world = read(writer.cloud, groups, there)
-        changes = world.changes() if world is not None else []
-        if world is None or not any(changes):
-            return frozenset(world.wanted()[1]) if world is not None else frozenset()
-        if errors and changes == before:
-            raise errors[0]
-        before = changes
-        errors = [error for commands in changes for error in writer.all(commands) if error.kind != "notFound"]
-    raise errors[0] if errors else GceError("conflict", "The firewall is being changed by others as well. Try again.")
+    return settle(writer, lambda: read(writer.cloud, groups, there))
 
 
 def _local(speaking: Sequence[Rule], tier: Row) -> list[Rule]:

@@ -1,7 +1,8 @@
-"""Commands that change security groups, many at a time, and what is there afterwards.
+"""Commands that change firewall rules, many at a time, and what is there afterwards.
 
-Apart from the enforcer because definitions are written the same way. The surprising thing: no answer is trusted. A
-rule that exists already fails its job and one that is gone is refused, so whether all went well is seen by looking.
+Apart from the enforcers because all of them, and the definitions, are written the same way. The surprising thing: no
+answer is trusted. A rule that exists already fails its job and one that is gone is refused, so whether all went well is
+seen by looking.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gstack.cloudstack.client import Cloud
 from gstack.cloudstack.errors import Throttled, Unauthorized, Unavailable
@@ -24,6 +25,18 @@ AT_ONCE = 8  # commands of one operation under way at the same time
 SLOWEST_POLL = 2.0  # seconds between two looks at a job
 # CloudStack cancels its own jobs after an hour (job.cancel.threshold.minutes).
 LONGEST_JOB = 3600.0
+# How often reality is read again after changes of rules that gstack owns whole.
+MOST_ROUNDS = 6
+
+
+class World(Protocol):
+    """What is there of one kind of rules, and what should be."""
+
+    def wanted(self) -> tuple[Any, set[str]]:
+        """The rules that should be there, and in sentences what cannot be said."""
+
+    def changes(self) -> Sequence[list[Command]]:
+        """The commands that bring the rules in line, in phases one after the other."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,27 @@ class Writer:
             self.pause(delay)
             waited += delay
             delay = min(delay * 1.5, SLOWEST_POLL)
+
+
+def settle(writer: Writer, look: Callable[[], World | None]) -> frozenset[str]:
+    """Bring what ``look`` finds to what it should be, and look again until it is; in sentences what cannot be said.
+
+    None is nothing to guard. Raises what CloudStack refused, twice in the same state.
+    """
+    before: object = None
+    errors: list[GceError] = []
+    for _ in range(MOST_ROUNDS):
+        world = look()
+        if world is None:
+            return frozenset()
+        changes = world.changes()
+        if not any(changes):
+            return frozenset(world.wanted()[1])
+        if errors and changes == before:
+            raise errors[0]
+        before = changes
+        errors = [error for commands in changes for error in writer.all(commands) if error.kind != "notFound"]
+    raise errors[0] if errors else GceError("conflict", "The firewall is being changed by others as well. Try again.")
 
 
 def differences(

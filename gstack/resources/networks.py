@@ -24,7 +24,7 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import kept, networks, reservations, routers
-from gstack.translate.names import is_label
+from gstack.translate.names import checked_name
 from gstack.translate.networks import Network
 from gstack.translate.times import rfc3339
 
@@ -53,7 +53,6 @@ NEEDS = ("listNetworks",)
 FIXED = ("name", "autoCreateSubnetworks", "description", "mtu")
 # GCE's limits; a row outside of them says nothing that a client could use.
 LEAST_MTU, MOST_MTU = 1300, 8896
-NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 
 for _verb in (
     "addPeering",
@@ -89,11 +88,7 @@ def list_(call: Call) -> dict[str, Any]:
 def insert(call: Call) -> dict[str, Any]:
     """Make a network, which has no subnetwork so far: with ``autoCreateSubnetworks`` each comes with its first use."""
     body = call.body
-    name = body.get("name")
-    if not name:
-        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
+    name = checked_name(body.get("name"))
     if "autoCreateSubnetworks" not in body:
         # As GCE: without it a legacy network is meant, with a range of its own.
         raise invalid("resource.autoCreateSubnetworks", "", "Legacy networks are not supported: say true or false.")

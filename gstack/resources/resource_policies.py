@@ -22,7 +22,7 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import permissions, places, schedules, volumes
-from gstack.translate.names import NAME_RULE, is_label
+from gstack.translate.names import checked_name
 from gstack.translate.schedules import KIND, Schedule
 from gstack.translate.times import NO_DATE
 
@@ -91,11 +91,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 @method("compute.resourcePolicies.insert", needs=READS, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make a schedule, which no disk has yet."""
-    region, name = _region(call), call.body.get("name")
-    if not name:
-        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
+    region, name = _region(call), checked_name(call.body.get("name"))
     asked = call.body.get(_SCHEDULE)
     if not asked:
         where = f"resource.{_SCHEDULE}"

@@ -22,12 +22,11 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import kept, machines, networks, places, routers
-from gstack.translate.names import is_label
+from gstack.translate.names import NAME_RULE, is_label
 from gstack.translate.routers import KIND, Router
 from gstack.translate.times import rfc3339
 
 NEEDS = ("listNetworks",)
-NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 PORTS = "1024-65535"  # what a virtual router translates to
 _BGP = "There is no BGP: CloudStack's virtual routers exchange no routes."
 _FIXED = "CloudStack's virtual routers translate in their own way."

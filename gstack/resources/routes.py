@@ -27,14 +27,13 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import networks, permissions, tags
-from gstack.translate.names import gce_names, is_label
+from gstack.translate.names import NAME_RULE, gce_names, is_label
 from gstack.translate.networks import Network, Networks, Subnetwork
 from gstack.translate.times import rfc3339
 
 NEEDS = ("listNetworks", "listStaticRoutes")
 NAME = "route"  # gstack's mark on a static route
 SUBNET_PRIORITY, DEFAULT_PRIORITY = 0, 1000
-NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 _HOP = "CloudStack's static routes lead to an address. Say nextHopIp."
 BODY = Policy(
     honoured=("name", "network", "destRange", "nextHopIp"),

@@ -24,7 +24,7 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import networks, permissions, places, reservations
-from gstack.translate.names import is_label
+from gstack.translate.names import checked_name
 from gstack.translate.networks import MODEL_TAG, Network, Subnetwork
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
@@ -58,7 +58,6 @@ BODY = Policy(
 )
 NEEDS = ("listNetworks",)
 MAKING = (*NEEDS, "createNetwork", "deleteNetwork", "createTags", "listNetworkOfferings", "createEgressFirewallRule")
-NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 
 # What a subnetwork keeps for life.
 FIXED = ("name", "network", "region", "ipCidrRange", "description")
@@ -124,9 +123,7 @@ def list_usable(call: Call) -> dict[str, Any]:
 def insert(call: Call) -> dict[str, Any]:
     """Make an isolated network."""
     region = call.params["region"]
-    name = _required(call, "name")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
+    name = checked_name(call.body.get("name"))
     given = call.body.get("region")
     if given and parse(given, collection="regions", project=call.project, field="resource.region").name != region:
         raise invalid("resource.region", given, f"It must be the region of the URL, {region}.")
