@@ -214,6 +214,9 @@ def _machine_in_fra(gateway: Any) -> None:
     gateway.run("POST", "zones/de-fra-1/instances", INSTANCE | place)
 
 
+INSIDE = {"name": "inside", "addressType": "INTERNAL", "subnetwork": SUB}
+
+
 def _address(gateway: Any) -> None:
     _subnetwork(gateway)
     gateway.run("POST", "regions/de-fra/addresses", {"name": "addr"})
@@ -231,6 +234,7 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "auto": lambda gateway: gateway.run("POST", "global/networks", {"name": "auto", "autoCreateSubnetworks": True}),
     "sub": _subnetwork,
     "addr": _address,
+    "inside": lambda gateway: gateway.run("POST", "regions/de-fra/addresses", INSIDE),
     "tier": _tier,
     "route": lambda gateway: gateway.run("POST", "global/routes", ROUTE),
     "router": _router,

@@ -58,6 +58,7 @@ def reach(identity: Identity, rows: list[dict[str, Any]], ids: dict[str, str]) -
         cloudstack_id=None,
         account=identity.account,
         domain_id=identity.domain_id,
+        number=str(numeric_id(identity.account_id)),
     )
     projects = {own.id: own}
     spellings = [(spelling, own.id) for spelling in _spellings(identity.account_id, identity.account)]
@@ -68,6 +69,7 @@ def reach(identity: Identity, rows: list[dict[str, Any]], ids: dict[str, str]) -
             cloudstack_id=str(row["id"]),
             account=identity.account,
             domain_id=str(row.get("domainid", identity.domain_id)),
+            number=str(numeric_id(str(row["id"]))),
         )
         projects[project.id] = project
         spellings += [(spelling, project.id) for spelling in _spellings(str(row["id"]), project.name)]

@@ -98,7 +98,10 @@ def _request(number: int, part: Message, content_id: str) -> Part:
 
 
 def _path(number: int, target: str) -> str:
-    url = urlsplit(target)
+    try:
+        url = urlsplit(target)
+    except ValueError:  # [ without ]
+        raise _bad(number, "does not name a path") from None
     if not url.path.startswith("/"):
         raise _bad(number, "does not name a path")
     if url.path.startswith("/batch"):

@@ -19,6 +19,18 @@ from gstack.errors import GceError
 LIMIT = 2**20
 # Google refuses JSON deeper than this, too.
 DEPTH = 100
+# Besides UTF-8. Python knows more, of which some take minutes for a megabyte (punycode).
+CHARSETS = frozenset({"utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"}) | {
+    "utf-8-sig",
+    "iso-8859-1",
+    "latin1",
+    "latin-1",
+    "iso-8859-15",
+    "windows-1252",
+    "cp1252",
+}
+# Layers of Content-Encoding: no client has more than one, and each costs a megabyte again.
+LAYERS = 2
 
 
 def read_body(
@@ -64,9 +76,11 @@ def without_nulls(value: dict[str, Any]) -> dict[str, Any]:
 def unpacked(data: bytes, content_encoding: str, limit: int) -> bytes:
     """``data`` without its ``Content-Encoding``. GceError: 413 for more than ``limit`` bytes, 400 for what is broken or
     encoded in another way than gzip or deflate."""
-    for name in reversed([part.strip().lower() for part in content_encoding.split(",")]):
-        if name in ("", "identity"):
-            continue
+    layers = [part.strip().lower() for part in content_encoding.split(",")]
+    layers = [name for name in layers if name not in ("", "identity")]
+    if len(layers) > LAYERS:
+        raise GceError("badRequest", f"The Content-Encoding names {len(layers)} layers; {LAYERS} are supported.")
+    for name in reversed(layers):
         if name not in ("gzip", "x-gzip", "deflate"):
             raise GceError("badRequest", f"The Content-Encoding '{name[:40]}' is not supported; gzip and deflate are.")
         # 32: zlib finds out by itself whether a gzip or a zlib header comes.
@@ -79,6 +93,8 @@ def unpacked(data: bytes, content_encoding: str, limit: int) -> bytes:
             raise too_large(limit)
         if not unpacker.eof:
             raise GceError("parseError", f"The request body is not valid {name}: it ends too early.")
+        if unpacker.unused_data:
+            raise GceError("parseError", f"The request body is not valid {name}: something follows its end.")
     return data
 
 
@@ -88,10 +104,10 @@ def _transcoded(data: bytes, content_type: str) -> bytes:
     charset = str(header.get_content_charset() or "utf-8")
     if charset in ("utf-8", "utf8", "us-ascii", "ascii"):
         return data.removeprefix(b"\xef\xbb\xbf")
+    if charset not in CHARSETS:
+        raise GceError("badRequest", f"The charset '{charset[:40]}' is not supported.")
     try:
         return data.decode(charset).encode()
-    except LookupError:
-        raise GceError("badRequest", f"The charset '{charset[:40]}' is not known.") from None
     except UnicodeError:
         raise GceError("parseError", f"The request body is not valid {charset[:40]}.") from None
 

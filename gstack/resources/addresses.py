@@ -19,8 +19,7 @@ from gstack.operations import engine, labels
 from gstack.operations.networks import in_use
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint, matches
-from gstack.protocol.ids import numeric_id
-from gstack.protocol.links import parse
+from gstack.protocol.ids import numbered, numeric_id
 from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
@@ -222,8 +221,9 @@ def _subnetwork(call: Call, region: str) -> Subnetwork:
     known = networks.of_caller(call.caller, refresh=True).subnetworks(region)
     wanted = networks.DEFAULT
     if link:
-        wanted = parse(link, collection="subnetworks", project=call.caller.project.id, field=where, region=region).name
-    piece = next((piece for piece in known if piece.name == wanted), None)
+        reference = call.caller.refer(link, collection="subnetworks", field=where, region=region)
+        wanted = reference.name if reference.project == call.project and reference.region == region else ""
+    piece = next((piece for piece in known if piece.name == wanted), None) or numbered(wanted, known)
     if piece is None:
         raise invalid(where, link or wanted, "The referenced subnetwork resource cannot be found.")
     if not (piece.owned and piece.translated):

@@ -21,7 +21,6 @@ from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.links import parse
 from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
@@ -214,7 +213,7 @@ def _path(call: Call, place: Place, name: str) -> str:
 
 def _wanted_type(call: Call, place: Place, given: str) -> DiskType:
     where = "resource.type"
-    reference = parse(given, collection="diskTypes", project=call.project, field=where, zone=place.name)
+    reference = call.caller.refer(given, collection="diskTypes", field=where, zone=place.name)
     if reference.zone not in (None, place.name, place.cloudstack_name):
         raise invalid(where, given, f"It must be in the disk's own zone, {place.name}.")
     found = disk_types.find(call.caller, reference.name, place.id)

@@ -20,7 +20,6 @@ from gstack.operations import engine, labels
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint, matches
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.links import parse
 from gstack.protocol.listing import listing
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
@@ -190,7 +189,7 @@ def deprecate(call: Call) -> dict[str, Any]:
     image, body = _found(call, call.params["image"]), call.body
     state = body.get("state", "ACTIVE")
     if body.get("replacement"):
-        parse(body["replacement"], collection="images", project=call.project, field="replacement")
+        call.caller.refer(body["replacement"], collection="images", field="replacement")
     own = {images.DEPRECATED: None if state == "ACTIVE" else state}
     kept = {"deprecated": DEPRECATION.remember(body) if state != "ACTIVE" else None}
     return _start(call, "change", "deprecate", image, own=own, labels=None, describe=None, kept=kept)

@@ -17,7 +17,6 @@ from gstack.operations import engine
 from gstack.operations.networks import SUBNETWORKS, UNMAKING, in_use
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
-from gstack.protocol.links import parse
 from gstack.protocol.listing import aggregated, listing
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
@@ -125,14 +124,11 @@ def insert(call: Call) -> dict[str, Any]:
     region = call.params["region"]
     name = checked_name(call.body.get("name"))
     given = call.body.get("region")
-    if given and parse(given, collection="regions", project=call.project, field="resource.region").name != region:
+    if given and call.caller.refer(given, collection="regions", field="resource.region").name != region:
         raise invalid("resource.region", given, f"It must be the region of the URL, {region}.")
     known = networks.of_caller(call.caller, refresh=True)
-    network = known.get(
-        parse(
-            _required(call, "network"), collection="networks", project=call.caller.project.id, field="resource.network"
-        ).name
-    )
+    wanted = call.caller.refer(_required(call, "network"), collection="networks", field="resource.network")
+    network = known.get(wanted.name) if wanted.project == call.project else None
     if network is None:
         raise invalid("resource.network", call.body["network"], "The referenced network resource cannot be found.")
     path = f"projects/{call.project}/regions/{region}/subnetworks/{name}"

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from gstack.errors import GceError, invalid, not_found
-from gstack.protocol.links import parse
 from gstack.translate import kept
 from gstack.translate.caller import Caller, Project
 
@@ -24,7 +23,7 @@ def referenced(
     caller: Caller, given: str, collection: str, field: str, *, region: str | None = None, zone: str | None = None
 ) -> str:
     """The path below the project of the object of the store that ``field`` names. Raises GceError invalid, notFound."""
-    reference = parse(given, collection=collection, project=caller.project.id, field=field, region=region, zone=zone)
+    reference = caller.refer(given, collection=collection, field=field, region=region, zone=zone)
     if reference.project != caller.project.id:
         raise invalid(field, given, "It belongs to another project.")
     scope = "/".join(filter(None, (reference.scope, reference.scope_name)))

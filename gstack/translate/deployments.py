@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gstack.errors import GceError, invalid
-from gstack.protocol.links import parse
 from gstack.translate import instance_templates, machine_types, machines, scheduling, tags, userdata
 from gstack.translate.caller import Caller
 from gstack.translate.instance_disks import Boot, Disks, Extra
@@ -138,7 +137,7 @@ def machine_type(caller: Caller, place: Place, given: str | None) -> MachineType
     where = "resource.machineType"
     if not given:
         raise GceError("required", f"Required field '{where}' not specified", location=where)
-    reference = parse(given, collection="machineTypes", project=caller.project.id, field=where, zone=place.name)
+    reference = caller.refer(given, collection="machineTypes", field=where, zone=place.name)
     if reference.zone not in (None, place.name, place.cloudstack_name):
         raise invalid(where, given, f"It must be in the instance's own zone, {place.name}.")
     try:

@@ -20,7 +20,6 @@ import orjson
 
 from gstack.cloudstack.errors import CloudStackError
 from gstack.errors import invalid
-from gstack.protocol.links import parse
 from gstack.settings import Settings
 from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, label
@@ -197,7 +196,7 @@ def find(caller: Caller, look: Callable[[Images], Image | None]) -> Image | None
 def referenced(caller: Caller, given: str, where: str, alias: str) -> Image:
     """The image, or the newest of the family, that a client named in field ``where``. ``alias`` is the project as the
     client wrote it. Raises GceError."""
-    reference = parse(given, collection="images", project=caller.project.id, field=where)
+    reference = caller.refer(given, collection="images", field=where)
     project = caller.project.id if reference.project == alias else reference.project
 
     def look(known: Images) -> Image | None:

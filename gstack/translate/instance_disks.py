@@ -13,7 +13,7 @@ from typing import Any
 
 from gstack.errors import GceError, invalid, not_found
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.links import Reference, parse
+from gstack.protocol.links import Reference
 from gstack.translate import disk_types, images, new_disks, tags, volumes
 from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
@@ -228,7 +228,7 @@ class Disks:
         return GceError("resourceInUseByAnotherResource", message, location=where)
 
     def _parse(self, given: str, collection: str, where: str) -> Reference:
-        return parse(given, collection=collection, project=self.caller.project.id, field=where, zone=self.place.name)
+        return self.caller.refer(given, collection=collection, field=where, zone=self.place.name)
 
     def _check_zone(self, reference: Reference, given: str, where: str) -> None:
         zone = reference.zone

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from gstack.errors import invalid, not_found
-from gstack.protocol.links import parse
 from gstack.translate import kept
 from gstack.translate.caller import Caller, Project
 
@@ -70,7 +69,7 @@ def properties(template: Template) -> dict[str, Any]:
 
 def referenced(caller: Caller, given: str, where: str, alias: str) -> Template:
     """The template that a client named in ``where``; ``alias`` is the project as it wrote it. Raises GceError."""
-    reference = parse(given, collection="instanceTemplates", project=caller.project.id, field=where)
+    reference = caller.refer(given, collection="instanceTemplates", field=where)
     if reference.project not in (alias, caller.project.id):
         raise invalid(where, given, "The instance template belongs to another project.")
     found = find(caller.project, reference.region, reference.name)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gstack.errors import GceError, invalid
-from gstack.protocol.links import parse
 from gstack.translate import addresses, networks, places, reservations
 from gstack.translate.caller import Caller
 from gstack.translate.networks import Network, Subnetwork
@@ -173,7 +172,7 @@ def _network(caller: Caller, place: Place, aliases: Sequence[str], given: Body, 
     piece = _subnetwork(caller, place, aliases, below, f"{at}.subnetwork") if below else None
     name = piece.network if piece else networks.DEFAULT
     if link:
-        parsed = parse(link, collection="networks", project=caller.project.id, field=where)
+        parsed = caller.refer(link, collection="networks", field=where)
         name = parsed.name if parsed.project in aliases else ""
     found = networks.find(caller, name)
     if found is None:
@@ -208,7 +207,7 @@ def _only(network: Network, place: Place, where: str) -> Subnetwork | None:
 
 
 def _subnetwork(caller: Caller, place: Place, aliases: Sequence[str], given: str, where: str) -> Subnetwork:
-    parsed = parse(given, collection="subnetworks", project=caller.project.id, field=where, region=place.region)
+    parsed = caller.refer(given, collection="subnetworks", field=where, region=place.region)
     if parsed.region != place.region:
         raise invalid(where, given, f"It must be in the instance's own region, {place.region}.")
     mine = parsed.project in aliases

@@ -16,7 +16,6 @@ from typing import Any
 
 from gstack.errors import invalid, not_found
 from gstack.protocol.ids import numbered, numeric_id
-from gstack.protocol.links import parse
 from gstack.translate import kept, places, tags
 from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, label
@@ -226,7 +225,7 @@ def require_network(caller: Caller, reference: str | None, field: str) -> Networ
     if not reference:
         name = DEFAULT
     else:
-        parsed = parse(reference, collection="networks", project=caller.project.id, field=field)
+        parsed = caller.refer(reference, collection="networks", field=field)
         if parsed.project != caller.project.id:
             raise invalid(field, reference, "A network of another project cannot be used.")
         name = parsed.name

@@ -15,7 +15,6 @@ from typing import Any
 from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, invalid
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.links import parse
 from gstack.store import overlay
 from gstack.translate import addresses, kept, machines, places, tags
 from gstack.translate.caller import Caller
@@ -110,9 +109,9 @@ def given(caller: Caller, region: str, piece: Subnetwork | None, text: str | Non
     """The address that a field of an instance names, which may be a link of an internal address."""
     if not text or "/" not in text:
         return text
-    reference = parse(text, collection="addresses", project=caller.project.id, field=where, region=region)
-    for row in stored(caller):
-        if row["name"] == reference.name and row["region"] == reference.region:
+    reference = caller.refer(text, collection="addresses", field=where, region=region)
+    for row in stored(caller) if reference.project == caller.project.id else ():
+        if reference.name in (row["name"], str(row["number"])) and row["region"] == reference.region:
             if piece is None or piece.id != row["networkid"]:
                 raise invalid(where, text, f"It is an address of subnetwork '{row['subnetwork']}'.")
             return str(row["address"])

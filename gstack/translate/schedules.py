@@ -22,7 +22,6 @@ from sqlalchemy import select
 
 from gstack.errors import GceError, invalid
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.links import parse
 from gstack.store.db import db
 from gstack.store.overlay import Overlay
 from gstack.translate import snapshots, tags
@@ -210,7 +209,7 @@ def find(caller: Caller, region: str, wanted: str) -> Schedule | None:
 def referenced(caller: Caller, given: str, where: str, *, region: str, alias: str) -> Schedule:
     """The schedule that a client named in field ``where`` for a disk in ``region``. ``alias`` is the project as the
     client wrote it. Raises GceError."""
-    reference = parse(given, collection=KIND, project=caller.project.id, field=where, region=region)
+    reference = caller.refer(given, collection=KIND, field=where, region=region)
     if reference.project not in (alias, caller.project.id):
         raise invalid(where, given, "The resource policy belongs to another project.")
     if reference.region not in (None, region):

@@ -13,7 +13,6 @@ from typing import Any
 from gstack.cloudstack.client import Cloud
 from gstack.errors import invalid, not_found
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.links import parse
 from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, is_label
 
@@ -88,7 +87,7 @@ def find(cloud: Cloud, name: str, *, thorough: bool = True) -> tuple[str, Row] |
 def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[str, Row]:
     """The snapshot that a client named in field ``where``, and its name. ``alias`` is the project as the client wrote
     it. Raises GceError."""
-    reference = parse(given, collection="snapshots", project=caller.project.id, field=where)
+    reference = caller.refer(given, collection="snapshots", field=where)
     if reference.project not in (alias, caller.project.id):
         raise invalid(where, given, "The snapshot belongs to another project.")
     found = find(caller.cloud, reference.name)

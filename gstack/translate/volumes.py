@@ -14,7 +14,6 @@ from typing import Any
 from gstack.cloudstack.client import Cloud
 from gstack.errors import invalid, not_found
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.links import parse
 from gstack.translate import machines, places, tags
 from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, is_label, label
@@ -192,7 +191,7 @@ def path(project: str, place: Place, name: str) -> str:
 def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[Place, str, Row]:
     """The disk that a client named in field ``where``, with its zone and name. ``alias`` is the project as the client
     wrote it. Raises GceError."""
-    reference = parse(given, collection="disks", project=caller.project.id, field=where)
+    reference = caller.refer(given, collection="disks", field=where)
     if reference.zone is None:
         raise invalid(where, given, "It must name a disk with its zone.")
     if reference.project not in (alias, caller.project.id):

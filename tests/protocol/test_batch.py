@@ -107,9 +107,10 @@ def test_what_is_no_batch_is_refused(content_type: str, body: bytes) -> None:
     [
         BODY.replace("GET /compute", "GET compute"),
         BODY.replace("GET /compute", "look /compute"),
+        BODY.replace("GET /compute", "GET //[/compute"),
         BODY.replace("GET /compute/v1/projects/p1", "POST /batch/compute/v1"),
     ],
-    ids=["no path", "no verb", "a batch"],
+    ids=["no path", "no verb", "no host", "a batch"],
 )
 def test_a_part_that_is_no_request_has_a_problem_and_leaves_the_others_alone(body: str) -> None:
     parts = parse(TYPE, body.encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 from typing import Any
 
@@ -96,7 +97,17 @@ def test_a_compressed_body_counts_by_what_it_holds() -> None:
     assert _refused(gzip.compress(b" " * 50_000_000), Content_Encoding="gzip").http == 413
 
 
-@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b'{"a": 1}')[:-6]], ids=["none", "cut"])
+def test_compression_upon_compression_is_refused_beyond_two_layers() -> None:
+    twice = gzip.compress(gzip.compress(b'{"a": 1}'))
+    assert _read(twice, Content_Encoding="gzip, identity, gzip") == {"a": 1}
+    assert "3 layers" in _refused(gzip.compress(twice), Content_Encoding="gzip, gzip, gzip").message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"no gzip", gzip.compress(b'{"a": 1}')[:-6], gzip.compress(b'{"a": 1}') + b"{}"],
+    ids=["none", "cut", "with more behind it"],
+)
 def test_a_broken_compressed_body_is_refused(data: bytes) -> None:
     assert _refused(data, Content_Encoding="gzip").kind == "parseError"
 
@@ -134,6 +145,17 @@ def test_bytes_that_are_not_of_the_charset_are_refused(content_type: str) -> Non
 @pytest.mark.parametrize("charset", ["base64", "zlib", "hex", "rot13", "idna", "punycode"])
 def test_codecs_that_are_no_charsets_are_no_way_in(charset: str) -> None:
     assert _refused(b"789c", Content_Type=f"application/json; charset={charset}").http == 400
+
+
+def test_no_charset_takes_longer_than_its_bytes() -> None:
+    slow = b"a" * 1000 + b"-" + b"b" * 400_000  # a minute as punycode, of one who needs no credentials
+    started = time.process_time()
+    assert "'punycode'" in _refused(slow, Content_Type="application/json; charset=punycode").message
+    assert time.process_time() - started < 1
+
+
+def test_a_charset_that_is_no_text_is_refused() -> None:
+    assert _refused(b"{}", Content_Type="application/json; charset*=utf-8''a%00b").http == 400
 
 
 @given(st.binary(max_size=40))

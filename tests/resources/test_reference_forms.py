@@ -7,12 +7,13 @@ a room which parses its references in a way of its own is found out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.mutations import INSTANCE, MAKERS, POLICY, ROOT, SUB, VM
+from tests.mutations import INSIDE, INSTANCE, MAKERS, POLICY, ROOT, SUB, VM
 
 IMAGE = "projects/debian-cloud/global/images/linux-debian-12-64-bit"
 DISK, SNAP = "zones/ch-gva-2/disks/disk", "global/snapshots/snap"
@@ -39,6 +40,9 @@ def forms(gateway: Any, target: str) -> dict[str, str]:
         "number": f"{path.rpartition('/')[0]}/{read['id']}",
     }
     if project == "tenant":
+        number = gateway.get("/compute/v1/projects/tenant")["id"]
+        found["project number"] = f"projects/{number}/{below}"
+        found["project number in a URL"] = f"https://www.googleapis.com/compute/v1/projects/{number}/{below}"
         found |= {"from the scope on": below, "bare": path.rpartition("/")[2]}
     return found
 
@@ -69,6 +73,12 @@ def piece(gateway: Any, link: str, number: int) -> None:
     body = {"name": f"s{number}", "network": link, "ipCidrRange": f"10.1.{number}.0/24"}
     gateway.run("POST", "regions/de-fra/subnetworks", body)
     gateway.run("DELETE", f"regions/de-fra/subnetworks/s{number}")
+
+
+def reserved(gateway: Any, link: str, number: int) -> None:
+    nic = {"subnetwork": SUB, "networkIP": link}
+    # That it is accepted says that the address was found; only the first machine can have it.
+    gateway.call("POST", "zones/de-fra-1/instances", instance(number, machineType="tiny", networkInterfaces=[nic]))
 
 
 INSTANCES, DISKS = "zones/ch-gva-2/instances", "zones/ch-gva-2/disks"
@@ -142,9 +152,18 @@ MEMBERS: dict[str, tuple[Send, str, tuple[str, ...]]] = {
         SUB,
         ("sub",),
     ),
+    "addresses.subnetwork": (
+        insert(
+            "regions/de-fra/addresses",
+            lambda link, n: {"name": f"a{n}", "addressType": "INTERNAL", "subnetwork": link},
+        ),
+        SUB,
+        ("sub",),
+    ),
+    "instances.networkIP": (reserved, "regions/de-fra/addresses/inside", ("sub", "inside")),
 }
-# Whose place nothing else says: a disk's name alone could be in any zone.
-NOWHERE = ("snapshots.sourceDisk", "images.sourceDisk")
+# Where a name alone says too little: a disk could be in any zone, and an address is no link.
+NOWHERE = ("snapshots.sourceDisk", "images.sourceDisk", "instances.networkIP")
 
 
 @pytest.mark.parametrize("member", sorted(MEMBERS))
@@ -161,3 +180,25 @@ def test_every_form_of_a_reference_means_the_same(gateway: Any, member: str) -> 
         except AssertionError as error:
             failed[f"{form}: {link}"] = str(error)[:300]
     assert failed == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("regions/de-fra/subnetworks", {"name": "s", "network": "NET", "ipCidrRange": "10.1.1.0/24"}),
+        ("regions/de-fra/addresses", INSIDE | {"name": "a", "subnetwork": "SUB"}),
+        ("zones/de-fra-1/instances", instance(1, machineType="tiny", networkInterfaces=[{"networkIP": "ADDRESS"}])),
+    ],
+)
+def test_what_another_project_has_is_not_taken_for_what_is_called_the_same_here(
+    gateway: Any, path: str, body: dict[str, Any]
+) -> None:
+    for need in ("sub", "inside"):
+        MAKERS[need](gateway)
+    links = {"NET": "global/networks/net", "SUB": SUB, "ADDRESS": "regions/de-fra/addresses/inside"}
+    text = json.dumps(body)
+    for short, link in links.items():
+        text = text.replace(f'"{short}"', f'"projects/other/{link}"')
+    if "networkInterfaces" in body:
+        text = text.replace('{"networkIP"', f'{{"subnetwork": "{SUB}", "networkIP"')
+    gateway.refuse("POST", path, json.loads(text))
