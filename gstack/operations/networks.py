@@ -18,7 +18,7 @@ from gstack.errors import GceError
 from gstack.firewall import security_groups
 from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Writer
-from gstack.operations import labels, vpcs
+from gstack.operations import labels, reserving, vpcs
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -28,7 +28,14 @@ from gstack.translate import addresses, machines, networks, tags
 Row = dict[str, Any]
 
 SUBNETWORKS = "subnetworks"  # what the store calls what is remembered of them
-UNMAKING = ("deleteNetwork", "listVirtualMachines", "listPublicIpAddresses")  # what removing one calls
+# What removing one calls.
+UNMAKING = (
+    "deleteNetwork",
+    "listVirtualMachines",
+    "listPublicIpAddresses",
+    "disassociateIpAddress",
+    "reserveIpAddress",
+)
 SERVICES = ["Dhcp", "Dns", "Firewall", "SourceNat", "StaticNat", "UserData"]
 # Those of other network virtualisers need a provider that few zones have.
 PREFERRED = ("DefaultIsolatedNetworkOfferingWithSourceNatService", "DefaultIsolatedNetworkOfferingForVpcNetworks")
@@ -103,14 +110,18 @@ def make(run: Run, plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def remove(run: Run, networkid: str, target: str) -> None:
-    """Delete an isolated network or a tier that nothing uses, now or as soon as its destroyed machines are expunged."""
-    vpc = run.step(f"look at {networkid}", lambda: _check_unused(run.cloud, networkid, target))
+    """Delete an isolated network or a tier that nothing uses, now or as soon as its destroyed machines are expunged.
+    Addresses that lie in it are set aside."""
+    found = run.step(f"look at {networkid}", lambda: _unused(run.cloud, networkid, target))
+    vpc = found["vpc"]
+    for row in found["held"]:
+        reserving.set_aside(run, row)
     try:
         run.job(f"delete {networkid}", "deleteNetwork", {"id": networkid})
     except GceError as error:
         if error.kind == "notFound":
             return
-        run.step(f"look again at {networkid}", lambda: _check_unused(run.cloud, networkid, target))
+        run.step(f"look again at {networkid}", lambda: _unused(run.cloud, networkid, target))
         run.step(f"mark {networkid}", lambda: using(run, lambda writer: _doom(writer, networkid)))
         run.later(SWEEP, {"id": networkid, "vpc": vpc, "tries": 0}, delay=SWEEP_SECONDS)
     if vpc and not run.step(f"VPC of {networkid}", lambda: using(run, lambda writer: vpcs.tidy(writer, vpc))):
@@ -247,21 +258,23 @@ def _unmake(run: Run, plan: dict[str, Any]) -> None:
         overlay.drop(SUBNETWORKS, networkid)
 
 
-def _check_unused(cloud: Cloud, networkid: str, target: str) -> str | None:
-    """CloudStack's id of the VPC that a network is a tier of. Raises GceError for a network with instances or reserved
-    addresses, and for the last tier of a VPC with such."""
+def _unused(cloud: Cloud, networkid: str, target: str) -> Row:
+    """``vpc``, CloudStack's id of the one that a network is a tier of, or None; ``held``, the addresses that would go
+    with the network. Raises GceError for a network with instances or rules, and for the last tier of a VPC with
+    routes."""
     rows = machines.visible(cloud.list("listVirtualMachines", networkid=networkid, details=["min"]))
     users = [f"the instance '{machines.wanted_name(row)}'" for row in rows]
     kept = addresses.visible(cloud.list("listPublicIpAddresses", associatednetworkid=networkid))
-    names = addresses.names_of(kept)
-    users += [f"the address '{names[row['id']]}', which CloudStack keeps in it" for row in kept]
     row = cloud.first("listNetworks", id=networkid) or {}
     vpc = str(row["vpcid"]) if row.get("vpcid") else None
     if vpc and not users and len(cloud.list("listNetworks", vpcid=vpc)) == 1:
-        users += filter(None, [vpcs.holder(cloud, vpc)])
+        kept = addresses.visible(cloud.list("listPublicIpAddresses", vpcid=vpc))
+        users += filter(None, [vpcs.route(cloud, vpc)])
+    names = addresses.names_of(kept)
+    users += [f"the address '{names[row['id']]}'" for row in kept if addresses.used(row)]
     if users:
         raise in_use(target, users[0])
-    return vpc
+    return {"vpc": vpc, "held": [reserving.facts(row) for row in kept]}
 
 
 def in_use(target: str, user: str) -> GceError:

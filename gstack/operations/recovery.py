@@ -81,7 +81,10 @@ RECOVERY: dict[str, Recovery] = {
     "revokeSecurityGroupIngress": _REMOVES,
     "revokeSecurityGroupEgress": _REMOVES,
     "associateIpAddress": _find("by the address that was asked for"),
-    "disassociateIpAddress": _REMOVES,
+    "disassociateIpAddress": _find(
+        "by whether the address is still the caller's; a free one is refused like another's"
+    ),
+    "reserveIpAddress": _again("who reserves an address twice is answered alike; its tags say which operation has it"),
     "enableStaticNat": _find("by the VM that the address stands for"),
     "disableStaticNat": _STATE,
     "createFirewallRule": _find("by the difference between the rules wanted and there"),

@@ -2,8 +2,8 @@
 
 Apart from the networks, whose workflows call this inside of their steps. A VPC is made with the first subnetwork that
 is a tier of it and goes with the last one. The surprising thing: access lists cannot be tagged, so a list is gstack's
-by its name, which is that of its subnetwork; and CloudStack releases a VPC's addresses together with it, so a VPC that
-holds a reserved one, or a route, stays in use.
+by its name, which is that of its subnetwork; and CloudStack releases a VPC's addresses together with it, so those that
+are reserved are taken out before.
 """
 
 from __future__ import annotations
@@ -31,11 +31,8 @@ def place(writer: Writer, plan: dict[str, Any]) -> dict[str, str]:
     return {"vpcid": vpcid, "aclid": aclid}
 
 
-def holder(cloud: Cloud, vpcid: str) -> str | None:
-    """What a VPC is needed for besides its tiers, for an error's sentence; None where nothing."""
-    kept = addresses.visible(cloud.list("listPublicIpAddresses", vpcid=vpcid))
-    if kept:
-        return f"the address '{addresses.names_of(kept)[kept[0]['id']]}', which CloudStack keeps in it"
+def route(cloud: Cloud, vpcid: str) -> str | None:
+    """A route that a VPC is needed for, for an error's sentence; None where there is none."""
     routes = cloud.list("listStaticRoutes", vpcid=vpcid)
     return f"a route to {routes[0]['cidr']}" if routes else None
 
@@ -50,7 +47,7 @@ def tidy(writer: Writer, vpcid: str) -> bool:
     lists = writer.cloud.list("listNetworkACLLists", vpcid=vpcid)
     mine = [one for one in lists if one.get("vpcid") == vpcid and one["name"].startswith(PREFIX)]
     errors = writer.all([("deleteNetworkACLList", {"id": one["id"]}) for one in mine if one["id"] not in used])
-    if not row.get("network") and holder(writer.cloud, vpcid) is None:
+    if not row.get("network") and not _holds(writer.cloud, vpcid):
         refusal = writer.one("deleteVPC", {"id": vpcid})
         errors += [refusal] if refusal is not None else []
     return all(error.kind == "notFound" for error in errors)
@@ -63,6 +60,12 @@ def found(cloud: Cloud, plan: dict[str, Any]) -> Row | None:
     marked = [row for row in rows if networks.marks(row).get(networks.NETWORK) == name]
     half = [row for row in rows if row.get("displaytext") == text and networks.NETWORK not in networks.marks(row)]
     return next(iter((*marked, *half)), None)
+
+
+def _holds(cloud: Cloud, vpcid: str) -> bool:
+    """Whether something else would go with a VPC: an address that came since its last tier went, or a route."""
+    kept = addresses.visible(cloud.list("listPublicIpAddresses", vpcid=vpcid))
+    return bool(kept) or route(cloud, vpcid) is not None
 
 
 def _ours(row: Row) -> bool:

@@ -3,9 +3,9 @@
 The name and the labels of an external address are tags of it. An instance's ephemeral address is not listed, as in GCE,
 nor is the source NAT of a network; reserving one by its ``address`` makes it outlive its instance. An internal address
 is reserved in gstack's store, where its instances are told what to wear. Visible differences: only external addresses
-of zones with isolated networks can be reserved (in the others an instance's own address is its external one); until an
-instance uses it an address lies in some network of its region, which cannot be deleted meanwhile; other tools do not
-know that an internal address is reserved. Upstream calls: one, two where internal ones are reserved.
+of zones with isolated networks can be reserved (in the others an instance's own address is its external one); other
+tools do not know that an internal address is reserved. Upstream calls: two, as CloudStack lists addresses in networks
+and in none apart; three where internal ones are reserved.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def list_(call: Call) -> dict[str, Any]:
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The addresses of all regions."""
     known = places.of_caller(call.caller)
-    read = zone_reads.of_all_zones(call, ("listPublicIpAddresses", {}))
+    read = zone_reads.of_all_zones(call, *addresses.READS)
     rows = read.scopes(
-        addresses.visible(read.rows[0]),
+        addresses.visible(row for rows in read.rows for row in rows),
         lambda row: known.of(row.get("zoneid")),
         lambda place: f"regions/{place.region}",
     )
@@ -107,7 +107,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     )
 
 
-@method("compute.addresses.insert", needs=(*NEEDS, "associateIpAddress", "createTags", "listNetworks"), body=BODY)
+@method("compute.addresses.insert", needs=(*NEEDS, "reserveIpAddress", "createTags", "listNetworks"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Reserve an address."""
     name, region = str(call.body.get("name") or ""), _region(call)
@@ -135,14 +135,8 @@ def _reserve(call: Call, name: str, region: str) -> dict[str, Any]:
     if not able:
         why = f"In region {region} an instance's own address is its external one; there are none to be reserved."
         raise invalid("resource.region", region, why)
-    given = networks.of_caller(call.caller, refresh=True)
-    home, default = addresses.home(given, able), given.get(networks.DEFAULT)
-    make = networks.auto_plan(call.caller, given, default, able[0]) if home is None and default is not None else None
     plan = {
-        "zoneid": home.place.id if home else able[0].id,
-        "network": home.id if home else None,
-        "vpc": home.vpc if home else None,
-        "make": make,
+        "zoneid": addresses.place(networks.of_caller(call.caller), able).id,
         "tags": _tags(call, name),
         "description": call.body.get("description") or "",
     }
@@ -232,7 +226,7 @@ def _subnetwork(call: Call, region: str) -> Subnetwork:
     return piece
 
 
-@method("compute.addresses.delete", needs=(*NEEDS, "disassociateIpAddress"))
+@method("compute.addresses.delete", needs=(*NEEDS, "disassociateIpAddress", "deleteTags"))
 def delete(call: Call) -> dict[str, Any]:
     """Release an address that nothing uses."""
     one = _found(call)

@@ -61,7 +61,7 @@ class Address:
     @property
     def created(self) -> Any:
         """When it was reserved."""
-        return self.row.get("created" if self.internal else "allocated")
+        return self.row.get("created") if self.internal else addresses.created(self.row)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -76,7 +76,7 @@ class Address:
 
 
 def of_region(caller: Caller, region: str) -> list[Address]:
-    """The addresses of a region. One call; a second one where internal ones are reserved."""
+    """The addresses of a region. Two calls; a third one where internal ones are reserved."""
     known = places.of_caller(caller)
     return [*external(addresses.in_region(caller.cloud, known, region), known), *internal(caller, region)]
 

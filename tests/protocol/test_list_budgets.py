@@ -16,7 +16,7 @@ from gstack.resources import load_handlers
 load_handlers()
 # The commands of one page of up to 500 rows; what is not named here asks for nothing.
 CALLS = {
-    "addresses": ["listPublicIpAddresses"],
+    "addresses": ["listPublicIpAddresses", "listPublicIpAddresses"],
     "disks": ["listVolumes"],
     "firewalls": ["listSecurityGroups"],
     "images": ["listTemplates"],
