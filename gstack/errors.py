@@ -130,6 +130,12 @@ def invalid(location: str, value: object, why: str) -> GceError:
     return GceError("invalid", f"Invalid value for field '{location}': '{value}'. {why}", location=location)
 
 
+def required(location: str, why: str = "") -> GceError:
+    """GCE's sentence for a field that is missing, and the reason where that is our own."""
+    message = f"Required field '{location}' not specified"
+    return GceError("required", f"{message}: {why}" if why else message, location=location)
+
+
 def error_body(error: GceError) -> dict[str, Any]:
     """The JSON that GCE answers: code, message, errors[domain, reason, message, location], status, details."""
     entries: list[dict[str, Any]] = []

@@ -74,6 +74,20 @@ def test_no_private_key_ships(path: Path) -> None:
     assert not re.search(rb"BEGIN [A-Z ]*PRIVATE KEY-----\s*\n[A-Za-z0-9+/=]", path.read_bytes())
 
 
+@pytest.mark.parametrize(
+    ("sentence", "rooms"),
+    [
+        ("Required field '", {"gstack/errors.py", "gstack/protocol/values.py"}),  # an error, and a problem of many
+        ("Must be a match of regex '(?:[a-z]", {"gstack/translate/names.py"}),
+        ("' was not found\"", {"gstack/errors.py"}),
+        ("' already exists\"", {"gstack/errors.py"}),
+    ],
+)
+def test_a_sentence_of_gces_is_written_down_once(sentence: str, rooms: set[str]) -> None:
+    found = {str(path.relative_to(ROOT)) for path in SOURCES if sentence in path.read_text()}
+    assert {name for name in found if "simulator" not in name} == rooms
+
+
 def test_every_served_mutation_has_its_line_in_the_table_of_all_mutations() -> None:
     """Add what is missing to tests/mutations.py: it is then repeated, raced and checked like all others."""
     load_handlers()

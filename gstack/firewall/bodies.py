@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
 
-from gstack.errors import GceError, Problem
+from gstack.errors import GceError, Problem, required
 from gstack.firewall.rules import DEFAULT_PRIORITY, EGRESS, INGRESS, WITH_PORTS, port_range, protocol_number
+from gstack.protocol.values import missing
 from gstack.translate.names import NAME_RULE, is_label
 
 ANYWHERE = ["0.0.0.0/0"]
@@ -61,7 +62,7 @@ def completed(body: Mapping[str, Any], network: str) -> dict[str, Any]:
     if problems:
         raise GceError("invalid", "\n".join(problem.message for problem in problems), problems=tuple(problems))
     if not any(found.get(key) for key in ("allowed", "denied")):
-        raise GceError("required", "Required field 'resource.allowed' not specified", location="resource.allowed")
+        raise required("resource.allowed")
     peers: tuple[str, ...] = ("sourceRanges", "sourceTags", "sourceServiceAccounts")
     if found["direction"] == EGRESS:
         peers = ("destinationRanges",)
@@ -119,7 +120,7 @@ def _whole(found: Mapping[str, Any]) -> Iterator[Problem]:
 def _entry(path: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
     word = entry.get("IPProtocol")
     if not word:
-        yield Problem(f"Required field '{path}.IPProtocol' not specified", f"{path}.IPProtocol", "required")
+        yield missing(f"{path}.IPProtocol")
         return
     try:
         number = protocol_number(word)

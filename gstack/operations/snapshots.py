@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_ready
+from gstack.errors import GceError, already_exists, not_ready
 from gstack.operations import engine, labels
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
@@ -17,7 +17,7 @@ from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate import snapshots, tags
-from gstack.translate.names import NAME_RULE, is_label
+from gstack.translate.names import checked_name
 
 Row = dict[str, Any]
 
@@ -27,11 +27,7 @@ KIND = "snapshots"
 def begin(call: Call, disk: str, row: Mapping[str, Any], *, sub_action: bool) -> dict[str, Any]:
     """Start taking the snapshot that ``call.body`` asks for, of the volume ``row`` whose link from ``projects/`` on is
     ``disk``. ``sub_action``: the operation is one on the disk, not on the snapshot. Raises GceError."""
-    name = call.body.get("name")
-    if not name:
-        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
+    name = checked_name(call.body.get("name"))
     if row["state"] == "Allocated":
         message = (
             f"The disk '{disk}' has never been attached to an instance: CloudStack has given it no storage yet, "

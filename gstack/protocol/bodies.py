@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from gstack.errors import GceError, Problem
+from gstack.errors import GceError, Problem, required
 from gstack.protocol import values
 from gstack.protocol.discovery import Schema, document
 from gstack.protocol.policy import Policy
@@ -48,7 +48,7 @@ def check_body(schema_name: str, body: Mapping[str, Any], method_id: str) -> dic
     checked: dict[str, Any] = _named(schema_name)(body, "resource", report)
     if report.problems:
         if not checked and all(problem.kind == "required" for problem in report.problems):
-            raise GceError("required", "Required field 'resource' not specified", location="resource")
+            raise required("resource")
         raise _error(report.problems[:MOST_PROBLEMS])
     return checked
 

@@ -26,7 +26,7 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import addresses, kept, networks, permissions, places, reservations, tags, zone_reads
-from gstack.translate.names import is_label
+from gstack.translate.names import checked_name
 from gstack.translate.networks import Subnetwork
 from gstack.translate.reservations import KIND, Address
 from gstack.translate.times import rfc3339
@@ -51,7 +51,6 @@ BODY = Policy(
 INTERNAL = "INTERNAL"
 LABELS = Policy(honoured=("labels", "labelFingerprint"))
 NEEDS = ("listPublicIpAddresses",)
-NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 
 refused("compute.addresses.move", "CloudStack cannot give an address to another account.")
 
@@ -110,11 +109,8 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 @method("compute.addresses.insert", needs=(*NEEDS, "reserveIpAddress", "createTags", "listNetworks"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Reserve an address."""
-    name, region = str(call.body.get("name") or ""), _region(call)
-    if not name:
-        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
+    region = _region(call)
+    name = checked_name(call.body.get("name"))
     path = _path(call, name)
     known = reservations.of_region(call.caller, region)
     if any(one.name == name for one in known):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_ready
+from gstack.errors import GceError, already_exists, invalid, not_ready, required
 from gstack.operations import engine, labels
 from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
@@ -28,7 +28,7 @@ from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import disk_types, images, new_disks, places, schedules, snapshots, tags, volumes, zone_reads
 from gstack.translate.disk_types import DiskType
-from gstack.translate.names import NAME_RULE, is_label, label
+from gstack.translate.names import checked_name, label
 from gstack.translate.new_disks import Fields, Wish
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
@@ -133,11 +133,7 @@ def insert(call: Call) -> dict[str, Any]:
     if call.params.get("sourceImage"):
         raise GceError("unsupported", f"The parameter 'sourceImage' is refused: {_NO_IMAGE}", location="sourceImage")
     place = places.require_zone(call.caller, call.params["zone"])
-    name = call.body.get("name")
-    if not name:
-        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
+    name = checked_name(call.body.get("name"))
     given = call.body.get("type")
     kind = _wanted_type(call, place, given or volumes.DEFAULT_TYPE)
     path = _path(call, place, name)
@@ -169,7 +165,7 @@ def resize(call: Call) -> dict[str, Any]:
     place, name, row = _found(call, call.params["disk"])
     wanted, now = call.body.get("sizeGb"), volumes.size_gb(row)
     if wanted is None:
-        raise GceError("required", "Required field 'sizeGb' not specified", location="sizeGb")
+        raise required("sizeGb")
     if wanted <= now:
         raise invalid("sizeGb", wanted, f"New disk size '{wanted}' must be larger than existing size '{now}'.")
     return _start(call, "resize", _path(call, place, name), row, size_gb=wanted)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from gstack.errors import GceError, already_exists, invalid, not_found, not_ready
+from gstack.errors import GceError, already_exists, invalid, not_found, not_ready, required
 from gstack.operations import engine, labels
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint, matches
@@ -27,7 +27,7 @@ from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import images, places, snapshots, tags, volumes
 from gstack.translate.images import Image
-from gstack.translate.names import NAME_RULE, is_label
+from gstack.translate.names import NAME_RULE, checked_name, is_label
 from gstack.translate.times import NO_DATE, rfc3339
 
 Row = Mapping[str, Any]
@@ -128,11 +128,7 @@ def list_(call: Call) -> dict[str, Any]:
 @method("compute.images.insert", needs=(*READS, "createTemplate", "listOsTypes", *TAGS), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make an image of a disk, a snapshot, an image or a URL."""
-    name = call.body.get("name")
-    if not name:
-        raise GceError("required", "Required field 'resource.name' not specified", location="resource.name")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
+    name = checked_name(call.body.get("name"))
     family = call.body.get("family") or ""
     _check_family(family)
     given = [member for member in SOURCES if call.body.get(member)]
@@ -276,7 +272,7 @@ def _of_url(call: Call) -> Source:
     """Parameters of registerTemplate for what CloudStack downloads. GceError ``notImplemented`` where it may not."""
     source, where = call.body["rawDisk"].get("source"), "resource.rawDisk.source"
     if not source:
-        raise GceError("required", f"Required field '{where}' not specified", location=where)
+        raise required(where)
     caller = call.caller
     _check_may_register(call, where)
     url = OBJECT.sub(lambda found: f"https://storage.googleapis.com/{found[1]}/{unquote(found[2])}", source)

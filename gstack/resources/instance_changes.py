@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found, not_ready
+from gstack.errors import GceError, already_exists, invalid, not_found, not_ready, required
 from gstack.operations import engine, labels
 from gstack.operations.instance_changes import (
     boot_disk_in_use,
@@ -147,7 +147,7 @@ def set_service_account(call: Call) -> dict[str, Any]:
         must_be_stopped(found.row, found.name, "The service account")
         email, scopes = call.body.get("email"), call.body.get("scopes") or []
         if scopes and not email:
-            raise GceError("required", "Required field 'resource.email' not specified", location="resource.email")
+            raise required("resource.email")
         return {"accounts": [{"email": email, **({"scopes": scopes} if scopes else {})}] if email else []}
 
     return _change(call, plan)
@@ -183,8 +183,7 @@ def set_name(call: Call) -> dict[str, Any]:
         name = checked_name(new)
         current = call.body.get("currentName")
         if not current:
-            where = "resource.currentName"
-            raise GceError("required", f"Required field '{where}' not specified", location=where)
+            raise required("resource.currentName")
         if current != found.name:
             raise GceError("conditionNotMet", f"The current name is '{found.name}', not '{current}'.")
         must_be_stopped(found.row, found.name, "The name")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.errors import already_exists, invalid, not_found, required
 from gstack.operations import engine
 from gstack.protocol.bodies import shown
 from gstack.protocol.call import Call
@@ -170,8 +170,7 @@ def _links(call: Call, nic: dict[str, Any]) -> dict[str, Any]:
 def _insert(call: Call, region: str | None) -> dict[str, Any]:
     name, properties = checked_name(call.body.get("name")), call.body.get("properties")
     if not properties:
-        where = "resource.properties"
-        raise GceError("required", f"Required field '{where}' not specified", location=where)
+        raise required("resource.properties")
     if not properties.get("machineType"):
         raise invalid("resource.properties.machineType", "", "A template needs a machine type.")
     items = (properties.get("metadata") or {}).get("items") or []

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.errors import GceError, already_exists, invalid, not_found, required
 from gstack.operations import engine
 from gstack.operations.schedules import NEEDS
 from gstack.protocol.call import Call
@@ -95,7 +95,7 @@ def insert(call: Call) -> dict[str, Any]:
     asked = call.body.get(_SCHEDULE)
     if not asked:
         where = f"resource.{_SCHEDULE}"
-        raise GceError("required", f"Required field '{where}' not specified: {_BY_VOLUME}", location=where)
+        raise required(where, _BY_VOLUME)
     created = datetime.now(UTC).isoformat(timespec="milliseconds")
     schedule = schedules.of_body(
         asked, region=region, name=name, created=created, description=call.body.get("description")

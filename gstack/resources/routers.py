@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.errors import GceError, already_exists, invalid, not_found, required
 from gstack.operations import engine
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
@@ -124,8 +124,7 @@ def insert(call: Call) -> dict[str, Any]:
     region, name = _region(call), str(call.body.get("name") or "")
     for member in ("name", "network"):
         if not call.body.get(member):
-            where = f"resource.{member}"
-            raise GceError("required", f"Required field '{where}' not specified", location=where)
+            raise required(f"resource.{member}")
     if not is_label(name):
         raise invalid("resource.name", name, NAME_RULE)
     path = _path(call, name)
@@ -241,8 +240,7 @@ def _nats(body: dict[str, Any]) -> list[dict[str, Any]]:
     for nat in nats:
         for member in ("name", "natIpAllocateOption", "sourceSubnetworkIpRangesToNat"):
             if not nat.get(member):
-                where = f"resource.nats[0].{member}"
-                raise GceError("required", f"Required field '{where}' not specified", location=where)
+                raise required(f"resource.nats[0].{member}")
         if not is_label(nat["name"]):
             raise invalid("resource.nats[0].name", nat["name"], NAME_RULE)
     return nats

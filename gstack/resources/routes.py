@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.errors import GceError, already_exists, invalid, not_found, required
 from gstack.operations import engine
 from gstack.operations.routes import KIND
 from gstack.protocol.call import Call
@@ -110,8 +110,7 @@ def insert(call: Call) -> dict[str, Any]:
     name = str(call.body.get("name") or "")
     for member in ("name", "network", "destRange", "nextHopIp"):
         if not call.body.get(member):
-            where = f"resource.{member}"
-            raise GceError("required", f"Required field '{where}' not specified", location=where)
+            raise required(f"resource.{member}")
     if not is_label(name):
         raise invalid("resource.name", name, NAME_RULE)
     path = _path(call, name)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from gstack.errors import GceError, not_found, not_ready
+from gstack.errors import not_found, not_ready, required
 from gstack.operations import engine, labels
 from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
@@ -64,7 +64,7 @@ def insert(call: Call) -> dict[str, Any]:
     """Take a snapshot of a disk."""
     given, where = call.body.get("sourceDisk"), "resource.sourceDisk"
     if not given:
-        raise GceError("required", f"Required field '{where}' not specified", location=where)
+        raise required(where)
     place, name, row = volumes.referenced(call.caller, given, where, call.params["project"])
     disk = f"projects/{call.project}/zones/{place.name}/disks/{name}"
     return taking.begin(call, disk, row, sub_action=False)

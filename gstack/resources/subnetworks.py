@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.errors import GceError, already_exists, invalid, not_found, required
 from gstack.operations import engine
 from gstack.operations.networks import SUBNETWORKS, UNMAKING, in_use
 from gstack.protocol.call import Call
@@ -256,8 +256,7 @@ def _found(call: Call, name: str | None = None) -> Subnetwork:
 def _required(call: Call, member: str) -> str:
     value = call.body.get(member)
     if not value:
-        where = f"resource.{member}"
-        raise GceError("required", f"Required field '{where}' not specified", location=where)
+        raise required(f"resource.{member}")
     return str(value)
 
 

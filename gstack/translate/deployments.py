@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from gstack.errors import GceError, invalid
+from gstack.errors import GceError, invalid, required
 from gstack.translate import instance_templates, machine_types, machines, scheduling, tags, userdata
 from gstack.translate.caller import Caller
 from gstack.translate.instance_disks import Boot, Disks, Extra
@@ -136,7 +136,7 @@ def machine_type(caller: Caller, place: Place, given: str | None) -> MachineType
     """The machine type that a body's ``machineType`` names. Raises GceError required or invalid."""
     where = "resource.machineType"
     if not given:
-        raise GceError("required", f"Required field '{where}' not specified", location=where)
+        raise required(where)
     reference = caller.refer(given, collection="machineTypes", field=where, zone=place.name)
     if reference.zone not in (None, place.name, place.cloudstack_name):
         raise invalid(where, given, f"It must be in the instance's own zone, {place.name}.")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gstack.errors import GceError, invalid
+from gstack.errors import invalid, required
 
 Body = dict[str, Any]
 
@@ -50,7 +50,7 @@ def complete(body: Mapping[str, Any]) -> Body:
     """A health check with what GCE fills in. Raises GceError required or invalid."""
     kind = body.get("type")
     if not kind or kind not in TYPES:
-        raise GceError("required", "Required field 'resource.type' not specified", location="resource.type")
+        raise required("resource.type")
     own, port = TYPES[kind]
     for member, _ in TYPES.values():
         if member != own and body.get(member):
@@ -69,7 +69,7 @@ def _probe(given: Body, kind: str, port: int | None, where: str) -> Body:
     specification = given.get("portSpecification", FIXED_PORT)
     if specification == FIXED_PORT and "portName" not in given:
         if port is None and "port" not in given:
-            raise GceError("required", f"Required field '{where}.port' not specified", location=f"{where}.port")
+            raise required(f"{where}.port")
         given.setdefault("port", port)
         _check_port(given["port"], f"{where}.port")
     elif specification == "USE_SERVING_PORT" and (given.get("port") or given.get("portName")):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from gstack.errors import GceError, invalid
+from gstack.errors import invalid, required
 
 LONGEST = 63
 LABEL = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -33,7 +33,7 @@ def is_label(text: str) -> bool:
 def checked_name(name: str | None, where: str = "resource.name") -> str:
     """A name for something new. Raises GceError required or invalid."""
     if not name:
-        raise GceError("required", f"Required field '{where}' not specified", location=where)
+        raise required(where)
     if not is_label(name):
         raise invalid(where, name, NAME_RULE)
     return name

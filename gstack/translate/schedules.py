@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
-from gstack.errors import GceError, invalid
+from gstack.errors import invalid, required
 from gstack.protocol.ids import numeric_id
 from gstack.store.db import db
 from gstack.store.overlay import Overlay
@@ -123,9 +123,7 @@ def of_body(body: Row, *, region: str, name: str, created: str, description: str
     keep = (body.get("retentionPolicy") or {}).get("maxRetentionDays")
     where = f"{_WHERE}.retentionPolicy.maxRetentionDays"
     if keep is None:
-        raise GceError(
-            "required", f"Required field '{where}' not specified: CloudStack keeps no end of snapshots.", location=where
-        )
+        raise required(where, "CloudStack keeps no end of snapshots.")
     if not 1 <= keep <= MOST_DAYS:
         raise invalid(where, keep, f"Must be between 1 and {MOST_DAYS}.")
     labels = (body.get("snapshotProperties") or {}).get("labels") or {}
@@ -158,7 +156,7 @@ def _cycle(schedule: Row) -> tuple[str, str, str | None]:
 def _time(cycle: Row, where: str) -> str:
     at = cycle.get("startTime")
     if not at:
-        raise GceError("required", f"Required field '{where}.startTime' not specified", location=f"{where}.startTime")
+        raise required(f"{where}.startTime")
     if not _TIME.fullmatch(at):
         raise invalid(f"{where}.startTime", at, "Must be HH:00, in UTC.")
     return str(at)
