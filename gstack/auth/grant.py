@@ -26,6 +26,11 @@ class Grant:
     expires_at: int
     how: str
 
+    @property
+    def email_verified(self) -> bool:
+        """Whether ``user`` is an address that this gateway gave. CloudStack's users write theirs themselves."""
+        return self.user not in (self.identity.user_email, self.identity.user_name)
+
 
 def grant_of(credential: Credential, how: str, expires_at: int) -> Grant:
     """The grant that a credential's row gives."""

@@ -14,7 +14,7 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from flask import Blueprint, Flask, Response, request
 
 from gstack.auth import audit, signing, tokens
-from gstack.auth.grant import email_of
+from gstack.auth.grant import grant_of
 from gstack.auth.grants import GRANTS
 from gstack.auth.guard import Gatekeeper
 from gstack.auth.identity import Refused
@@ -60,7 +60,7 @@ def _id_token(guard: Gatekeeper, token: str) -> Response:
     found = signing.read_id_token(guard.sealer, token, guard.keyring.now)
     if found is None:
         raise OAuthError("invalid_token", "Invalid Value")
-    return answer_json({name: str(value).lower() if value is True else str(value) for name, value in found.items()})
+    return answer_json({name: _text(value) for name, value in found.items()})
 
 
 def _access_token(guard: Gatekeeper, token: str) -> Response:
@@ -68,6 +68,7 @@ def _access_token(guard: Gatekeeper, token: str) -> Response:
     if found is None:
         raise OAuthError("invalid_token", "Invalid Value")
     credential, row = found
+    grant = grant_of(credential, "token", row.expires_at)
     return answer_json(
         {
             "azp": client_id(credential.id),
@@ -76,8 +77,8 @@ def _access_token(guard: Gatekeeper, token: str) -> Response:
             "scope": row.scope,
             "exp": str(row.expires_at),
             "expires_in": str(row.expires_at - guard.keyring.now),
-            "email": email_of(credential),
-            "email_verified": "true",
+            "email": grant.user,
+            "email_verified": _text(grant.email_verified),
             "access_type": "offline" if row.refresh_hash else "online",
         }
     )
@@ -98,8 +99,8 @@ def userinfo(guard: Gatekeeper) -> Response:
             "id": subject,
             "name": grant.identity.user_name,
             "email": grant.user,
-            "email_verified": True,
-            "verified_email": True,
+            "email_verified": grant.email_verified,
+            "verified_email": grant.email_verified,
         }
     )
 
@@ -142,12 +143,17 @@ def _answered(view: View, guard: Gatekeeper) -> Response:
     try:
         return view(guard)
     except OAuthError as error:
+        audit.refused(view.__name__, str(error.get_error_description()))
         return answer_json(
             {"error": error.error, "error_description": error.get_error_description()}, error.status_code
         )
     except GceError as error:
         audit.refused(request.path, error.message)
         return pipeline.write_error(error)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _token(name: str) -> str:

@@ -39,7 +39,7 @@ def id_token(guard: Gatekeeper, grant: Grant, audience: str, issuer: str) -> str
         "azp": audience,
         "sub": client_id(grant.credential_id),
         "email": grant.user,
-        "email_verified": True,
+        "email_verified": grant.email_verified,
         "iat": now,
         "exp": now + guard.settings["ACCESS_TOKEN_SECONDS"],
     }

@@ -87,6 +87,22 @@ def test_tokeninfo_tells_what_an_id_token_says_in_strings(room: Room, path: str)
     assert {"iss", "azp", "sub", "email", "iat", "exp", "kid", "typ"} < answer.json.keys()
 
 
+def test_an_address_that_a_user_wrote_is_not_called_verified(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CloudStack user may give themselves any address, and an id_token says it to anybody who trusts our keys."""
+    monkeypatch.setattr(room.user("tenant"), "email", "boss@corp.test")
+    made = redeem(room, sign_in(room)).json
+    told = get(room, "/tokeninfo", id_token=made["id_token"]).json
+    assert (told["email"], told["email_verified"]) == ("boss@corp.test", "false")
+    assert get(room, "/tokeninfo", access_token=made["access_token"]).json["email_verified"] == "false"
+    user = get(room, "/userinfo", made["access_token"]).json
+    assert (user["email"], user["email_verified"], user["verified_email"]) == ("boss@corp.test", False, False)
+
+
+def test_a_wrong_token_that_is_looked_at_is_in_the_audit_log(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    get(room, "/tokeninfo", access_token="x")
+    assert "refused" in caplog.text and "tokeninfo" in caplog.text
+
+
 def test_tokeninfo_knows_no_id_token_that_is_altered_too_old_or_anothers(room: Room) -> None:
     token = id_token_of(room)
     head, body, mark = token.split(".")
