@@ -62,7 +62,7 @@ class Keyring:
     def admit(self, api_key: str, secret_key: str, address: str) -> Grant:
         """A pair that a client presents. Raises :class:`Refused`, :class:`limiter.TooManyFailures`, or
         CloudStackError when CloudStack cannot be asked and gstack did not ask it within the last minute."""
-        hashes = self._sealer.indexes("api key", api_key)
+        hashes = self._indexes(api_key)
         row = self._direct(hashes)
         known = row is not None and self._holds(row, api_key, secret_key)
         if row is not None and known and row.revoked_at is None and self._fresh(row.id, row.verified_at):
@@ -162,7 +162,11 @@ class Keyring:
         """What a row keeps of a pair: the hash to find it by, and the pair itself, sealed for that row
         alone."""
         sealed = self._sealer.seal(json.dumps([credential_id, api_key, secret_key]).encode())
-        return self._sealer.indexes("api key", api_key)[0], sealed
+        return self._indexes(api_key)[0], sealed
+
+    def _indexes(self, api_key: str) -> tuple[str, ...]:
+        """CloudStack's database finds a key in capitals as well; here it is the same key, and as much revoked."""
+        return self._sealer.indexes("api key", api_key.lower())
 
     def _direct(self, hashes: tuple[str, ...]) -> Credential | None:
         query = select(Credential).where(Credential.key_hash.in_(hashes), Credential.kind == DIRECT)

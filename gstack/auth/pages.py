@@ -48,7 +48,8 @@ def key_pair(guard: Gatekeeper, form: Mapping[str, str]) -> tuple[str, str]:
     if form.get("api_key"):
         return form["api_key"].strip(), form.get("secret_key", "").strip()
     user, domain = form.get("username", ""), form.get("domain", "")
-    counted = limiter.subjects(guard.sealer.indexes("login", f"{domain}\0{user}")[0], request_address())
+    login = guard.sealer.indexes("login", password.plain_name(user, domain))[0]
+    counted = limiter.subjects(login, request_address())
     limiter.check(counted, guard.keyring.now)
     try:
         may_make = form.get("make_keys") == "yes"

@@ -8,6 +8,7 @@ auth_transport, "login ok" and "login wrong password".
 
 from __future__ import annotations
 
+import unicodedata
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -31,9 +32,8 @@ def key_pair(
     """
     if not username or not password:
         raise Refused
-    path = domain.strip().strip("/").removeprefix("ROOT").strip("/")
     session = _Session(endpoint)
-    user = session.call("login", username=username, password=password, domain=path)
+    user = session.call("login", username=username, password=password, domain=_path(domain))
     if user is None or "sessionkey" not in user:
         raise Refused
     try:
@@ -42,6 +42,18 @@ def key_pair(
         return _keys(session, str(user.get("userid", "")), may_make)
     finally:
         session.call("logout")
+
+
+def plain_name(username: str, domain: str) -> str:
+    """One text for all spellings of a login that CloudStack's database takes for the same one: upper or lower case,
+    with or without accents, spaces at the end."""
+    letters = unicodedata.normalize("NFKD", f"{_path(domain)}\0{username.strip()}")
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
+
+
+def _path(domain: str) -> str:
+    parts = [part for part in domain.strip().split("/") if part]
+    return "/".join(parts[1:] if parts[:1] == ["ROOT"] else parts)
 
 
 def _second_factor(session: _Session, code: str) -> None:

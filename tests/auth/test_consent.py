@@ -415,6 +415,24 @@ def test_wrong_passwords_are_counted(room: Room, monkeypatch: pytest.MonkeyPatch
     assert len(tries) == MOST_FAILURES["key"] and "Too many failed attempts" in answer.text
 
 
+def test_wrong_passwords_are_counted_for_a_user_and_not_for_a_spelling(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def key_pair(*given: Any, **_: Any) -> tuple[str, str]:
+        tries.append(given)
+        raise Refused
+
+    monkeypatch.setattr(password, "key_pair", key_pair)
+    page = sealed_page(ask(room))
+    spellings = [(name, domain) for name in ("jos\u00e9", "JOSE", "jose ") for domain in ("", "/", "ROOT", " /ROOT/ ")]
+    assert len(spellings) > MOST_FAILURES["key"]
+    for name, domain in spellings:
+        choose(room, page, username=name, password="guess", domain=domain)
+    assert len(tries) == MOST_FAILURES["key"]
+
+
 def test_when_cloudstack_is_away_the_page_says_so(room: Room) -> None:
     room.simulator.faults.add("cut", times=None)
     api_key, secret_key = room.keys()

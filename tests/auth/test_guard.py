@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from gstack.auth import credentials
+from gstack.auth.identity import Refused
 from gstack.errors import GceError, error_body
 from gstack.simulator import model
 from gstack.store.db import db
@@ -96,6 +97,16 @@ def test_a_revocation_reaches_other_processes_within_seconds(room: Room) -> None
     room.clock.advance(5.1)
     with pytest.raises(GceError):
         other.authenticate(header, {})
+
+
+def test_a_revoked_pair_does_not_come_back_in_capitals(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudStack looks keys up in a database that does not tell capitals apart."""
+    api_key, secret_key = room.keys()
+    grant = room.bearer(room.pair_token())
+    credentials.revoke(room.guard.keyring, grant.credential_id)
+    monkeypatch.setattr(room.guard.keyring, "identify", lambda *_: grant.identity)
+    with pytest.raises(Refused):
+        room.guard.keyring.admit(api_key.swapcase(), secret_key, "192.0.2.1")
 
 
 def test_a_pair_that_was_revoked_here_stays_out_until_it_is_restored(room: Room) -> None:

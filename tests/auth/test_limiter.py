@@ -66,7 +66,7 @@ def test_guesses_side_by_side_are_told_no_more_than_one_after_another(
     room: Room, monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
     keyring = room.guard.keyring
-    counted, identify = subjects(keyring._sealer.indexes("api key", room.keys()[0])[0], "127.0.0.1"), keyring.identify
+    counted, identify = subjects(keyring._indexes(room.keys()[0])[0], "127.0.0.1"), keyring.identify
 
     def slowly(api_key: str, secret_key: str) -> Any:
         for _ in range(MOST_FAILURES["key"]):

@@ -89,7 +89,16 @@ def endpoint(cloudstack: FakeCloudStack) -> Iterator[Endpoint]:
 
 
 @pytest.mark.parametrize(
-    ("domain", "sent"), [("acme", "acme"), ("ROOT/acme", "acme"), ("/acme/dev/", "acme/dev"), ("ROOT", ""), ("", "")]
+    ("domain", "sent"),
+    [
+        ("acme", "acme"),
+        ("ROOT/acme", "acme"),
+        ("/acme/dev/", "acme/dev"),
+        ("ROOT", ""),
+        ("", ""),
+        ("ROOTS", "ROOTS"),
+        ("ROOTS/dev", "ROOTS/dev"),
+    ],
 )
 def test_a_right_password_gives_the_users_keys(
     cloudstack: FakeCloudStack, endpoint: Endpoint, domain: str, sent: str
