@@ -131,7 +131,7 @@ def cpu(ours: Stage) -> dict[str, float]:
         (f"list {MACHINES} instances, ms", f"zones/{ours.zone}/instances?maxResults=500", 30),
     ):
         started = time.perf_counter()
-        spent = _cpu_of(ours, lambda path=path: ours.get(path), count)  # type: ignore[misc]
+        spent = _cpu_of(ours, lambda path=path: ours.get(path), count)  # type: ignore[misc]  # mypy cannot infer it
         seconds = time.perf_counter() - started
         figures[name] = (spent - idle * seconds) / count * 1000
     figures["a listed instance, µs"] = figures[f"list {MACHINES} instances, ms"] / MACHINES * 1000

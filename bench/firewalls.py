@@ -78,7 +78,7 @@ class Crowd:
         self.session.verify = environment["GSTACK_CA_FILE"]
         self.session.headers["Authorization"] = f"Bearer {environment['GSTACK_TOKEN']}"
         self._answer = simulator.answer
-        simulator.answer = self._counted  # type: ignore[method-assign]
+        simulator.answer = self._counted  # type: ignore[method-assign]  # to count
 
     def _counted(self, method: str, raw: Any, cookie: str | None = None) -> Any:
         self.calls[str(raw.get("command"))] += 1

@@ -49,7 +49,7 @@ class Stage:
         """One GET through the gateway."""
         answer = self.session.get(f"{self.root}/{path}", timeout=120)
         answer.raise_for_status()
-        return answer.json()  # type: ignore[no-any-return]
+        return answer.json()  # type: ignore[no-any-return]  # JSON
 
 
 def free_port() -> int:

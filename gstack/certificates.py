@@ -51,7 +51,7 @@ def write_private(path: Path, data: bytes) -> None:
 def server_names(bind_address: str, extra: Iterable[str] = ()) -> list[str]:
     """The names a server certificate needs: the bind name, localhost, 127.0.0.1 and the machine's name."""
     names = [bind_address, "localhost", "127.0.0.1", "::1", socket.gethostname(), socket.getfqdn(), *extra]
-    return [name for name in dict.fromkeys(names) if name not in ("", "0.0.0.0", "::")]  # noqa: S104
+    return [name for name in dict.fromkeys(names) if name not in ("", "0.0.0.0", "::")]  # noqa: S104 - no names
 
 
 def ensure_certificates(folder: Path, names: list[str]) -> bool:

@@ -136,7 +136,7 @@ class Gateway:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises :class:`SettingsError` when it does not."""
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(  # noqa: S603 - gstack itself
             [sys.executable, "-m", "gstack", "--config", str(self.config)]
         )
         try:
@@ -306,7 +306,7 @@ def _activate_gcloud(environment: dict[str, str]) -> None:
     if gcloud is None:
         return
     key_file = environment["GOOGLE_APPLICATION_CREDENTIALS"]
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603 - gcloud of the user's PATH
         [gcloud, "auth", "activate-service-account", f"--key-file={key_file}", "--quiet"],
         env=environment,
         capture_output=True,
@@ -321,7 +321,7 @@ def _activate_gcloud(environment: dict[str, str]) -> None:
 
 def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
     try:
-        status = subprocess.run(command, env=os.environ | environment, check=False).returncode  # noqa: S603
+        status = subprocess.run(command, env=os.environ | environment, check=False).returncode  # noqa: S603 - the user's
     except FileNotFoundError:
         console.print(f"[red]✗[/] {command[0]} is not installed.")
         return 127

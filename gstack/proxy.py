@@ -153,7 +153,7 @@ async def listen(settings: Settings, target: tuple[str, int]) -> asyncio.Server:
 def own_address(settings: Settings) -> tuple[str, int]:
     """Where the gateway is reached from its own machine."""
     address = settings["GSTACK_BIND_ADDRESS"]
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address), settings["GSTACK_PORT"]  # noqa: S104
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address), settings["GSTACK_PORT"]  # noqa: S104 - no listening
 
 
 async def _run(settings: Settings) -> None:

@@ -116,7 +116,7 @@ class Companion:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         # Its standard output only says READY, for whoever starts it by hand.
-        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603
+        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
 
     def _keep(self) -> None:
         delay = 0.5

@@ -69,6 +69,20 @@ def test_shipped_code_reads_no_recordings(path: Path) -> None:
     assert [text for text in told if "recordings" in text or ".jsonl" in text] == []
 
 
+MARKER = re.compile(r"# (?:noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\]) *$")
+
+
+@pytest.mark.parametrize("folder", ["gstack", "tools", "bench"])
+def test_whoever_silences_a_checker_says_why(folder: str) -> None:
+    lines = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if MARKER.search(line)
+    ]
+    assert lines == []
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_private_key_ships(path: Path) -> None:
     assert not re.search(rb"BEGIN [A-Z ]*PRIVATE KEY-----\s*\n[A-Za-z0-9+/=]", path.read_bytes())

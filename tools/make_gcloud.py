@@ -16,4 +16,4 @@ TEST = "tests/protocol/test_gcloud_replay.py"
 
 if __name__ == "__main__":
     command = [sys.executable, "-m", "pytest", "-q", TEST]
-    sys.exit(subprocess.call(command, cwd=ROOT, env=os.environ | {"GSTACK_WRITE_PAGES": "1"}))  # noqa: S603
+    sys.exit(subprocess.call(command, cwd=ROOT, env=os.environ | {"GSTACK_WRITE_PAGES": "1"}))  # noqa: S603 - our own test

@@ -16,4 +16,4 @@ TEST = "tests/resources/test_mapping.py::test_the_mapping_is_found_out_and_writt
 
 if __name__ == "__main__":
     command = [sys.executable, "-m", "pytest", "-q", TEST]
-    sys.exit(subprocess.call(command, cwd=ROOT, env=os.environ | {"GSTACK_WRITE_PAGES": "1"}))  # noqa: S603
+    sys.exit(subprocess.call(command, cwd=ROOT, env=os.environ | {"GSTACK_WRITE_PAGES": "1"}))  # noqa: S603 - our own test

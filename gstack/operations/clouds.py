@@ -42,17 +42,17 @@ class OperationCloud(Cloud):
         self._choosing = threading.Lock()  # calls side by side must not be blocked twice: there is one slot
 
     @property
-    def key(self) -> str:  # type: ignore[override]
+    def key(self) -> str:  # type: ignore[override]  # as __init__ says
         """What cached answers belong to."""
         return self._current().key
 
     @property
-    def endpoint(self) -> Endpoint:  # type: ignore[override]
+    def endpoint(self) -> Endpoint:  # type: ignore[override]  # as __init__ says
         """The process's endpoint."""
         return self._current().endpoint
 
     @property
-    def projectid(self) -> str | None:  # type: ignore[override]
+    def projectid(self) -> str | None:  # type: ignore[override]  # as __init__ says
         """The CloudStack project, if any."""
         return self._project.cloudstack_id
 

@@ -38,8 +38,8 @@ def _refuse(*_arguments: Any) -> Any:
 
 def forbid_pickle() -> None:
     """Take pickle out of DBOS, and fail unless it is out."""
-    DefaultSerializer.serialize = _refuse  # type: ignore[method-assign, assignment]
-    DefaultSerializer.deserialize = _refuse  # type: ignore[method-assign, assignment]
+    DefaultSerializer.serialize = _refuse  # type: ignore[method-assign, assignment]  # on purpose
+    DefaultSerializer.deserialize = _refuse  # type: ignore[method-assign, assignment]  # on purpose
     try:
         DefaultSerializer().deserialize("gASVAQAAAAAAAABOLg==")
     except PickleRefused:

@@ -7,6 +7,7 @@ thing: what is remembered is put back as a whole when something fails later, as 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from gstack.operations import attachments, instance_changes, labels
@@ -45,8 +46,8 @@ def update(run: Run, plan: Row) -> None:
         if member in changes:
             change(run, {"machine": machine, **changes[member]})
     if stopped:
-        find = lambda: attachments.in_state(run, machine, "Running")  # noqa: E731
-        run.job("start", "startVirtualMachine", {"id": machine}, find=find)
+        started = partial(attachments.in_state, run, machine, "Running")
+        run.job("start", "startVirtualMachine", {"id": machine}, find=started)
         run.undo("the start", labels.obey, run, "stopVirtualMachine", {"id": machine})
     if "labels" in changes:
         _label(run, machine, changes["labels"])

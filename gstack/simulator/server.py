@@ -190,8 +190,8 @@ class Connection(HTTPConnection):
 class Gateway(wsgi.Gateway_10):
     """Gives the application a way to end its connection without an answer."""
 
-    def get_environ(self) -> dict[str, object]:  # type: ignore[override]
-        environ: dict[str, object] = super().get_environ()  # type: ignore[no-untyped-call]
+    def get_environ(self) -> dict[str, object]:  # type: ignore[override]  # cheroot's has no types
+        environ: dict[str, object] = super().get_environ()  # type: ignore[no-untyped-call]  # nor has this
         environ["gstack.cut"] = self.cut
         environ["gstack.refuse"] = self.req.server.refuse
         return environ

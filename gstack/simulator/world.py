@@ -225,5 +225,5 @@ def load(world: World, path: Path) -> None:
     world.tags = {key: [model.Tag(**tag) for tag in tags] for key, tags in document["tags"].items()}
     world.boots = document["boots"] + 1
     if world.seed is not None:
-        world.random = random.Random(f"{world.seed}/{world.boots}")  # noqa: S311
+        world.random = random.Random(f"{world.seed}/{world.boots}")  # noqa: S311 (as above)
     world.index_keys()

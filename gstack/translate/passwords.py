@@ -40,7 +40,7 @@ def answer(metadata: Iterable[Mapping[str, Any]], password: str) -> str | None:
     if key.key_size < FEWEST_BITS:
         return None
     # Google's clients decrypt by this padding and no other.
-    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - as said
     said = {
         "userName": asked.get("userName"),
         "passwordFound": True,

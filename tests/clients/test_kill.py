@@ -345,21 +345,14 @@ def test_500_waits_at_once_do_not_delay_a_get(gateway: Gateway, world: World, un
     url = f"{gateway.base}/zones/ch-gva-2/operations/{operation}/wait"
     with ThreadPoolExecutor(WAITS) as threads:
         waits = [threads.submit(gateway.session.post, url, timeout=150) for _ in range(WAITS)]
-        slowest = 0.0
         for _ in range(20):
-            started = time.monotonic()
             assert gateway.get("zones/ch-gva-2")["status"] == "UP"
-            slowest = max(slowest, time.monotonic() - started)
         until(lambda: sum(wait.done() for wait in waits) > WAITS / 2, what="those who found no slot turned away")
-        waiting = [wait for wait in waits if not wait.done()]
-        assert waiting, "nobody waits any more, so nothing was measured"
-        started = time.monotonic()
         assert gateway.get("zones/ch-gva-2")["status"] == "UP"
-        assert time.monotonic() - started < 2
+        # A wait lasts as long as the test lets it: a get that queued behind one would have been answered after it.
+        assert [wait for wait in waits if not wait.done()]
         world.speed_up()
         answers = [wait.result() for wait in waits]
-    # A wait lasts as long as the test lets it; a get that queued behind one would have taken as long.
-    assert slowest < 15
     assert [answer.status_code for answer in answers if not answer.ok] == []
     assert "DONE" in {answer.json()["status"] for answer in answers}
     _ends_well(gateway, world, until, operation, name)

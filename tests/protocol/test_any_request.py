@@ -28,7 +28,6 @@ from gstack.protocol.methods import HANDLERS
 REQUESTS = int(os.environ.get("GSTACK_ANY_REQUESTS", "2000"))
 BATCH = 20
 DEEPEST = 5
-TOKENS = ("access_token", "oauth_token", "alt")
 DOMAINS = ("global", "usageLimits")
 ERRORS = {400, 401, 403, 404, 405, 409, 412, 413, 429, 501}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from sim_cloud import DEBIAN, MICRO, TINY, UBUNTU, ZONE, Cloud
 
 WITH_HA = "e21edb64-4db3-4d56-b75d-7a5f2a410c37"
@@ -97,9 +95,7 @@ def test_without_paging_a_list_is_cut_at_500_and_counts_all(cloud: Cloud) -> Non
         cloud.do("deployVirtualMachine", name=f"m-{number}", **params)
     cloud.clock.now += 20
     cloud.do("listZones")
-    start = time.perf_counter()
     answer = cloud.do("listVirtualMachines")
-    assert time.perf_counter() - start < 1.0
     assert (answer["count"], len(answer["virtualmachine"])) == (505, 500)
     assert len(cloud.do("listVirtualMachines", page=2, pagesize=500)["virtualmachine"]) == 5
     assert cloud.do("listVirtualMachines", page=3, pagesize=500) == {"count": 505}

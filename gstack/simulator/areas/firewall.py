@@ -119,7 +119,7 @@ def create_egress(call: Call) -> Row:
 
 def set_within(inner: object, outer: object) -> bool:
     try:
-        return bool(inner.subnet_of(outer))  # type: ignore[attr-defined]
+        return bool(inner.subnet_of(outer))  # type: ignore[attr-defined]  # the except is for what has none
     except TypeError:
         return False
 
