@@ -57,6 +57,10 @@ SCHEDULE = {
 CHECK, REGION_CHECK = "global/healthChecks/hc", "regions/ch-gva/healthChecks/hc"
 HTTP_CHECK, HTTPS_CHECK = "global/httpHealthChecks/hc", "global/httpsHealthChecks/hc"
 CHECKED = {"name": "hc", "type": "TCP"}
+POOL, RULE = "regions/de-fra/targetPools/pool", "regions/de-fra/forwardingRules/rule"
+FORWARDED = {"name": "rule", "target": POOL, "portRange": "80"}
+MEMBERS = {"instances": [{"instance": "zones/de-fra-1/instances/vm"}]}
+CHECKS_OF_POOL = {"healthChecks": [{"healthCheck": HTTP_CHECK}]}
 
 Change = tuple[str, str, Any, tuple[str, ...]]
 # By method: verb, path, body, and what has to be there before.
@@ -82,6 +86,11 @@ CHANGES: dict[str, Change] = {
     "firewalls.insert": ("POST", "global/firewalls", FIREWALL, ()),
     "firewalls.patch": ("PATCH", FW, {"priority": 7}, ("fw",)),
     "firewalls.update": ("PUT", FW, FIREWALL | {"priority": 7}, ("fw",)),
+    "forwardingRules.delete": ("DELETE", RULE, None, ("pool", "rule")),
+    "forwardingRules.insert": ("POST", "regions/de-fra/forwardingRules", FORWARDED, ("pool",)),
+    "forwardingRules.patch": ("PATCH", RULE, {"networkTier": "PREMIUM"}, ("pool", "rule")),
+    "forwardingRules.setLabels": ("POST", f"{RULE}/setLabels", {"labelFingerprint": FINGERPRINT}, ("pool", "rule")),
+    "forwardingRules.setTarget": ("POST", f"{RULE}/setTarget", {"target": POOL}, ("pool", "rule")),
     "healthChecks.delete": ("DELETE", CHECK, None, ("check",)),
     "healthChecks.insert": ("POST", CHECK.rpartition("/")[0], CHECKED, ()),
     "healthChecks.patch": ("PATCH", CHECK, {"timeoutSec": 3}, ("check",)),
@@ -169,6 +178,17 @@ CHANGES: dict[str, Change] = {
         {"privateIpGoogleAccess": False},
         ("sub",),
     ),
+    "targetPools.addHealthCheck": ("POST", f"{POOL}/addHealthCheck", CHECKS_OF_POOL, ("http check", "pool")),
+    "targetPools.addInstance": ("POST", f"{POOL}/addInstance", MEMBERS, ("pool",)),
+    "targetPools.delete": ("DELETE", POOL, None, ("pool",)),
+    "targetPools.insert": ("POST", "regions/de-fra/targetPools", {"name": "pool"}, ()),
+    "targetPools.removeHealthCheck": (
+        "POST",
+        f"{POOL}/removeHealthCheck",
+        CHECKS_OF_POOL,
+        ("http check", "pool", "checked pool"),
+    ),
+    "targetPools.removeInstance": ("POST", f"{POOL}/removeInstance", MEMBERS, ("pool", "member")),
 }  # fmt: skip
 QUERIES = {
     "disks.bulkSetLabels": {"resource": "disk"},
@@ -240,6 +260,10 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "router": _router,
     "policy": lambda gateway: gateway.run("POST", "regions/ch-gva/resourcePolicies", SCHEDULE),
     "scheduled": lambda gateway: gateway.run("POST", f"{ROOT}/addResourcePolicies", SCHEDULED),
+    "pool": lambda gateway: gateway.run("POST", "regions/de-fra/targetPools", {"name": "pool"}),
+    "checked pool": lambda gateway: gateway.run("POST", f"{POOL}/addHealthCheck", CHECKS_OF_POOL),
+    "member": lambda gateway: gateway.run("POST", f"{POOL}/addInstance", MEMBERS),
+    "rule": lambda gateway: gateway.run("POST", "regions/de-fra/forwardingRules", FORWARDED),
     "check": lambda gateway: gateway.run("POST", "global/healthChecks", CHECKED),
     "region check": lambda gateway: gateway.run("POST", "regions/ch-gva/healthChecks", CHECKED),
     "http check": lambda gateway: gateway.run("POST", "global/httpHealthChecks", {"name": "hc"}),

@@ -49,7 +49,7 @@ class Region:
     def combine(self, other: Region, how: Callable[[Numbers, Numbers], Numbers]) -> Region:
         """``how`` of both sets of addresses, service by service."""
         edges = _edges([interval for interval, _ in self.cells] + [interval for interval, _ in other.cells])
-        return _region((cell, how(self.at(cell[0]), other.at(cell[0]))) for cell in edges)
+        return region((cell, how(self.at(cell[0]), other.at(cell[0]))) for cell in edges)
 
     def __sub__(self, other: Region) -> Region:
         return self.combine(other, lambda mine, others: mine - others)
@@ -174,7 +174,7 @@ def _decide(matches: Sequence[Match], start: Region) -> Region:
         if meeting not in known:
             known[meeting] = _winners([lined_up[index] for index in meeting], implied)
         cells.append((cell, known[meeting]))
-    return _region(cells)
+    return region(cells)
 
 
 def _in_order(matches: Iterable[Match]) -> list[Match]:
@@ -220,7 +220,7 @@ def _with_rest(full: Region, by_range: Region, grouped: Sequence[Member], wanted
             if cell[0] in wanted[peer.key]:
                 missing -= peer.addresses
         cells.append((cell, by_range.at(cell[0]) | missing))
-    return _region(cells)
+    return region(cells)
 
 
 def _edges(intervals: Iterable[Interval]) -> list[Interval]:
@@ -232,7 +232,8 @@ def _edges(intervals: Iterable[Interval]) -> list[Interval]:
     return [(low, high - 1) for low, high in pairwise(ordered)]
 
 
-def _region(cells: Iterable[tuple[Interval, Numbers]]) -> Region:
+def region(cells: Iterable[tuple[Interval, Numbers]]) -> Region:
+    """The region of disjoint cells in their order; neighbours that are alike become one."""
     merged: list[tuple[Interval, Numbers]] = []
     for (low, high), found in cells:
         if not found:

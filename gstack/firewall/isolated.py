@@ -1,10 +1,11 @@
-"""The enforcer for isolated networks: firewall rules on the public addresses of instances, egress rules of networks.
+"""The enforcer for isolated networks: firewall rules on the public addresses of instances and of balancers, egress
+rules of networks.
 
 Apart from the one for security groups, with which it shares the compiler and the triggers. It writes to the addresses
-that gstack tied to an instance (their mark names the GCE network) and to the networks that gstack made; the rules of
-those it owns whole, and nothing else is touched. The surprising thing: inside an isolated network CloudStack filters
-nothing, so a denial between two of its instances has no effect, which is said instead (:func:`unfiltered`). Source tags
-mean peers inside the network, so they open nothing on a public address, as in GCE.
+that gstack tied to an instance or a forwarding rule (their mark names the GCE network) and to the networks that gstack
+made; the rules of those it owns whole, and nothing else is touched. The surprising thing: inside an isolated network
+CloudStack filters nothing, so a denial between two of its instances has no effect, which is said instead
+(:func:`unfiltered`). Source tags mean peers inside the network, so they open nothing on a public address, as in GCE.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from functools import cached_property
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
+from gstack.firewall import balanced
+from gstack.firewall.balanced import Balancer, Joining
 from gstack.firewall.compiler import EVERYWHERE, NOWHERE, Region, reach
 from gstack.firewall.definitions import firewalls, rules
 from gstack.firewall.groups import GONE, Group
@@ -35,13 +38,15 @@ EGRESS_OF_OTHERS = "Egress from network '{}', which gstack has not made, is not 
 
 @dataclass(frozen=True)
 class World:
-    """What is there: gstack's isolated networks, addresses tied to instances, machines, security groups, rules."""
+    """What is there: gstack's isolated networks, addresses tied to instances and forwarding rules, machines, security
+    groups, rules, balancers."""
 
     networks: Sequence[Row]
     addresses: Sequence[Row]
     machines: Sequence[Row]
     groups: Sequence[Group]
     present: Mapping[str, NatRule]  # by CloudStack's id of the rule
+    balancers: Sequence[Balancer] = ()
 
     @cached_property
     def firewalls(self) -> dict[str, list[Rule]]:
@@ -68,6 +73,10 @@ class World:
 
     def _of_address(self, row: Row) -> tuple[set[NatRule], set[str]]:
         name, networkid = network_of(row), str(row.get("associatednetworkid"))
+        if balanced.holds(row):
+            shared, narrowed = balanced.open_to_all(row, self.firewalls[name], self.members(networkid), self.balancers)
+            said, more = incoming(str(row["id"]), shared)
+            return said, narrowed | more
         mine = self.members(networkid).get(str(row.get("virtualmachineid")))
         if mine is None:
             return set(), set()
@@ -114,13 +123,13 @@ def existing(cloud: Cloud) -> list[dict[str, Any]]:
     return cloud.list("listNetworks", type="Isolated")
 
 
-def read(cloud: Cloud, groups: Sequence[Group], there: Sequence[Row]) -> World | None:
+def read(cloud: Cloud, groups: Sequence[Group], there: Sequence[Row], joining: Joining | None = None) -> World | None:
     """What is there; None where gstack has nothing to guard. No call where no isolated network is ``there``, one where
-    none is guarded, four otherwise."""
+    none is guarded, four otherwise, and those of :func:`gstack.firewall.balanced.read`."""
     if all(row.get("vpcid") for row in there):
         return None
     made = [row for row in there if _ours(row)]
-    rows = cloud.list("listPublicIpAddresses", isstaticnat=True)
+    rows = cloud.list("listPublicIpAddresses")
     tied = [row for row in rows if network_of(row) and not row.get("vpcid")]
     if not made and not tied:
         return None
@@ -128,12 +137,14 @@ def read(cloud: Cloud, groups: Sequence[Group], there: Sequence[Row]) -> World |
     places = {row["id"] for row in (*made, *tied)}
     rows = [*cloud.list("listFirewallRules"), *cloud.list("listEgressFirewallRules")]
     present = {str(row["id"]): rule for row in rows if (rule := from_row(row)).place in places}
-    return World(made, tied, machines, groups, present)
+    return World(made, tied, machines, groups, present, balanced.read(cloud, tied, joining))
 
 
-def bring(writer: Writer, groups: Sequence[Group], there: Sequence[Row]) -> frozenset[str]:
+def bring(
+    writer: Writer, groups: Sequence[Group], there: Sequence[Row], joining: Joining | None = None
+) -> frozenset[str]:
     """Bring the rules to what the firewalls say; in sentences what cannot be said. Raises what CloudStack refused."""
-    return settle(writer, lambda: read(writer.cloud, groups, there))
+    return settle(writer, lambda: read(writer.cloud, groups, there, joining))
 
 
 def member(row: Row, networkid: str) -> Member:

@@ -141,13 +141,13 @@ def attach(run: Run, machine: str, access: dict[str, Any]) -> None:
         marks = {addresses.EPHEMERAL: machine, addresses.NETWORK: access["network"]}
     else:
         row = run.step("look at the address", reserving.look, run, access["address"])
-        if row["virtualmachineid"] not in (None, machine):
+        if row["virtualmachineid"] not in (None, machine) or row["forwarding"]:
             raise GceError(
                 "resourceInUseByAnotherResource",
-                f"The external IP address '{row['ipaddress']}' is already being used by another instance.",
+                f"The external IP address '{row['ipaddress']}' is already being used by another resource.",
             )
         if not home.holds(row["row"]):
-            _place(run, row, home, access["zoneid"])
+            move(run, row, home, access["zoneid"])
         marks = {addresses.NETWORK: access["network"]}
     run.step("marks of the address", lambda: using(run, lambda writer: reserving.mark(writer, row["id"], marks)))
     if access["address"] is not None:
@@ -208,7 +208,7 @@ def _associated(run: Run, home: Home, zoneid: str, number: int) -> Row | None:
     return row
 
 
-def _place(run: Run, row: Row, home: Home, zoneid: str) -> None:
+def move(run: Run, row: Row, home: Home, zoneid: str) -> None:
     """Put an address that is reserved, or lies elsewhere, in a network or VPC."""
     if row["reserved"]:
         reserving.guard(run, row)

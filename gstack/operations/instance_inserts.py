@@ -15,7 +15,7 @@ from typing import Any
 
 from gstack.errors import GceError
 from gstack.firewall import security_groups
-from gstack.operations import addresses, attachments, disks, engine, labels
+from gstack.operations import addresses, attachments, balancing, disks, engine, labels
 from gstack.operations import nics as nics_of
 from gstack.operations.failures import HIDDEN
 from gstack.operations.firewalls import converge_or_warn
@@ -78,6 +78,7 @@ def insert(run: Run, plan: Row) -> None:
             addresses.attach(run, machine["id"], nic["access"])
     nics_of.add_aliases(run, machine["id"], nics)
     converge_or_warn(run)
+    balancing.settle_or_warn(run)
     if not groups:
         run.job("displayname", "updateVirtualMachine", {"id": machine["id"], "displayname": plan["name"]})
 

@@ -264,7 +264,10 @@ def _unused(cloud: Cloud, networkid: str, target: str) -> Row:
     routes."""
     rows = machines.visible(cloud.list("listVirtualMachines", networkid=networkid, details=["min"]))
     users = [f"the instance '{machines.wanted_name(row)}'" for row in rows]
-    kept = addresses.visible(cloud.list("listPublicIpAddresses", associatednetworkid=networkid))
+    public = cloud.list("listPublicIpAddresses", associatednetworkid=networkid)
+    forwarding = filter(None, (networks.marks(row).get(addresses.FORWARDING) for row in public))
+    users += [f"the forwarding rule '{path.rpartition('/')[2]}'" for path in forwarding]
+    kept = addresses.visible(public)
     row = cloud.first("listNetworks", id=networkid) or {}
     vpc = str(row["vpcid"]) if row.get("vpcid") else None
     if vpc and not users and len(cloud.list("listNetworks", vpcid=vpc)) == 1:

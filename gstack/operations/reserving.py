@@ -79,7 +79,7 @@ def guard(run: Run, row: Row) -> None:
 
 def look(run: Run, address: str) -> Row:
     """What has to be known of an address before it moves: ``id``, ``ipaddress``, ``reserved``, ``issourcenat``,
-    ``virtualmachineid``, its network in ``row``, and ``tags``. Raises GceError ``notFound``."""
+    ``virtualmachineid``, ``forwarding``, its network in ``row``, and ``tags``. Raises GceError ``notFound``."""
     row = find(run.cloud, address)
     if row is None:
         raise GceError("notFound", "The external address is gone.")
@@ -96,6 +96,7 @@ def facts(row: Mapping[str, Any]) -> Row:
         "reserved": row.get("state") == addresses.RESERVED,
         "issourcenat": bool(row.get("issourcenat")),
         "virtualmachineid": row.get("virtualmachineid"),
+        "forwarding": networks.marks(row).get(addresses.FORWARDING),
         "row": {member: row.get(member) for member in ("associatednetworkid", "vpcid")},
         "tags": there if addresses.CREATED in networks.marks(row) else there + made,
     }

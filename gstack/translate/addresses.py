@@ -22,6 +22,7 @@ Row = Mapping[str, Any]
 # gstack's marks on a public address.
 NAME, EPHEMERAL, NETWORK = "address", "ephemeral", networks.NETWORK
 CREATED = "created"  # when it was reserved; CloudStack counts from its last move
+FORWARDING = "forwarding-rule"  # its path below the project; of several, one of them
 KIND = "addresses"
 RESERVED = "Reserved"
 COMMAND = "listPublicIpAddresses"
@@ -71,8 +72,8 @@ def in_region(cloud: Cloud, places: Places, region: str) -> list[Row]:
 
 
 def used(row: Row) -> bool:
-    """Whether an address is in use: by an instance, a balancer or a forwarding."""
-    return bool(row.get("virtualmachineid") or row.get("hasrules"))
+    """Whether an address is in use: by an instance, a forwarding rule, or rules of other tools."""
+    return bool(row.get("virtualmachineid") or row.get("hasrules") or FORWARDING in networks.marks(row))
 
 
 def created(row: Row) -> Any:

@@ -10,13 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, invalid, not_found
-from gstack.translate import kept
+from gstack.translate import kept, machines, networks, places
 from gstack.translate.caller import Caller, Project
+from gstack.translate.networks import ISOLATED, Subnetwork
 
 Row = dict[str, Any]
 
 POOLS, RULES, SERVICES, GROUPS = "targetPools", "forwardingRules", "backendServices", "instanceGroups"
+# GCE's ways to stick, as far as CloudStack has them: its router hashes the client's address. It balances TCP alone, and
+# an address of its own is one destination, so these are one and the same.
+STICKY = ("CLIENT_IP", "CLIENT_IP_PROTO")
+AFFINITIES = ("NONE", *STICKY)
+MOST_PORTS = 20  # each port is a rule of CloudStack's
 
 
 def referenced(
@@ -61,3 +68,127 @@ def _named(body: Row) -> Iterator[str]:
             yield body[member]
     for backend in body.get("backends") or ():
         yield backend["group"]
+
+
+def member(path: str, zoneid: str, machine: str | None = None) -> Row:
+    """How a pool or a group keeps an instance: ``path`` below the project, CloudStack's id of its zone, and of the
+    machine where only that very one is meant."""
+    return {"path": path, "zoneid": zoneid, **({"id": machine} if machine else {})}
+
+
+def members(project: Project, rule: Row) -> list[Row]:
+    """The entries of :func:`member` that a forwarding rule leads to."""
+    body = _at(project, target(rule))
+    if "instances" in body:
+        return list(body["instances"])
+    groups = [backend["group"] for backend in body.get("backends") or ()]
+    return [one for group in groups for one in _at(project, group).get("members") or ()]
+
+
+def sticky(project: Project, rule: Row) -> bool:
+    """Whether a client is led to one member for ever."""
+    return _at(project, target(rule)).get("sessionAffinity") in STICKY
+
+
+def checked(project: Project, rule: Row) -> bool:
+    """Whether health checks are expected of what a rule leads to."""
+    return bool(_at(project, target(rule)).get("healthChecks"))
+
+
+def target(rule: Row) -> str:
+    """The path of the pool or backend service that a rule leads to."""
+    return str(rule["body"].get("target") or rule["body"].get("backendService"))
+
+
+def ports(body: Row) -> list[int]:
+    """The ports of a forwarding rule, in order."""
+    if body.get("ports"):
+        return sorted(int(port) for port in body["ports"])
+    first, _, last = str(body["portRange"]).partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def known(entries: list[Row], rows: list[Row]) -> list[tuple[Row, Row]]:
+    """The entries of :func:`member` whose instance is there, with its row of listVirtualMachines."""
+    found: dict[tuple[str, str], Row] = {}
+    for zoneid in {entry["zoneid"] for entry in entries}:
+        here = [row for row in machines.visible(rows) if row["zoneid"] == zoneid]
+        names = machines.gce_names_of(here)
+        found |= {(zoneid, names[row["id"]]): dict(row) for row in here}
+    pairs = [(entry, found.get((entry["zoneid"], entry["path"].rpartition("/")[2]))) for entry in entries]
+    return [(entry, row) for entry, row in pairs if row is not None and entry.get("id") in (None, row["id"])]
+
+
+def network(row: Row) -> str | None:
+    """CloudStack's id of the network of a machine's nic0, where GCE's balancers send to."""
+    nics = row.get("nic") or ()
+    nic = next((nic for nic in nics if nic.get("isdefault")), nics[0] if nics else {})
+    return nic.get("networkid")
+
+
+def home(caller: Caller, entries: list[Row], field: str) -> Subnetwork | None:
+    """The subnetwork that all the instances of ``entries`` are in; None where there is none of them yet.
+
+    Raises GceError invalid, for ``field``, where CloudStack has no balancer for them. One call, and one for networks.
+    """
+    rows = caller.cloud.list("listVirtualMachines", details=["nics"]) if entries else []
+    found: Subnetwork | None = None
+    for entry, row in known(entries, rows):
+        piece = networks.of_caller(caller).of(network(row)) or networks.of_caller(caller, refresh=True).of(network(row))
+        if piece is None or piece.kind != ISOLATED or not piece.owned:
+            why = "CloudStack balances for instances in isolated networks that gstack made."
+            raise invalid(field, entry["path"], why)
+        if found is not None and found.id != piece.id:
+            why = f"CloudStack balances inside one network of one zone: others are in '{found.path}', this one in"
+            raise invalid(field, entry["path"], f"{why} '{piece.path}' of {piece.place.name}.")
+        found = piece
+    return found
+
+
+def health(cloud: Cloud, entries: list[Row], below: str) -> list[Row]:
+    """GCE's health of members: one that does not run is not healthy, of one that is not there nothing is said, and of
+    ports that do not answer CloudStack tells nobody. ``below``: what comes before a path in a link. One call."""
+    rows = cloud.list("listVirtualMachines", details=["nics"])
+    return [
+        {
+            "instance": f"{below}/{entry['path']}",
+            "ipAddress": next((nic["ipaddress"] for nic in row.get("nic") or () if nic.get("ipaddress")), None),
+            "healthState": "HEALTHY" if machines.status(row) == "RUNNING" else "UNHEALTHY",
+        }
+        for entry, row in known(entries, rows)
+    ]
+
+
+def check_members(caller: Caller, path: str, entries: list[Row], field: str) -> None:
+    """Raises GceError invalid where what ``path`` leads to is balanced, and ``entries`` cannot be. No call where it is
+    not."""
+    if led_to_by(caller.project, path):
+        home(caller, entries, field)
+
+
+def led_to_by(project: Project, path: str) -> list[Row]:
+    """The forwarding rules that lead to the pool, backend service or group at ``path``."""
+    through = {path, *(user for user in users(project, path) if user.split("/")[-2] == SERVICES)}
+    return [row for row in kept.rows(project, RULES) if target(row) in through]
+
+
+def instance(caller: Caller, given: str, field: str, *, region: str | None = None, zone: str | None = None) -> Row:
+    """The entry of :func:`member` of an instance that ``field`` names, which need not be there yet. Raises GceError."""
+    reference = caller.refer(given, collection="instances", field=field, zone=zone)
+    place = places.zone_of(caller, str(reference.scope_name))
+    if reference.project != caller.project.id:
+        raise invalid(field, given, "It belongs to another project.")
+    if place is None:
+        raise not_found(f"projects/{caller.project.id}/zones/{reference.scope_name}")
+    if region not in (None, place.region):
+        raise invalid(field, given, f"It must be in region {region}.")
+    if zone not in (None, place.name):
+        raise invalid(field, given, f"It must be in zone {zone}.")
+    return member(f"zones/{place.name}/instances/{reference.name}", place.id)
+
+
+def _at(project: Project, path: str) -> Row:
+    """The body of the row at a path; empty where there is none."""
+    scope, kind, name = path.rsplit("/", 2)
+    row = kept.find(project, kind, scope, name)
+    return dict(row["body"]) if row else {}

@@ -16,7 +16,7 @@ from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, invalid
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
-from gstack.translate import addresses, kept, machines, places, tags
+from gstack.translate import addresses, kept, machines, networks, places, tags
 from gstack.translate.caller import Caller
 from gstack.translate.names import label
 from gstack.translate.networks import Subnetwork
@@ -30,7 +30,7 @@ KIND = "internal-addresses"
 @dataclass(frozen=True)
 class Address:
     """One address: ``row`` is CloudStack's of a public one, what the store holds of an internal one. ``user`` is the
-    link of the instance that has it, below the project."""
+    link of the instance or forwarding rule that has it, below the project."""
 
     name: str
     region: str
@@ -158,7 +158,7 @@ def _internal(row: Row, guests: Sequence[Row], known: Places) -> Address:
 
 def _user(row: Row, place: Place) -> str | None:
     if not row.get("virtualmachineid"):
-        return None
+        return networks.marks(row).get(addresses.FORWARDING)
     machine = {
         "id": row["virtualmachineid"],
         "name": row.get("virtualmachinename") or "",

@@ -78,6 +78,7 @@ OURS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "compute#disk": _of(f"{HERE}/disks/vm", "vm"),
     "compute#diskType": _first(f"{HERE}/diskTypes"),
     "compute#firewall": _of("global/firewalls/fw", "fw"),
+    "compute#forwardingRule": _of("regions/de-fra/forwardingRules/rule", "pool", "rule"),
     "compute#healthCheck": _of("global/healthChecks/hc", "check"),
     "compute#httpHealthCheck": _of("global/httpHealthChecks/hc", "http check"),
     "compute#httpsHealthCheck": _of("global/httpsHealthChecks/hc", "https check"),
@@ -95,6 +96,7 @@ OURS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "compute#serialPortOutput": _of(f"{HERE}/instances/vm/serialPort", "vm"),
     "compute#snapshot": _of("global/snapshots/snap", "vm", "snap"),
     "compute#subnetwork": _of("regions/ch-gva/subnetworks/default"),
+    "compute#targetPool": _of("regions/de-fra/targetPools/pool", "pool", "member"),
     "compute#zone": _of(HERE),
 }
 # Members of GCE's that ours lack, by where they begin, with the reason.
@@ -112,10 +114,22 @@ MISSING: dict[str, dict[str, str]] = {
         "targetServiceAccounts": "as sourceServiceAccounts",
         "targetTags": NOT_SAID,
     },
+    "compute#forwardingRule": {
+        "allPorts": "refused: CloudStack balances port by port",
+        "allowGlobalAccess": "of internal rules",
+        "backendService": "of rules that lead to one",
+        "description": NOT_SAID,
+        "ipVersion": NOT_SAID,
+        "isMirroringCollector": "of internal rules",
+        "network": "of internal rules",
+        "selfLinkWithId": "GCE says it of some collections only",
+        "serviceLabel": "of internal rules",
+        "serviceName": "of internal rules",
+        "subnetwork": "of internal rules",
+    },
     "compute#healthCheck": {
         "description": NOT_SAID,
         "httpHealthCheck": "of checks of that type",
-        "logConfig": NOT_SAID,
         "region": "of regional ones",
         "sourceRegions": "refused: CloudStack's own routers ask",
     },
@@ -175,6 +189,12 @@ MISSING: dict[str, dict[str, str]] = {
         "status": "edited in by hand: no revision of the API has it",
     },
     "compute#zone": {"deprecated": "of zones that are deprecated", "maintenanceWindows": OLD},
+    "compute#targetPool": {
+        "backupPool": "refused: balancers have no second pool",
+        "description": NOT_SAID,
+        "failoverRatio": "as backupPool",
+        "healthChecks": NOT_SAID,
+    },
 }
 # Forms that differ.
 FORMED = {

@@ -30,8 +30,10 @@ CALLS = {
     "subnetworks": ["listNetworks"],
 }
 KEPT = {
+    "targetPools",
     "acceleratorTypes",
     "diskTypes",
+    "forwardingRules",
     "globalAddresses",
     "globalOperations",
     "healthChecks",

@@ -1,0 +1,106 @@
+"""Workflows of what is balanced: a change of a pool, a group, a backend service or a forwarding rule.
+
+Apart from the balancers themselves, which follow. What is to change is said member by member and not as a whole row, so
+that of two requests at once neither takes back what the other did: operations on one object run one after the other.
+The surprising thing: where no forwarding rule leads to what changes, CloudStack is not asked for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gstack.errors import GceError, not_found
+from gstack.operations import balancing, engine
+from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.protocol.call import Call
+from gstack.protocol.fingerprints import matches
+from gstack.store import overlay
+from gstack.translate import kept
+
+Row = dict[str, Any]
+
+WORKFLOW = "op.balancing.change"
+STALE = "{} fingerprint either invalid or resource {} have changed"
+
+
+def start(
+    call: Call,
+    kind: str,
+    row: Row,
+    *,
+    add: Row | None = None,
+    remove: Row | None = None,
+    put: Row | None = None,
+    seen: tuple[str | None, str] | None = None,
+    type: str | None = None,
+) -> dict[str, Any]:
+    """Start the change of a row of the store: entries that lists get (``add``) and lose (``remove``), and members that
+    are ``put`` in place of what is there (None: away). ``seen``: the fingerprint that the client sent, of a member or
+    (None) of the whole; ``type``: the operation's, where it is not the method's verb. Raises GceError
+    ``conditionNotMet`` for an old fingerprint."""
+    if seen is not None:
+        check_seen(row["body"], *seen)
+    plan = {
+        "kind": kind,
+        "key": kept.key(call.caller.project, kind, row),
+        "add": add or {},
+        "remove": remove or {},
+        "put": put or {},
+        "seen": seen,
+    }
+    target = f"projects/{call.project}/{kept.path(kind, row)}"
+    return engine.start(
+        call, WORKFLOW, type=type or call.method.verb, target=target, target_id=row["number"], plan=plan
+    )
+
+
+@workflow(WORKFLOW)
+def change(run: Run, plan: Row) -> None:
+    """``plan``: as :func:`start` makes it; ``kind`` and ``key`` are the store's."""
+    before = run.step("look", _present, run, plan)
+    run.undo("the balancers", balancing.bring_quietly, run)
+    run.undo("the change", overlay.write, plan["kind"], plan["key"], run.project.id, before)
+    after = {**before, "body": edited(before["body"], plan)}
+    run.step("remember", overlay.write, plan["kind"], plan["key"], run.project.id, after)
+    if set(plan["put"]) == {"labels"}:
+        return
+    for sentence in balancing.settle(run):
+        run.warn("NOT_CRITICAL_ERROR", sentence)
+
+
+def check_seen(body: Row, member: str | None, seen: str) -> None:
+    """Raises GceError conditionNotMet unless ``seen`` is the fingerprint of a member, or of the whole."""
+    if not matches(seen, (body.get(member) or {}) if member else body):
+        what = "Labels" if member else "Resource"
+        location = "labelFingerprint" if member else "fingerprint"
+        raise GceError("conditionNotMet", STALE.format(what, "labels" if member else "fields"), location=location)
+
+
+def edited(body: Row, plan: Row) -> Row:
+    """A body after the change that ``plan`` says."""
+    found = {**body, **plan["put"]}
+    for member, entries in plan["add"].items():
+        there = found.get(member) or []
+        found[member] = [*there, *(entry for entry in entries if entry not in there)]
+    for member, entries in plan["remove"].items():
+        found[member] = [entry for entry in found.get(member) or [] if entry not in entries]
+    return {member: value for member, value in found.items() if value is not None}
+
+
+def all_of(body: Row, members: Iterable[str]) -> Row:
+    """``put`` for an update: the members as a body says them, and away with those that it does not."""
+    return {member: body.get(member) for member in members}
+
+
+# What follows runs inside of steps.
+
+
+def _present(run: Run, plan: Row) -> Row:
+    row = overlay.read(plan["kind"], plan["key"])
+    if not row:
+        raise not_found(run.target)
+    if plan["seen"] is not None:
+        check_seen(row["body"], *plan["seen"])
+    return row
