@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from werkzeug.routing import Rule
 
@@ -36,6 +37,8 @@ def _no_url(_rule: Rule, **_values: Any) -> tuple[str, str]:
 
 _SLASHES = re.compile(r"/{2,}")
 _VERSION = re.compile(r"^/compute/(?:beta|alpha)/")
+# What may stand in a query as it is; the bytes of other characters are escaped: what reads queries fails on them.
+_ASCII = "".join(map(chr, range(128)))
 # google-api-python-client moves to the override when the URL exceeds 2,048 characters; no real query is longer.
 _LONGEST_OVERRIDE = 256 * 1024
 
@@ -50,6 +53,7 @@ class PathForms:
         environ["PATH_INFO"] = canonical_path(environ.get("PATH_INFO", "/"))
         if "HTTP_X_HTTP_METHOD_OVERRIDE" in environ:
             _override(environ)
+        environ["QUERY_STRING"] = quote(environ.get("QUERY_STRING", ""), safe=_ASCII, encoding="latin-1")
         return self._app(environ, start_response)
 
 
@@ -68,7 +72,8 @@ def _override(environ: dict[str, Any]) -> None:
     environ["REQUEST_METHOD"] = method
     form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     if method == "GET" and form:
-        declared = environ.get("CONTENT_LENGTH") or "0"
+        chunked = environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
+        declared = environ.get("CONTENT_LENGTH") or (str(_LONGEST_OVERRIDE) if chunked else "0")
         length = min(int(declared), _LONGEST_OVERRIDE) if declared.isdecimal() else 0
         query = environ["wsgi.input"].read(length).decode("latin-1")
         environ["QUERY_STRING"] = "&".join(part for part in (environ.get("QUERY_STRING", ""), query) if part)

@@ -7,6 +7,7 @@ pass the guard is never sent, whatever a step or handler did; it becomes a serve
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 # Seconds after which to come again, by status, where the error does not know better.
 RETRY_AFTER = {429: 1, 503: 5}
+# Bytes of a refused request that may stay unread: the server takes in as many by itself.
+UNREAD = 4096
+_taking_in = threading.BoundedSemaphore(2)  # threads of a process that read what is of no use; it has four at least
 
 
 class Guard(Protocol):
@@ -68,6 +72,28 @@ class Exchange:
     result: Any = None
 
 
+def authenticate(exchange: Exchange) -> None:
+    """Who is this? Before anything is said about what exists, and before the body is read: that takes a thread for as
+    long as the client likes."""
+    try:
+        exchange.grant = exchange.guard.authenticate(exchange.request.headers, exchange.request.args)
+    except GceError:
+        _take_in(exchange.request)
+        raise
+
+
+def _take_in(refused: Request) -> None:
+    """Read what a client is still sending, or the connection may break before it sees why it was refused. Not for more
+    than a few at a time, as bodies may never end."""
+    if (refused.content_length or 0) > UNREAD and _taking_in.acquire(blocking=False):
+        try:
+            refused.get_data(cache=False)
+        except RequestEntityTooLarge:
+            pass
+        finally:
+            _taking_in.release()
+
+
 def decode(exchange: Exchange) -> None:
     """Bytes to JSON, through everything that real clients send."""
     try:
@@ -79,11 +105,6 @@ def decode(exchange: Exchange) -> None:
         exchange.request.headers,
         expects_body=exchange.method.request is not None,
     )
-
-
-def authenticate(exchange: Exchange) -> None:
-    """Who is this? Before anything is said about what exists."""
-    exchange.grant = exchange.guard.authenticate(exchange.request.headers, exchange.request.args)
 
 
 def choose(exchange: Exchange) -> None:
@@ -165,8 +186,8 @@ def _handled(call: Call) -> Any:
 
 
 STEPS: tuple[Callable[[Exchange], None], ...] = (
-    decode,
     authenticate,
+    decode,
     choose,
     check_parameters,
     enter,

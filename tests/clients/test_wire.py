@@ -105,6 +105,31 @@ def test_a_body_that_is_too_large_is_a_413_in_googles_shape(connection: Any, bea
     assert (answer.status, json.loads(answer.read())["error"]["errors"][0]["reason"]) == (413, "uploadTooLarge")
 
 
+def test_bodies_that_never_end_of_who_has_no_credentials_keep_nobody_waiting(demo: Demo, connection: Any) -> None:
+    head = b"POST /compute/v1/projects/p/global/networks HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+    tls, kept = context(demo), []
+    try:
+        for number in range(100):  # more than all threads there are
+            plain = socket.create_connection(address(demo), 30)
+            kept.append(tls.wrap_socket(plain, server_hostname="localhost"))
+            kept[-1].sendall(head + (b"100000" if number % 2 else b"100") + b"\r\n\r\n{")
+        connection.timeout = 20
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+    finally:
+        for one in kept:
+            one.close()
+
+
+@pytest.mark.parametrize("size", [100, 100_000, 900_000])
+def test_who_is_refused_is_told_so_however_long_the_body(demo: Demo, size: int) -> None:
+    for _ in range(10):
+        one = http.client.HTTPSConnection(*address(demo), timeout=60, context=context(demo))
+        one.request("POST", "/compute/v1/projects/p/global/networks", b" " * size, {"Authorization": "Bearer no"})
+        assert one.getresponse().status == 401
+        one.close()
+
+
 def test_a_shutdown_answers_the_requests_that_are_under_way(until: Callable[..., Any]) -> None:
     with prepared(job_seconds=5, gcloud=False) as own:
         headers = {"Authorization": f"Bearer {own.environment['GSTACK_TOKEN']}", "Content-Type": "application/json"}

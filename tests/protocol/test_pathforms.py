@@ -48,3 +48,24 @@ def test_a_post_that_overrides_to_get_becomes_that_get_with_its_form_as_query() 
 def test_an_override_never_turns_a_get_into_a_mutation() -> None:
     seen = _seen(REQUEST_METHOD="GET", HTTP_X_HTTP_METHOD_OVERRIDE="DELETE")
     assert seen["REQUEST_METHOD"] == "GET"
+
+
+def test_the_query_of_an_override_may_come_in_chunks() -> None:
+    seen = _seen(
+        HTTP_X_HTTP_METHOD_OVERRIDE="GET",
+        HTTP_TRANSFER_ENCODING="chunked",
+        CONTENT_TYPE="application/x-www-form-urlencoded",
+        **{"wsgi.input": io.BytesIO(b"filter=name+eq+x")},
+    )
+    assert seen["QUERY_STRING"] == "filter=name+eq+x"
+
+
+def test_bytes_of_a_query_that_are_no_text_are_escaped() -> None:
+    seen = _seen(
+        HTTP_X_HTTP_METHOD_OVERRIDE="GET",
+        CONTENT_TYPE="application/x-www-form-urlencoded",
+        CONTENT_LENGTH="6",
+        QUERY_STRING="alt=json&b=%20",
+        **{"wsgi.input": io.BytesIO(b"a=\x1f\x8b\xff")},
+    )
+    assert seen["QUERY_STRING"] == "alt=json&b=%20&a=\x1f%8B%FF"

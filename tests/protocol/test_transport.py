@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -158,3 +159,11 @@ def test_what_streams_or_is_packed_already_is_left_alone() -> None:
     app.add_url_rule("/stream", "stream", lambda: Response((b"x" for _ in range(9999)), mimetype="application/json"))
     transport.register(app, "")
     assert "Content-Encoding" not in app.test_client().get("/stream", headers={"Accept-Encoding": "gzip"}).headers
+
+
+def test_a_request_without_credentials_is_refused_before_its_body_is_read(gateway) -> None:
+    sent = io.BytesIO(b"no JSON")
+    answer = gateway.client.post(
+        "/compute/v1/projects/tenant/global/networks", input_stream=sent, headers={"Content-Length": "7"}
+    )
+    assert (answer.status_code, sent.tell()) == (401, 0)
