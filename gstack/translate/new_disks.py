@@ -50,6 +50,8 @@ def empty(place: Place, wish: Wish) -> dict[str, Any]:
     kind, size, where = wish.kind, wish.size_gb, wish.fields.size
     if kind.custom_size and not size:
         raise invalid(where, size or 0, f"A disk of type '{kind.name}' needs a size.")
+    if size is not None and size < 0:
+        raise invalid(where, size, "Must be at least 1.")
     if not kind.custom_size and size not in (None, kind.size_gb):
         raise invalid(where, size, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")
     mark = {volumes.TYPE: volumes.type_mark(kind.name, kind.id)} if kind.alias else {}

@@ -106,3 +106,7 @@ def test_nobody_sees_the_disks_of_others(gateway: Any) -> None:
 def test_a_disk_that_is_not_there_is_not_found(gateway: Any, name: str) -> None:
     message = gateway.refuse("GET", f"{DISKS}/{name}", status=404)
     assert message == f"The resource 'projects/tenant/zones/ch-gva-2/disks/{name}' was not found"
+
+
+def test_a_disk_of_less_than_nothing_is_refused_at_once(gateway: Any) -> None:
+    assert "at least 1" in gateway.refuse("POST", DISKS, {"name": "d", "sizeGb": "-1"})

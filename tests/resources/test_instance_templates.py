@@ -111,6 +111,17 @@ def test_a_template_that_is_not_there_or_of_another_region_makes_nothing(gateway
     assert gateway.cloudstack("listVirtualMachines") == []
 
 
+def test_a_template_that_was_made_anew_is_not_the_one_of_a_unique_id(gateway: Any) -> None:
+    links = []
+    for _ in range(2):
+        gateway.run("POST", TEMPLATES, template())
+        links.append(f"{TEMPLATES}/small?uniqueId={gateway.get(f'{TEMPLATES}/small')['id']}")
+        if len(links) == 1:
+            gateway.run("DELETE", f"{TEMPLATES}/small")
+    gateway.refuse("POST", INSTANCES, {"name": "web"}, status=404, sourceInstanceTemplate=links[0])
+    gateway.run("POST", INSTANCES, {"name": "web"}, sourceInstanceTemplate=links[1])
+
+
 def test_permissions_on_a_template_are_those_of_the_role(gateway: Any) -> None:
     gateway.run("POST", TEMPLATES, template())
     asked = {"permissions": ["compute.instanceTemplates.get", "compute.instanceTemplates.nonsense"]}
