@@ -233,12 +233,8 @@ class Views:
         return self._names[row["id"]]
 
     def place(self, row: Row) -> Place:
-        """The machine's zone. One that was disabled meanwhile is no longer listed by CloudStack."""
-        found = self.places.of(row["zoneid"])
-        if found is None:
-            name = label(row["zonename"])
-            found = Place(name, name, {"id": row["zoneid"], "name": row["zonename"]})
-        return found
+        """The machine's zone."""
+        return self.places.shown(row)
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Read what is remembered of the rows that are about to be shown."""

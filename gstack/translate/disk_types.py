@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gstack.protocol.ids import numbered, numeric_id
+from gstack.protocol.ids import numbered
 from gstack.translate.caller import Caller
 from gstack.translate.names import named
-from gstack.translate.zonal import offered
+from gstack.translate.zonal import OfOffering, offered
 
 Row = Mapping[str, Any]
 
@@ -24,27 +24,15 @@ LOCAL = "local-ssd"
 
 
 @dataclass(frozen=True)
-class DiskType:
+class DiskType(OfOffering):
     """A kind of disk. ``size_gb`` is in GiB and 0 where the size is up to the request (``custom_size``).
 
     ``alias`` says that ``name`` is one of Google's, not the offering's.
     """
 
-    name: str
-    offering: Row
     size_gb: int
     custom_size: bool
     alias: bool = False
-
-    @property
-    def id(self) -> str:
-        """CloudStack's UUID of the disk offering."""
-        return str(self.offering["id"])
-
-    @property
-    def number(self) -> int:
-        """The numeric id."""
-        return numeric_id(f"{self.id}/{self.name}")
 
 
 class DiskTypes:

@@ -19,10 +19,10 @@ from typing import Any
 import orjson
 
 from gstack.errors import GceError, invalid
-from gstack.protocol.ids import numbered, numeric_id
+from gstack.protocol.ids import numbered
 from gstack.translate.caller import Caller
 from gstack.translate.names import label, named
-from gstack.translate.zonal import offered
+from gstack.translate.zonal import OfOffering, offered
 
 Row = Mapping[str, Any]
 
@@ -32,30 +32,18 @@ _DETAILS = "serviceofferingdetails"
 
 
 @dataclass(frozen=True)
-class MachineType:
+class MachineType(OfOffering):
     """A size of machine. ``cpus`` counts, ``memory_mb`` is in MiB, ``speed_mhz`` is CloudStack's CPU speed.
 
     ``custom`` says that the offering takes its size from the request, ``alias`` that ``name`` is not the
     offering's.
     """
 
-    name: str
-    offering: Row
     cpus: int
     memory_mb: int
     speed_mhz: int
     custom: bool = False
     alias: bool = False
-
-    @property
-    def id(self) -> str:
-        """CloudStack's UUID of the service offering."""
-        return str(self.offering["id"])
-
-    @property
-    def number(self) -> int:
-        """The numeric id."""
-        return numeric_id(f"{self.id}/{self.name}")
 
     @property
     def details(self) -> dict[str, int]:

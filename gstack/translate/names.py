@@ -9,11 +9,12 @@ by making a second object.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from gstack.errors import invalid, required
+from gstack.protocol.ids import numeric_id
 
 LONGEST = 63
 LABEL = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -21,6 +22,7 @@ NAME_RULE = "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'"
 SUFFIX = 8  # hex digits of the UUID; more when they are not enough
 SUFFIXES = re.compile(r"(?:(?:^|-)[0-9a-f]{8,})+\Z")
 
+Row = Mapping[str, Any]
 T = TypeVar("T")
 Getter = str | Callable[[Any], Any]
 
@@ -79,6 +81,19 @@ def named(rows: Iterable[T], name: Getter = "name", id: Getter = "id", created: 
     get_id = _getter(id)
     names = gce_names(rows, name, id, created)
     return {names[str(get_id(row))]: row for row in reversed(rows)}
+
+
+def called(
+    rows: Sequence[Row], names_of: Callable[[Sequence[Row]], Mapping[str, str]], wanted: str
+) -> tuple[str, Row] | None:
+    """The row that ``names_of`` (the names by CloudStack id) calls ``wanted``, or whose numeric id that is, and its
+    name."""
+    names = names_of(rows)
+    for row in rows:
+        name = names[row["id"]]
+        if wanted in (name, str(numeric_id(row["id"]))):
+            return name, row
+    return None
 
 
 def keyword(text: str, longest: int = LONGEST) -> str | None:

@@ -81,6 +81,14 @@ class Places:
         """The zone of that CloudStack id."""
         return self._by_id.get(zoneid or "")
 
+    def shown(self, row: Row) -> Place:
+        """The zone of a row that says which one it is in. One that was disabled meanwhile is no longer listed."""
+        found = self.of(row["zoneid"])
+        if found is None:
+            name = label(row["zonename"])
+            found = Place(name, name, {"id": row["zoneid"], "name": row["zonename"]})
+        return found
+
     def regions(self) -> dict[str, tuple[Place, ...]]:
         """The zones of every region, both in order of name."""
         grouped: dict[str, list[Place]] = {}

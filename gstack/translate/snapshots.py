@@ -12,9 +12,8 @@ from typing import Any
 
 from gstack.cloudstack.client import Cloud
 from gstack.errors import invalid, not_found
-from gstack.protocol.ids import numeric_id
 from gstack.translate.caller import Caller
-from gstack.translate.names import gce_names, is_label
+from gstack.translate.names import called, gce_names, is_label
 
 Row = Mapping[str, Any]
 
@@ -78,10 +77,10 @@ def find(cloud: Cloud, name: str, *, thorough: bool = True) -> tuple[str, Row] |
         if not is_label(name):
             return None
         own = [row for row in visible(cloud.list("listSnapshots", name=name)) if row["name"] == name]
-        found = _named(own, name)
+        found = called(own, gce_names_of, name)
         if found is not None or not thorough:
             return found
-    return _named(visible(cloud.list("listSnapshots")), name)
+    return called(visible(cloud.list("listSnapshots")), gce_names_of, name)
 
 
 def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[str, Row]:
@@ -94,15 +93,6 @@ def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[str,
     if found is None:
         raise not_found(f"projects/{caller.project.id}/global/snapshots/{reference.name}")
     return found
-
-
-def _named(rows: list[Row], wanted: str) -> tuple[str, Row] | None:
-    names = gce_names_of(rows)
-    for row in rows:
-        name = names[row["id"]]
-        if wanted in (name, str(numeric_id(row["id"]))):
-            return name, row
-    return None
 
 
 def _seniority(row: Row) -> str:

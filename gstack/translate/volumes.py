@@ -13,10 +13,9 @@ from typing import Any
 
 from gstack.cloudstack.client import Cloud
 from gstack.errors import invalid, not_found
-from gstack.protocol.ids import numeric_id
 from gstack.translate import machines, places, tags
 from gstack.translate.caller import Caller
-from gstack.translate.names import gce_names, is_label, label
+from gstack.translate.names import called, gce_names, is_label, label
 from gstack.translate.places import Place
 
 Row = Mapping[str, Any]
@@ -166,12 +165,14 @@ def find(cloud: Cloud, zoneid: str, name: str, *, thorough: bool = True) -> tupl
         if not is_label(name):
             return None
         if not thorough:
-            return _named(_candidates(cloud, *cloud.together(mark, *others)), name)
+            return called(_candidates(cloud, *cloud.together(mark, *others)), gce_names_of, name)
         marked = cloud.list(mark[0], **mark[1])
-        found = _named(visible(marked), name) or _named(_candidates(cloud, marked, *cloud.together(*others)), name)
+        found = called(visible(marked), gce_names_of, name)
+        if found is None:
+            found = called(_candidates(cloud, marked, *cloud.together(*others)), gce_names_of, name)
         if found is not None:
             return found
-    return _named(visible(cloud.list("listVolumes", zoneid=zoneid)), name)
+    return called(visible(cloud.list("listVolumes", zoneid=zoneid)), gce_names_of, name)
 
 
 def located(caller: Caller, zone: str, wanted: str) -> tuple[Place, str, Row]:
@@ -216,15 +217,6 @@ def _candidates(cloud: Cloud, marked: Iterable[Row], own: Iterable[Row], hosts: 
         roots += cloud.list("listVolumes", virtualmachineid=host["id"], type="ROOT")
     rows = {row["id"]: row for row in [*marked, *own, *roots]}
     return visible(rows.values())
-
-
-def _named(rows: list[Row], wanted: str) -> tuple[str, Row] | None:
-    names = gce_names_of(rows)
-    for row in rows:
-        name = names[row["id"]]
-        if wanted in (name, str(numeric_id(row["id"]))):
-            return name, row
-    return None
 
 
 _MARKED, _BOOT, _NATURAL, _OTHER = range(4)

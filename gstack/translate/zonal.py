@@ -7,10 +7,12 @@ as many resources as there are zones, so a row goes with its zone into every vie
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from gstack.errors import not_found
 from gstack.protocol.call import Call
+from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import aggregated, listing
 from gstack.translate import places
 from gstack.translate.caller import Caller
@@ -25,6 +27,24 @@ class Named(Protocol):
 
     @property
     def id(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class OfOffering:
+    """A type that is one of CloudStack's offerings, by one of its names."""
+
+    name: str
+    offering: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """CloudStack's UUID of the offering."""
+        return str(self.offering["id"])
+
+    @property
+    def number(self) -> int:
+        """The numeric id: an offering has several names, and is a resource under each."""
+        return numeric_id(f"{self.id}/{self.name}")
 
 
 Row = TypeVar("Row", bound=Named)

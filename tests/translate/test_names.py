@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gstack.translate.names import gce_names, is_label, keyword, label, named
+from gstack.protocol.ids import numeric_id
+from gstack.translate.names import called, gce_names, is_label, keyword, label, named
 
 ROWS = st.lists(
     st.fixed_dictionaries(
@@ -134,3 +135,10 @@ def test_the_objects_that_a_keyword_finds_have_the_names_that_they_have_among_al
         like = (keyword(name) or "").split("%")
         found = [row for row in rows if re.search(".*".join(map(re.escape, like)), row["name"], re.I | re.S)]
         assert gce_names(found)[identity] == name
+
+
+@given(ROWS)
+def test_every_row_is_found_by_its_name_and_by_its_number(rows):
+    for row, name in [(row, gce_names(rows)[row["id"]]) for row in rows]:
+        assert called(rows, gce_names, name) == called(rows, gce_names, str(numeric_id(row["id"]))) == (name, row)
+    assert called(rows, gce_names, "No-Name") is None

@@ -36,6 +36,13 @@ def test_a_zone_is_found_by_its_id():
     assert found.of(None) is None
 
 
+def test_what_is_in_a_zone_that_is_no_longer_listed_is_shown_there_all_the_same():
+    found = places(zones("ch-gva-2"))
+    assert found.shown({"zoneid": "id-ch-gva-2", "zonename": "x"}) is found.zone("ch-gva-2")
+    gone = found.shown({"zoneid": "id-gone", "zonename": "Old Zone"})
+    assert (gone.id, gone.name, gone.cloudstack_name) == ("id-gone", "old-zone", "Old Zone")
+
+
 def test_there_is_no_zone_of_another_name():
     assert places(zones("ch-gva-2")).zone("ch-gva-3") is None
 
