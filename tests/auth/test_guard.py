@@ -335,7 +335,8 @@ def namesake(room: Room, name: str) -> Any:
     world = room.simulator.world
     domain = model.Domain(world.uuid(), 90, "beta", "ROOT/beta")
     account = model.Account(world.uuid(), 90, name, 0, domain.id, world.now())
-    user = model.User(world.uuid(), 90, f"beta-{name}", account.id, world.now(), world.key(), world.key())
+    # The cloud is one for all tests, so each of them names a user that no other knows.
+    user = model.User(world.uuid(), 90, f"beta-{account.id}", account.id, world.now(), world.key(), world.key())
     world.domain.add(domain)
     world.account.add(account)
     world.user.add(user)
