@@ -77,12 +77,10 @@ class Keyring:
         except Refused:
             if row is not None and known and row.revoked_at is None:
                 self.kill(row.id, "CloudStack refused the key pair")
-            else:
-                limiter.check(counted, self.now)  # many may have been tried side by side
             limiter.failed(counted, self.now)
             raise
         if not known:
-            limiter.check(counted, self.now)
+            limiter.check(counted, self.now)  # many may have been tried side by side
         return self._grant(self._keep(row, hashes[0], identity, api_key, secret_key))
 
     def confirm(self, grant: Grant, *, strict: bool = False) -> None:

@@ -50,29 +50,33 @@ def check(counted: tuple[str, ...], now: int) -> None:
 
 
 def failed(counted: tuple[str, ...], now: int) -> None:
-    """Count one failure for each subject; windows that have passed are thrown away."""
+    """Count one failure for each subject; windows that have passed are thrown away. Raises :class:`TooManyFailures`
+    for one too many: others may have failed since :func:`check`, side by side with this one."""
     with own_session() as session:
         session.execute(delete(FailedAttempt).where(FailedAttempt.window_start <= now - WINDOW_SECONDS))
         session.commit()
-        for subject in counted:
-            _count(session, subject, now)
+        counts = {subject: _count(session, subject, now) for subject in counted}
+    if any(count > MOST_FAILURES[subject.partition(":")[0]] for subject, count in counts.items()):
+        check(counted, now)
 
 
-def _count(session: Session, subject: str, now: int) -> None:
+def _count(session: Session, subject: str, now: int) -> int:
     more = (
         update(FailedAttempt)
         .where(FailedAttempt.subject == subject)
         .values(count=FailedAttempt.count + 1)
         .returning(FailedAttempt.count)
     )
-    if session.execute(more).first() is None:
+    found = session.execute(more).first()
+    if found is None:
         try:
             session.add(FailedAttempt(subject=subject, window_start=now, count=1))
             session.flush()
         except IntegrityError:  # another process was first
             session.rollback()
-            session.execute(more)
+            found = session.execute(more).first()
     session.commit()
+    return int(found[0]) if found is not None else 1
 
 
 def _network(address: str) -> str:

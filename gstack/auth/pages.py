@@ -58,7 +58,6 @@ def key_pair(guard: Gatekeeper, form: Mapping[str, str]) -> tuple[str, str]:
             guard.keyring.endpoint, user, form.get("password", ""), domain, may_make=may_make, code=code
         )
     except Refused:
-        limiter.check(counted, guard.keyring.now)
         limiter.failed(counted, guard.keyring.now)
         raise
     limiter.check(counted, guard.keyring.now)  # many may have been tried side by side

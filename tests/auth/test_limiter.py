@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -76,6 +78,23 @@ def test_guesses_side_by_side_are_told_no_more_than_one_after_another(
     monkeypatch.setattr(keyring, "identify", slowly)
     assert attempt(room, **({"client_secret": "wrong"} if secret == "wrong" else {})).status_code == 429
     assert credentials.listing() == []
+
+
+def test_of_many_failures_at_once_no_more_are_told_than_are_allowed(room: Room) -> None:
+    counted, together = subjects("k", "192.0.2.1"), threading.Barrier(16)
+
+    def fail(_: int) -> bool:
+        with room.app.app_context():
+            check(counted, NOW)
+            together.wait()
+            try:
+                failed(counted, NOW)
+            except TooManyFailures:
+                return False
+            return True
+
+    with ThreadPoolExecutor(16) as threads:
+        assert sum(threads.map(fail, range(16))) == MOST_FAILURES["key"]
 
 
 def test_a_wrong_secret_of_a_revoked_pair_is_refused_no_sooner_than_an_unknown_key(room: Room) -> None:
