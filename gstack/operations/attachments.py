@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from gstack.errors import GceError, not_found
-from gstack.operations import labels
+from gstack.operations import labels, schedules
 from gstack.operations.run import Run
 from gstack.store import overlay
 from gstack.translate import machines, volumes
+from gstack.translate.schedules import Schedule
 
 Row = dict[str, Any]
 
@@ -40,11 +41,13 @@ def further(run: Run, extra: Row, machine: str) -> None:
     _mark(run, extra)
     attach(run, f"attach {extra['name']}", extra["volume"], machine)
     _remember(run, extra)
+    _schedule(run, extra)
 
 
 def mark_boot(run: Run, boot: Row, machine: str) -> None:
-    """Marks, labels and what is remembered of the root volume that CloudStack made, where there is anything to say."""
-    if not (boot["tags"] or boot["overlay"]):
+    """Marks, labels, schedule and what is remembered of the root volume that CloudStack made, where there is anything to
+    say."""
+    if not (boot["tags"] or boot["overlay"] or boot["schedule"]):
         return
     volume = run.step("boot disk", root_of, run, machine)
     if volume is None:
@@ -52,6 +55,7 @@ def mark_boot(run: Run, boot: Row, machine: str) -> None:
     marked = boot | {"volume": volume}
     _mark(run, marked)
     _remember(run, marked)
+    _schedule(run, marked)
 
 
 def replace_boot(run: Run, boot: Row, machine: str) -> None:
@@ -64,6 +68,7 @@ def replace_boot(run: Run, boot: Row, machine: str) -> None:
         run.job("delete the disk that gave way", "deleteVolume", {"id": spare})
     attach(run, f"attach {boot['name']}", boot["volume"], machine, ROOT_DEVICE)
     _remember(run, boot)
+    _schedule(run, boot)
     run.job("start", "startVirtualMachine", {"id": machine}, find=lambda: in_state(run, machine, "Running"))
 
 
@@ -123,6 +128,11 @@ def _mark(run: Run, disk: Row) -> None:
 def _remember(run: Run, disk: Row) -> None:
     if disk["overlay"]:
         run.step(f"remember {disk['name']}", overlay.write, DISKS, disk["volume"], run.project.id, disk["overlay"])
+
+
+def _schedule(run: Run, disk: Row) -> None:
+    if disk["schedule"] is not None:
+        schedules.attach(run, disk["volume"], disk["name"], Schedule(**disk["schedule"]))
 
 
 def _drop_detached(run: Run, volume: str) -> None:

@@ -220,13 +220,8 @@ def _wanted_type(call: Call, place: Place, given: str) -> DiskType:
 
 def _schedule(call: Call, place: Place) -> dict[str, Any] | None:
     """The snapshot schedule that the disk is to have, as workflows take it."""
-    given, where = call.body.get("resourcePolicies") or [], "resource.resourcePolicies"
-    if len(given) > 1:
-        raise invalid(where, len(given), "A disk has one resource policy.")
-    if not given:
-        return None
-    alias = call.params["project"]
-    return schedules.referenced(call.caller, given[0], f"{where}[0]", region=place.region, alias=alias).stored()
+    given, alias = call.body.get("resourcePolicies") or [], call.params["project"]
+    return schedules.of_disk(call.caller, given, "resource.resourcePolicies", region=place.region, alias=alias)
 
 
 def _planned(call: Call, place: Place, wish: Wish) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gstack.protocol.listing import listing
 from gstack.protocol.methods import method, refused
 from gstack.store import overlay
 from gstack.store.db import db
-from gstack.translate import instance_policy, machines, passwords, permissions, places
+from gstack.translate import machines, passwords, permissions, places
 
 READS = ("listVirtualMachines",)
 PORTS = range(1, 5)
@@ -48,8 +48,6 @@ REASONS = {
 }
 for _verb, _reason in REASONS.items():
     refused(f"compute.instances.{_verb}", _reason)
-for _verb in ("delete", "get", "getIamPolicy", "insert", "list", "setIamPolicy", "setLabels", "testIamPermissions"):
-    refused(f"compute.machineImages.{_verb}", instance_policy.NO_MACHINE_IMAGES)
 
 
 @method("compute.instances.getSerialPortOutput", needs=READS)

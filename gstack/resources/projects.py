@@ -24,7 +24,10 @@ from gstack.translate.quotas import PROJECT_METRICS, owner_row, quotas
 from gstack.translate.times import NO_DATE, rfc3339
 
 _NO_XPN = "There are no shared VPC networks: each project has its own."
-_NO_MOVES = "A machine and its volumes stay in their zone; make new ones of a snapshot or an image instead."
+_NO_MOVES = (
+    "CloudStack keeps a machine and its volumes in their zone; what is to be elsewhere is made there, of an image that "
+    "CloudStack's copyTemplate has brought to that zone."
+)
 _BODY = Policy(honoured=("items", "fingerprint"))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from gstack.errors import GceError, invalid, not_found
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.links import Reference
-from gstack.translate import disk_types, images, new_disks, tags, volumes
+from gstack.translate import disk_types, images, new_disks, schedules, tags, volumes
 from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
 from gstack.translate.images import Image
@@ -33,7 +33,8 @@ NO_TEMPLATE = "It was not made of an image, so CloudStack cannot tell what machi
 @dataclass
 class Disk:
     """What the boot disk and others have in common. An existing volume (``volume``) loses the tags ``untag``; one that
-    has to be made is a plan of :func:`gstack.operations.disks.make` (``make``)."""
+    has to be made is a plan of :func:`gstack.operations.disks.make` (``make``). ``schedule`` is that of its snapshots,
+    as :meth:`gstack.translate.schedules.Schedule.stored` has it."""
 
     name: str
     volume: str | None = None
@@ -41,6 +42,7 @@ class Disk:
     untag: Tags = field(default_factory=list)
     tags: Tags = field(default_factory=list)
     overlay: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] | None = None
 
 
 @dataclass
@@ -79,6 +81,8 @@ class Disks:
         first, others = _boot_first(given)
         boot = self.boot(first, instance, size, "resource.disks[0]")
         extras = [self.further(disk, instance, f"resource.disks[{disk['index']}]") for disk in others]
+        for disk, made in zip([first, *others], [boot, *extras], strict=True):
+            made.schedule = self._schedule(disk)
         _check_disk_names([(boot.name, 0), *((extra.name, extra.index) for extra in extras)])
         return boot, extras
 
@@ -135,6 +139,11 @@ class Disks:
         )
         plan = new_disks.of_snapshot(self.caller, self.place, initial["sourceSnapshot"], wish, alias=self.alias)
         return plan | {"overlay": {}}
+
+    def _schedule(self, disk: Body) -> dict[str, Any] | None:
+        given = _initial(disk).get("resourcePolicies") or []
+        where = f"resource.disks[{disk['index']}].initializeParams.resourcePolicies"
+        return schedules.of_disk(self.caller, given, where, region=self.place.region, alias=self.alias)
 
     def _says_nothing(self, kind: DiskType) -> bool:
         """Whether it is what clients write who have no preference: then the machine type's own storage is the right

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -216,6 +216,14 @@ def referenced(caller: Caller, given: str, where: str, *, region: str, alias: st
     if found is None:
         raise invalid(where, given, "The referenced resourcePolicy resource cannot be found.")
     return found
+
+
+def of_disk(caller: Caller, given: Sequence[str], where: str, *, region: str, alias: str) -> dict[str, Any] | None:
+    """The schedule that a disk in ``region`` is to be made with, as plans have it (:meth:`Schedule.stored`): ``given``
+    is its ``resourcePolicies``, in field ``where``; ``alias`` the project as the client wrote it. Raises GceError."""
+    if len(given) > 1:
+        raise invalid(where, len(given), "A disk has one resource policy.")
+    return referenced(caller, given[0], f"{where}[0]", region=region, alias=alias).stored() if given else None
 
 
 def _kept(project: Project) -> list[Schedule]:

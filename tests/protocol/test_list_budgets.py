@@ -42,6 +42,7 @@ KEPT = {
     "regionHealthChecks",
     "instanceTemplates",
     "licenses",
+    "machineImages",
     "machineTypes",
     "regionInstanceTemplates",
     "regionOperations",

@@ -169,6 +169,12 @@ def test_there_are_no_licences_anywhere(gateway) -> None:
         gateway.refuse("GET", f"/compute/v1/projects/{project}/global/licenses/any", status=404)
 
 
+def test_there_are_no_machine_images_and_making_one_says_why(gateway) -> None:
+    assert "items" not in gateway.get("global/machineImages")
+    gateway.refuse("GET", "global/machineImages/any", status=404)
+    assert "make images or snapshots" in gateway.refuse("POST", "global/machineImages", {"name": "any"}, status=501)
+
+
 def test_there_are_no_hosts_of_shared_networks(gateway) -> None:
     answer = gateway.call("POST", "listXpnHosts", {"organization": "1"})
     assert answer["kind"] == "compute#xpnHostList" and "items" not in answer

@@ -82,7 +82,8 @@ OF_DISKS: dict[str, tuple[Any, str, Any]] = {
     "description": ("of a disk", "description", "of a disk"),
     "architecture": ("X86_64", "architecture", "X86_64"),
 }
-SNAPSHOT = "sourceSnapshot"  # test_instances_of_disks.py
+# test_instances_of_disks.py, test_instances_scheduled.py
+OBJECTS = ("sourceSnapshot", "resourcePolicies")
 
 
 def _at(resource: Any, path: str) -> Any:
@@ -107,7 +108,7 @@ def _insert(gateway: Any, **members: Any) -> dict[str, Any]:
 
 def test_every_field_that_is_accepted_is_tried() -> None:
     accepted = {path for path, state, _ in BODY.table() if state != "refused"}
-    of_disks = {f"disks[].initializeParams.{member}" for member in (*OF_DISKS, SNAPSHOT)}
+    of_disks = {f"disks[].initializeParams.{member}" for member in (*OF_DISKS, *OBJECTS)}
     assert accepted == SAMPLES.keys() | ELSEWHERE.keys() | of_disks
 
 

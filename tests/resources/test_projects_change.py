@@ -98,6 +98,30 @@ def test_what_a_project_cannot_do_is_refused_with_a_reason(gateway: Any, verb: s
     assert "is not supported" in gateway.refuse("POST", verb, {}, status=501)
 
 
+@pytest.mark.parametrize(("verb", "member"), [("moveInstance", "targetInstance"), ("moveDisk", "targetDisk")])
+def test_nothing_moves_to_another_zone_but_a_copied_image_is_a_start_there(
+    gateway: Any, verb: str, member: str
+) -> None:
+    body = {member: "zones/ch-gva-2/instances/web", "destinationZone": "zones/at-vie-1"}
+    assert "copyTemplate has brought to that zone" in gateway.refuse("POST", verb, body, status=501)
+    made = gateway.deploy("web")
+    gateway.cloudstack("stopVirtualMachine", id=made["id"])
+    gateway.simulator.settle()
+    gateway.run("POST", "global/images", {"name": "golden", "sourceDisk": "zones/ch-gva-2/disks/web"})
+    content = {
+        "name": "there",
+        "machineType": "tiny",
+        "disks": [{"boot": True, "initializeParams": {"sourceImage": "global/images/golden"}}],
+        "networkInterfaces": [{}],
+    }
+    assert "not ready in zone at-vie-1" in gateway.refuse("POST", "zones/at-vie-1/instances", content)
+    (template,) = gateway.cloudstack("listTemplates", templatefilter="self")
+    (target,) = gateway.cloudstack("listZones", name="at-vie-1")
+    gateway.cloudstack("copyTemplate", id=template["id"], sourcezoneid=gateway.zone_id, destzoneid=target["id"])
+    gateway.simulator.settle()
+    gateway.run("POST", "zones/at-vie-1/instances", content)
+
+
 def test_a_key_that_is_added_later_reaches_guests_that_are_there_at_their_next_boot(gateway: Any) -> None:
     assert "AAAAada" not in user_data(gateway)
     assert "AAAAada" not in user_data(gateway, "closed", block_project_ssh_keys="TRUE")
