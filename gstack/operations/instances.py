@@ -50,8 +50,11 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
 @workflow("op.instances.start")
 def start(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``machine``, its id."""
-    if run.step("look", attachments.state_of, run, plan["machine"]) == "Running":
+    state = run.step("look", attachments.state_of, run, plan["machine"])
+    if state == "Running":
         return
+    if state != "Stopped":  # CloudStack would say no more than that it could not
+        raise not_ready(run.target)
     find = partial(attachments.in_state, run, plan["machine"], "Running")
     try:
         run.job("start", "startVirtualMachine", {"id": plan["machine"]}, find=find)
