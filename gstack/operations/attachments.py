@@ -45,8 +45,7 @@ def further(run: Run, extra: Row, machine: str) -> None:
 
 
 def mark_boot(run: Run, boot: Row, machine: str) -> None:
-    """Marks, labels, schedule and what is remembered of the root volume that CloudStack made, where there is anything to
-    say."""
+    """What the root volume that CloudStack made is marked with, is remembered of it, and is scheduled, if anything."""
     if not (boot["tags"] or boot["overlay"] or boot["schedule"]):
         return
     volume = run.step("boot disk", root_of, run, machine)
