@@ -131,6 +131,8 @@ def _names_in(call: Call, place: Place) -> tuple[set[str], set[str]]:
 
 def _hostnames(body: Mapping[str, Any]) -> dict[str, str]:
     named = body.get("perInstanceProperties") or {}
+    for key, said in named.items():
+        deployments.check_hostname(said.get("hostname"), f"resource.perInstanceProperties.{key}.hostname")
     return {said.get("name") or key: said["hostname"] for key, said in named.items() if said.get("hostname")}
 
 

@@ -148,6 +148,8 @@ def set_service_account(call: Call) -> dict[str, Any]:
         email, scopes = call.body.get("email"), call.body.get("scopes") or []
         if scopes and not email:
             raise required("resource.email")
+        if email:
+            deployments.check_email(email, "resource.email")
         return {"accounts": [{"email": email, **({"scopes": scopes} if scopes else {})}] if email else []}
 
     return _change(call, plan)

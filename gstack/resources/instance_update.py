@@ -163,6 +163,7 @@ def _machine(call: Call, place: Place, row: Body, now: Body) -> dict[str, Any]:
         found["machineType"] = deployments.resizing(size)
     accounts = call.body.get("serviceAccounts") or []
     if accounts != (now.get("serviceAccounts") or []):
+        deployments.service_accounts(accounts)
         found["serviceAccounts"] = {"accounts": accounts}
     return found
 

@@ -9,6 +9,7 @@ Sources of the sentences: what GCE answers to gcloud and Terraform for the same 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -25,7 +26,10 @@ from gstack.translate.places import Place
 Body = Mapping[str, Any]
 
 MOST_NETWORK_TAGS = 64
+LONGEST_HOSTNAME = 253  # GCE's limit: https://cloud.google.com/compute/docs/instances/custom-hostname-vm
 ACCESS_CONFIG = "External NAT"  # GCE's name for one that was given none
+
+_EMAIL = re.compile(r"default|[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+")
 
 
 @dataclass
@@ -74,7 +78,8 @@ def deployments(caller: Caller, place: Place, body: Body, names: Sequence[str], 
     worn = network_tags((body.get("tags") or {}).get("items") or [])
     mark = machines.type_mark(size.name, size.id, size.cpus, size.memory_mb)
     own = {machines.MACHINE_TYPE: mark} if size.alias or size.custom else {}
-    accounts = [str(account.get("email", "")) for account in body.get("serviceAccounts") or []]
+    accounts = service_accounts(body.get("serviceAccounts") or [])
+    check_hostname(body.get("hostname"))
     if nics[0].isolated and accounts:
         own[machines.ACCOUNTS] = " ".join(accounts)
     marked = tags.join(
@@ -98,6 +103,29 @@ def deployments(caller: Caller, place: Place, body: Body, names: Sequence[str], 
         rest = (deploy, worn, accounts, marked, boot, extras, protect, nics[0].isolated, plans)
         found.append(Deployment(name, place.name, nics[0].network, *rest))
     return found
+
+
+def check_email(email: str, where: str) -> None:
+    """Raises GceError invalid for what cannot be the name of a service account, ``default`` or an address."""
+    if not _EMAIL.fullmatch(email):
+        raise invalid(where, email, "The email address of a service account is needed, or 'default'.")
+
+
+def service_accounts(given: Sequence[Body], where: str = "resource.serviceAccounts") -> list[str]:
+    """The names of an instance's service accounts. Raises GceError invalid, naming the field."""
+    if len(given) > 1:
+        raise invalid(where, len(given), "An instance has one service account at most.")
+    emails = [str(account.get("email", "")) for account in given]
+    for index, email in enumerate(emails):
+        check_email(email, f"{where}[{index}].email")
+    return emails
+
+
+def check_hostname(given: str | None, where: str = "resource.hostname") -> None:
+    """Raises GceError invalid for what cannot be a guest's own name."""
+    if given and (len(given) > LONGEST_HOSTNAME or not all(map(is_label, given.split(".")))):
+        why = f"It must be names of RFC 1035 with dots between them, of {LONGEST_HOSTNAME} characters at most."
+        raise invalid(where, given, why)
 
 
 def described(caller: Caller, place: Place, body: Body, template: str | None, *, alias: str) -> dict[str, Any]:

@@ -228,7 +228,8 @@ class Disks:
         if boot:
             marks[volumes.NAME] = name  # or it would be called as its instance is
         changes = tags.plan_own(row.get("tags", ()), marks)
-        return Extra(name, str(row["id"]), None, changes.delete, changes.create, _remembered(disk), index), row
+        kept = _remembered(disk)
+        return Extra(name, str(row["id"]), None, changes.delete, changes.create, kept, index=index), row
 
     def _used(self, row: Mapping[str, Any], name: str, where: str) -> GceError:
         zone = f"projects/{self.caller.project.id}/zones/{self.place.name}"

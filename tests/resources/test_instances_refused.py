@@ -94,6 +94,18 @@ BAD = [
     ("scheduling", {"nodeAffinities": [{"key": "k"}]}, 400, "scheduling.nodeAffinities"),
     ("advancedMachineFeatures", {"threadsPerCore": 1}, 400, "advancedMachineFeatures"),
     ("sourceMachineImage", "global/machineImages/m", 400, "sourceMachineImage"),
+    ("hostname", "a b.example.com", 400, "resource.hostname"),
+    ("hostname", "web.example.com.", 400, "resource.hostname"),
+    ("hostname", ".".join(["a" * 63] * 4), 400, "253"),
+    ("serviceAccounts", [{"email": "two words@example.com"}], 400, "resource.serviceAccounts[0].email"),
+    ("serviceAccounts", [{}], 400, "resource.serviceAccounts[0].email"),
+    ("serviceAccounts", [{"email": "a@b"}, {"email": "c@d"}], 400, "one service account"),
+    (
+        "disks",
+        [GOOD["disks"][0], {"initializeParams": {"sourceImage": DEBIAN}}],
+        400,
+        "resource.disks[1].initializeParams.sourceImage",
+    ),
     ("nonsense", 1, 400, "nonsense"),
 ]
 
