@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,53 @@ def test_keys_of_the_project_reach_an_instance_that_is_there(gcloud: Gcloud, clo
     finally:
         gcloud("compute", "project-info", "remove-metadata", "--all")
         gcloud("compute", "instances", "delete", "forms-keys")
+
+
+def test_ssh_brings_its_key_to_the_machine_before_it_connects(
+    run: Gcloud, gcloud: Gcloud, installed_gcloud: str, cloudstack: Cloud, tools: str, tmp_path: Path
+) -> None:
+    connecting = tmp_path / "ssh"  # there is no guest to connect to
+    connecting.write_text('#!/bin/sh\necho "connecting $*"\n')
+    connecting.chmod(0o755)
+    path, key = os.pathsep.join((str(tmp_path), tools)), tmp_path / "key"
+    _well(gcloud, "instances", "create", "forms-ssh", "--machine-type=micro", *IMAGE)
+    try:
+        words = (installed_gcloud, "--quiet", "compute", "ssh", "ada@forms-ssh", f"--ssh-key-file={key}")
+        ran = run("env", f"PATH={path}", *words)
+        assert ran.status == 0, ran.err
+        assert f"ada@{_machine(cloudstack, 'forms-ssh')['nic'][0]['ipaddress']}" in ran.out
+        told = _told(cloudstack, "forms-ssh")
+        assert "\nuser ada <<" in told and key.with_suffix(".pub").read_text().split()[1] in told
+    finally:
+        gcloud("compute", "project-info", "remove-metadata", "--all")
+        gcloud("compute", "instances", "delete", "forms-ssh")
+
+
+def test_the_password_of_a_machine_is_told_as_that_of_windows_is(gcloud: Gcloud) -> None:
+    image = ("--image=linux-ubuntu-24-04-lts-64-bit", "--image-project=ubuntu-os-cloud")  # password-enabled
+    _well(gcloud, "instances", "create", "forms-password", "--machine-type=micro", *image)
+    try:
+        told = gcloud("compute", "reset-windows-password", "forms-password", "--user=ada", as_json=True).json
+        assert (told["username"], len(told["password"])) == ("ada", 6)
+    finally:
+        gcloud("compute", "instances", "delete", "forms-password")
+
+
+def test_disks_are_made_with_an_instance_and_a_schedule(gcloud: Gcloud, cloudstack: Cloud) -> None:
+    _well(
+        gcloud,
+        *("resource-policies", "create", "snapshot-schedule", "forms-daily", "--region=ch-gva"),
+        *("--daily-schedule", "--start-time=04:00", "--max-retention-days=7"),
+    )
+    disk = "--create-disk=name=forms-data,size=10GB,auto-delete=yes,disk-resource-policy=forms-daily"
+    try:
+        _well(gcloud, "instances", "create", "forms-daily", "--machine-type=micro", disk, *IMAGE)
+        (volume,) = cloudstack.list("listVolumes", name="forms-data")
+        (policy,) = cloudstack.list("listSnapshotPolicies", volumeid=volume["id"])
+        assert (policy["schedule"], policy["maxsnaps"], volume["vmname"]) == ("00:04", 7, "forms-daily")
+    finally:
+        gcloud("compute", "instances", "delete", "forms-daily")
+        gcloud("compute", "resource-policies", "delete", "forms-daily", "--region=ch-gva")
 
 
 # What gcloud can ask of an instance and CloudStack cannot do, as its commands say it.

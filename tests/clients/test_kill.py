@@ -124,16 +124,13 @@ class Gateway:
         assert answer.ok, answer.text
         return dict(answer.json())
 
-    def insert(self, name: str) -> str:
-        """Ask for an instance; the operation's name."""
-        disk = {"initializeParams": {"sourceImage": "projects/debian-cloud/global/images/family/debian-12"}}
-        body = {
-            "name": name,
-            "machineType": "zones/ch-gva-2/machineTypes/micro",
-            "disks": [{"boot": True, "autoDelete": True, **disk}],
-            "networkInterfaces": [{"network": "global/networks/default"}],
-        }
-        answer = self.session.post(f"{self.base}/zones/ch-gva-2/instances", json=body, timeout=30)
+    def insert(self, name: str, **disk: Any) -> str:
+        """Ask for an instance, with these members of its boot disk; the operation's name."""
+        return self.start("POST", "instances", {"name": name, **_described("zones/ch-gva-2/machineTypes/micro", disk)})
+
+    def start(self, verb: str, path: str, body: Any = None) -> str:
+        """Ask for a change in the zone; the operation's name."""
+        answer = self.session.request(verb, f"{self.base}/zones/ch-gva-2/{path}", json=body, timeout=30)
         assert answer.ok, answer.text
         operation = answer.json()
         assert operation["status"] != "DONE"
@@ -146,6 +143,15 @@ class Gateway:
         except requests.ConnectionError:
             return None
         return found if found["status"] == "DONE" else None
+
+
+def _described(machine_type: str, disk: dict[str, Any]) -> dict[str, Any]:
+    image = {"initializeParams": {"sourceImage": "projects/debian-cloud/global/images/family/debian-12"}}
+    return {
+        "machineType": machine_type,
+        "disks": [{"boot": True, "autoDelete": True, **(disk if "source" in disk else image | disk)}],
+        "networkInterfaces": [{"network": "global/networks/default"}],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +243,39 @@ def test_a_gateway_killed_before_cloudstack_answers_makes_no_second_machine(
     until(lambda: world.machines(name), what="the machine whose answer nobody heard")
     _restart(gateway, until)
     _ends_well(gateway, world, until, operation, name)
+
+
+def test_a_killed_gateway_boots_one_machine_from_the_disk_that_is_there(
+    gateway: Gateway, world: World, until: Until, fresh: Fresh
+) -> None:
+    old, name = fresh("old"), fresh("reborn")
+    _ends_well(gateway, world, until, gateway.insert(old, autoDelete=False), old)
+    deletion = gateway.start("DELETE", f"instances/{old}")
+    assert "error" not in until(lambda: gateway.outcome(deletion), what="the end of the old instance")
+    world.slow_down()
+    operation = gateway.insert(name, source=f"zones/ch-gva-2/disks/{old}")
+    until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
+    gateway.kill()
+    _restart(gateway, until)
+    world.speed_up()
+    _ends_well(gateway, world, until, operation, name)
+    (disk,) = gateway.get(f"zones/ch-gva-2/instances/{name}")["disks"]
+    assert disk["source"].endswith(f"/disks/{old}")
+
+
+def test_a_killed_gateway_finishes_many_inserts_with_one_machine_each(
+    gateway: Gateway, world: World, until: Until, fresh: Fresh
+) -> None:
+    stem = fresh("many")
+    world.slow_down()
+    body = {"count": "2", "namePattern": f"{stem}-#", "instanceProperties": _described("micro", {})}
+    operation = gateway.start("POST", "instances/bulkInsert", body)
+    until(lambda: world.pending("deployVirtualMachine"), what="a deploy job")
+    gateway.kill()
+    _restart(gateway, until)
+    world.speed_up()
+    for name in (f"{stem}-1", f"{stem}-2"):
+        _ends_well(gateway, world, until, operation, name)
 
 
 def test_a_killed_operations_worker_is_replaced_and_finishes_the_insert(

@@ -37,6 +37,7 @@ NAMES = {
     "network": "own",
     "machineType": "tiny",
     "diskType": "pd-ssd",
+    "instanceTemplate": "small",
 }
 # Where the hole is called `resource`, by collection.
 RESOURCES = {
@@ -45,22 +46,23 @@ RESOURCES = {
     "images": "golden",
     "instances": "web",
     "resourcePolicies": "nightly",
+    "instanceTemplates": "small",
 }
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
 SCHEDULE = {
     "schedule": {"dailySchedule": {"daysInCycle": 1, "startTime": "04:00"}},
     "retentionPolicy": {"maxRetentionDays": 7},
 }
+MACHINE = {
+    "machineType": "tiny",
+    "disks": [{"boot": True, "initializeParams": {"sourceImage": DEBIAN}}],
+    "networkInterfaces": [{}],
+}
+TEMPLATE = {"name": "small", "properties": MACHINE}
 MADE = (
-    (
-        "zones/{zone}/instances",
-        {
-            "name": "web",
-            "machineType": "tiny",
-            "disks": [{"boot": True, "initializeParams": {"sourceImage": DEBIAN}}],
-            "networkInterfaces": [{}],
-        },
-    ),
+    ("zones/{zone}/instances", {"name": "web", **MACHINE}),
+    ("global/instanceTemplates", TEMPLATE),
+    ("regions/ch-gva/instanceTemplates", TEMPLATE),
     ("zones/{zone}/disks", {"name": "data", "sizeGb": "10"}),
     ("zones/{zone}/disks/web/createSnapshot", {"name": "snap"}),
     ("global/images", {"name": "golden", "sourceSnapshot": "global/snapshots/snap", "family": "mine"}),
