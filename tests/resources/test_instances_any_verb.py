@@ -42,7 +42,7 @@ def _everything(gateway: Any, name: str) -> tuple[dict[str, str], dict[str, Any]
         body = _body(verb, name, gateway.get(path))
         answer = gateway.call(method, path + action, body, status=None, **QUERIES.get(verb, {}))
         ended = int(answer.get("httpErrorStatusCode", gateway.status))
-        if ended >= 500 and ended != NOT_SUPPORTED or (gateway.status < 400 and answer["status"] != "DONE"):
+        if (ended >= 500 and ended != NOT_SUPPORTED) or (gateway.status < 400 and answer["status"] != "DONE"):
             wrong[verb] = str(answer)
     return wrong, gateway.get(path)
 
