@@ -1,9 +1,8 @@
 """Workflows of external addresses: reserve and release; and what instances need: one of their own by static NAT.
 
 Apart from the handlers and from the instances' workflows, which call :func:`attach` and :func:`detach`. An address that
-is reserved lies in no network (reserving.py) until an instance uses it, and stays in that one's until it is needed
-elsewhere. The surprising thing: the first address that a network gets is its source NAT, which can be nobody's; so
-asking for one may take two.
+is reserved lies in no network (reserving.py) but for as long as an instance uses it. The surprising thing: the first
+address that a network gets is its source NAT, which can be nobody's; so asking for one may take two.
 """
 
 from __future__ import annotations
@@ -162,7 +161,7 @@ def of_machine(cloud: Cloud, machine: str, network: str | None = None) -> list[R
     step."""
     rows = cloud.list("listPublicIpAddresses", isstaticnat=True)
     return [
-        {"id": row["id"], "ephemeral": addresses.EPHEMERAL in marks}
+        {**reserving.facts(row), "ephemeral": addresses.EPHEMERAL in marks}
         for row in rows
         if row.get("virtualmachineid") == machine
         and (network is None or row.get("associatednetworkid") == network)
@@ -171,26 +170,20 @@ def of_machine(cloud: Cloud, machine: str, network: str | None = None) -> list[R
 
 
 def detach(run: Run, held: list[Row]) -> None:
-    """Untie the addresses of a destroyed machine (of :func:`of_machine`), and release those that were its own."""
-
-    def body(writer: Writer) -> list[str]:
-        commands = [
-            ("disassociateIpAddress", {"id": one["id"]})
-            if one["ephemeral"]
-            else ("disableStaticNat", {"ipaddressid": one["id"]})
-            for one in held
-        ]
-        errors = [error.message for error in writer.all(commands) if error.kind != "notFound"]
-        for one in held:
-            if not one["ephemeral"]:
-                reserving.mark(writer, one["id"], {addresses.NETWORK: None})
-        # What says that nothing is tied any more is no trouble.
-        left = {row["id"] for row in writer.cloud.list("listPublicIpAddresses", isstaticnat=True)}
-        return errors if left & {one["id"] for one in held} else []
-
-    if held:
-        for sentence in run.step("addresses", lambda: using(run, body)):
-            run.warn("NOT_CRITICAL_ERROR", f"An external address could not be given back: {sentence}")
+    """Untie the addresses of a destroyed machine (of :func:`of_machine`): release those that were its own, and set the
+    others aside. Not when their network goes: clients may delete both at the same time, and the address must be there
+    to be deleted."""
+    for row in held:
+        try:
+            if row["ephemeral"]:
+                reserving.release(run, row)
+            else:
+                kept = [tag for tag in row["tags"] if tag["key"] != tags.OWN + addresses.NETWORK]
+                reserving.set_aside(run, {**row, "tags": kept})
+        except GceError as error:
+            run.warn("NOT_CRITICAL_ERROR", f"An external address could not be given back: {error.message}")
+            if not row["ephemeral"]:
+                reserving.regain(run, row)
 
 
 def _associated(run: Run, home: Home, zoneid: str, number: int) -> Row | None:

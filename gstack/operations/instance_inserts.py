@@ -30,6 +30,7 @@ from gstack.translate.interfaces import deploy_parameters
 Row = dict[str, Any]
 
 KIND = "instances"
+FIXED = "fixed"  # in which of its networks, CloudStack's ids, an instance has an address that was asked for
 WORKFLOW = "op.instances.insert"
 
 
@@ -62,7 +63,9 @@ def insert(run: Run, plan: Row) -> None:
     run.target_id(numeric_id(machine["id"]))
     run.progress(60)
     labels.create(run, "tags", "UserVm", machine["id"], plan["tags"] + machine["tags"])
-    run.step("remember", overlay.write, KIND, machine["id"], run.project.id, secrets["overlay"])
+    fixed = [nic["networkid"] for nic in nics if nic["address"]]
+    content = secrets["overlay"] | ({FIXED: fixed} if fixed else {})
+    run.step("remember", overlay.write, KIND, machine["id"], run.project.id, content)
     if machine["password"] is not None:
         run.step("remember the password", _keep_password, run, machine)
     if boot["volume"]:

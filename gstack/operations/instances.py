@@ -15,6 +15,7 @@ from gstack.firewall import security_groups
 from gstack.firewall.groups import PREFIX
 from gstack.operations import addresses, attachments, labels
 from gstack.operations.firewalls import converge_or_warn
+from gstack.operations.instance_inserts import FIXED
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.store import overlay
@@ -39,6 +40,8 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
         run.job("tombstone", "updateVirtualMachine", after)
     if found["kept"] is not None:
         _save_boot_disk(run, found)
+    for nic in found["fixed"]:
+        _leave_address(run, found, nic)
     params = {"id": found["id"], "volumeids": found["doomed"] or None, "expunge": found["expunge"] or None}
     run.job("destroy", "destroyVirtualMachine", params)
     run.progress(80)
@@ -84,12 +87,32 @@ def _save_boot_disk(run: Run, found: Row) -> None:
     """Detach a boot disk that is to stay: destroying a machine destroys its root volume."""
     kept, machine = found["kept"], found["id"]
     labels.create(run, "name of the boot disk", "Volume", kept["id"], kept["tags"])
-    if found["state"] == "Running":
-        run.undo("the stop", labels.obey, run, "startVirtualMachine", {"id": machine})
-    run.job("stop", "stopVirtualMachine", {"id": machine})
+    _halt(run, found)
     back = {"id": kept["id"], "virtualmachineid": machine, "deviceid": 0}
     run.undo("the detaching of the boot disk", labels.obey, run, "attachVolume", back)
     attachments.detach(run, "detach the boot disk", kept["id"])
+
+
+def _leave_address(run: Run, found: Row, nic: Row) -> None:
+    """Give a machine that is to be destroyed any other address than the one that was asked for. CloudStack keeps its
+    addresses until it is expunged, a day later, and an instance that takes its place asks for the same."""
+    _halt(run, found)
+    try:
+        run.job(f"leave {nic['address']}", "updateVmNicIp", {"nicid": nic["id"]})
+    except GceError as error:
+        run.warn("NOT_CRITICAL_ERROR", f"CloudStack keeps the address {nic['address']} for a while: {error.message}")
+        return
+    before = {"nicid": nic["id"], "ipaddress": nic["address"]}
+    run.undo(f"the leaving of {nic['address']}", labels.obey, run, "updateVmNicIp", before)
+
+
+def _halt(run: Run, found: Row) -> None:
+    """Stop a machine, once."""
+    if found["state"] == "Running":
+        run.undo("the stop", labels.obey, run, "startVirtualMachine", {"id": found["id"]})
+    if found["state"] != "Stopped":
+        run.job("stop", "stopVirtualMachine", {"id": found["id"]})
+        found["state"] = "Stopped"
 
 
 # What follows runs inside of steps.
@@ -110,6 +133,8 @@ def _for_deletion(run: Run, machine: str) -> Row:
         wanted = volumes.marked_name(root) or name
         kept = {"id": root["id"], "tags": tags.plan_own(root.get("tags", ()), {volumes.NAME: wanted}).create}
     capability = run.cloud.call("listCapabilities").get("capability", {})
+    expunge = bool(capability.get("allowuserexpungerecovervm"))
+    fixed = () if expunge else overlay.read(KIND, machine).get(FIXED, ())
     return {
         "id": machine,
         "state": row["state"],
@@ -123,7 +148,12 @@ def _for_deletion(run: Run, machine: str) -> Row:
         "doomed": [disk["id"] for disk in disks if disk["type"] != "ROOT" and volumes.auto_delete(disk)],
         "disks": [disk["id"] for disk in disks if volumes.auto_delete(disk)],
         "kept": kept,
-        "expunge": bool(capability.get("allowuserexpungerecovervm")),
+        "expunge": expunge,
+        "fixed": [
+            {"id": nic["id"], "address": nic.get("ipaddress")}
+            for nic in row.get("nic") or ()
+            if nic.get("networkid") in fixed and not row.get("securitygroup") and row["state"] in ("Running", "Stopped")
+        ],
     }
 
 

@@ -74,6 +74,14 @@ def guard(run: Run, row: Row) -> None:
     run.undo(f"the move of the address {row['ipaddress']}", _regain, run, row)
 
 
+def regain(run: Run, row: Row) -> None:
+    """See to it now that an address (of :func:`look`) is still the caller's; a warning where it is not."""
+    try:
+        run.step(f"regain {row['ipaddress']}", _regain, run, row)
+    except GceError as error:
+        run.warn("NOT_CRITICAL_ERROR", f"The external address {row['ipaddress']} is lost: {error.message}")
+
+
 # What follows runs inside of steps.
 
 

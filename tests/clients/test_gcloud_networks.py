@@ -43,12 +43,16 @@ def test_a_network_lives_with_an_address_a_firewall_and_instances(
 
     for command in (
         ("instances", "delete", name, f"{name}-2", ZONE),
-        ("addresses", "delete", name, REGION),
         ("firewall-rules", "delete", name),
         ("networks", "subnets", "delete", name, REGION),
-        ("networks", "delete", name),
     ):
         gone = gcloud("compute", *command)
         assert gone.status == 0, gone.err
-    assert address not in {row["ipaddress"] for row in cloudstack.list("listPublicIpAddresses")}
+    outlived = gcloud("compute", "addresses", "describe", name, REGION, as_json=True).json
+    assert (outlived["address"], outlived["status"]) == (address, "RESERVED")
+    for command in (("addresses", "delete", name, REGION), ("networks", "delete", name)):
+        gone = gcloud("compute", *command)
+        assert gone.status == 0, gone.err
+    for state in ("Allocated", "Reserved"):
+        assert address not in {row["ipaddress"] for row in cloudstack.list("listPublicIpAddresses", state=state)}
     assert gcloud("compute", "networks", "list", f"--filter=name={name}", as_json=True).json == []

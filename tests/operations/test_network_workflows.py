@@ -111,6 +111,41 @@ def test_instances_side_by_side_share_the_piece_of_an_auto_network(fra: Gateway)
     assert len({row["virtualmachineid"] for row in tied}) == len(tied) == 3
 
 
+@pytest.mark.parametrize("lost", [None, "stopVirtualMachine", "updateVmNicIp", "destroyVirtualMachine"])
+def test_an_instance_that_takes_anothers_place_has_its_fixed_address(fra: Gateway, lost: str | None) -> None:
+    piece(fra)
+    content = body()
+    content["networkInterfaces"][0]["networkIP"] = "10.1.0.50"
+    fra.run("POST", INSTANCES, content)
+    if lost:
+        fra.simulator.faults.add("lose", lost)
+    fra.run("DELETE", f"{INSTANCES}/web")
+    fra.run("POST", INSTANCES, content)
+    assert fra.get(f"{INSTANCES}/web")["networkInterfaces"][0]["networkIP"] == "10.1.0.50"
+
+
+def test_an_instance_whose_deletion_fails_runs_with_its_fixed_address(fra: Gateway) -> None:
+    piece(fra)
+    content = body()
+    content["networkInterfaces"][0]["networkIP"] = "10.1.0.50"
+    fra.run("POST", INSTANCES, content)
+    fra.simulator.faults.add("status", "destroyVirtualMachine", code=530, text="no luck")
+    assert "no luck" in fra.fail("DELETE", f"{INSTANCES}/web")["message"]
+    found = fra.get(f"{INSTANCES}/web")
+    assert (found["status"], found["networkInterfaces"][0]["networkIP"]) == ("RUNNING", "10.1.0.50")
+
+
+def test_an_address_that_cannot_be_left_is_a_warning(fra: Gateway) -> None:
+    piece(fra)
+    content = body()
+    content["networkInterfaces"][0]["networkIP"] = "10.1.0.50"
+    fra.run("POST", INSTANCES, content)
+    fra.simulator.faults.add("status", "updateVmNicIp", code=530, text="no luck")
+    (warning,) = fra.run("DELETE", f"{INSTANCES}/web")["warnings"]
+    assert "10.1.0.50" in warning["message"]
+    assert fra.names(INSTANCES) == []
+
+
 def test_who_waits_for_an_operator_keeps_nobody_from_making(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workflows, "_made", lambda writer, plan: {"id": plan["name"]})
     waits, mended = Event(), Event()

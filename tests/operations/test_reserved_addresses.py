@@ -51,6 +51,17 @@ def use(gateway: Gateway, address: str, subnetwork: str = "sub") -> None:
         gateway.simulator.settle()
 
 
+def place(gateway: Gateway, address: dict[str, Any]) -> None:
+    """Put the address in the network, or VPC, that is there, as other tools do."""
+    (row,) = gateway.cloudstack("listNetworks", type="Isolated")
+    home = {"vpcid": row["vpcid"]} if row.get("vpcid") else {"networkid": row["id"]}
+    if not gateway.cloudstack("listPublicIpAddresses", issourcenat="true"):
+        gateway.cloudstack("associateIpAddress", **home)  # which becomes the source NAT
+    gateway.simulator.settle()
+    gateway.cloudstack("associateIpAddress", ipaddress=address["address"], **home)
+    gateway.simulator.settle()
+
+
 def lying(gateway: Gateway) -> list[dict[str, Any]]:
     """The addresses that lie in no network."""
     return gateway.cloudstack("listPublicIpAddresses", state="Reserved")
@@ -133,6 +144,8 @@ def test_a_network_goes_and_the_address_that_lay_in_it_stays(fra: Gateway, model
     piece(fra, network="other")
     address = reserve(fra)
     use(fra, address["address"])
+    assert fra.get(f"{ADDRESSES}/front") == address
+    place(fra, address)
     assert lying(fra) == []
     fra.run("DELETE", f"{PIECES}/sub")
     assert fra.get(f"{ADDRESSES}/front") == address
@@ -145,7 +158,7 @@ def test_a_network_goes_and_the_address_that_lay_in_it_stays(fra: Gateway, model
 def test_an_address_is_set_aside_whole_though_an_answer_is_lost(fra: Gateway, command: str) -> None:
     piece(fra)
     address = reserve(fra)
-    use(fra, address["address"])
+    place(fra, address)
     fault = fra.simulator.faults.add("lose", command)
     fra.run("DELETE", f"{PIECES}/sub")
     assert fault.hits
@@ -156,11 +169,26 @@ def test_an_address_is_set_aside_whole_though_an_answer_is_lost(fra: Gateway, co
 def test_a_network_whose_deletion_fails_costs_nobody_an_address(fra: Gateway, command: str) -> None:
     piece(fra)
     address = reserve(fra)
-    use(fra, address["address"])
+    place(fra, address)
     fra.simulator.faults.add("status", command, code=530, text="no luck")
     assert "no luck" in fra.fail("DELETE", f"{PIECES}/sub")["message"]
     assert fra.get(f"{ADDRESSES}/front") == address
     assert fra.names(PIECES) == ["sub"]
+
+
+@pytest.mark.parametrize("command", ["disassociateIpAddress", "reserveIpAddress", "createTags"])
+@pytest.mark.parametrize("kind", ["lose", "status"])
+def test_an_instance_goes_and_its_address_stays(fra: Gateway, kind: str, command: str) -> None:
+    piece(fra)
+    address = reserve(fra)
+    fra.run("POST", INSTANCES, instance(address["address"]))
+    more = {"code": 530, "text": "no luck"} if kind == "status" else {}
+    fault = fra.simulator.faults.add(kind, command, **more)
+    done = fra.run("DELETE", f"{INSTANCES}/web")
+    assert fault.hits
+    assert bool(done.get("warnings")) is (kind == "status")
+    found = fra.get(f"{ADDRESSES}/front")
+    assert (found["address"], found["labels"]) == (address["address"], {"a": "b"})
 
 
 @pytest.mark.parametrize("command", ["associateIpAddress", "enableStaticNat"])
@@ -201,7 +229,7 @@ def test_an_address_never_becomes_the_source_nat_of_a_network(fra: Gateway) -> N
 def test_an_address_that_somebody_takes_while_it_moves_is_said_to_be_lost(fra: Gateway) -> None:
     piece(fra)
     address = reserve(fra)
-    use(fra, address["address"])
+    place(fra, address)
     for _ in range(2):
         fra.simulator.faults.add(
             "status", "reserveIpAddress", code=431, text="Unable to reserve a IP in Allocated state."
