@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from . import errors, events
+from .access import IN_JOB, IN_LIST, OTHER_WORDS
 from .apis import Api
-from .jobs import Running, Work
+from .jobs import Running, Steps, Work
 from .model import Account, Entity, Job, Project, Row, User
 from .model_network import PublicIp
 from .params import Ghost, Value
@@ -40,6 +41,7 @@ class Call:
         self.raw = raw
         self.method = method
         self.args = args
+        self.unchecked: list[object] = []  # what the job is to look at before it does anything
         self.static_nat: dict[str, PublicIp] | None = None  # nic id → its public address, made when needed
         self.data_disks: dict[str, str] | None = None  # machine id → offering of its first data disk, made when needed
 
@@ -83,7 +85,10 @@ class Call:
         found = self.entity(name, kind)
         if found is None:
             raise errors.missing(self.api.name, name)
-        self.check_access(found)
+        if self.api.name in IN_JOB:
+            self.unchecked.append(found)
+        else:
+            self.check_access(found)
         return found
 
     def entities(self, name: str, kind: type[E]) -> list[E] | None:
@@ -113,6 +118,21 @@ class Call:
     def check_access(self, entity: object) -> None:
         if not self.reaches(entity):
             raise errors.denied()
+
+    def check_filters(self) -> None:
+        for name in IN_LIST.get(self.api.name, ()):
+            if isinstance(self.args.get(name), Entity):
+                self.check_access(self.args[name])
+
+    def checked(self, work: Work) -> Work:
+        """The work behind a look at what `need` left unchecked."""
+
+        def steps() -> Steps:
+            if not all(map(self.reaches, self.unchecked)):
+                raise errors.ApiError(530, OTHER_WORDS.get(self.api.name, errors.DENIED))
+            return (yield from work())
+
+        return steps
 
     def asks_for_one(self) -> bool:
         return "id" in self.args or "ids" in self.args
@@ -176,6 +196,8 @@ class Call:
         def done(job: Job) -> None:
             events.completed(self, target, started, job.status == 1)
 
+        if self.unchecked:
+            work = self.checked(work)
         running = Running(job, work, key or (target.id if target else job.id), done, None, on_failure)
         return self.simulator.jobs.submit(running)
 

@@ -70,7 +70,10 @@ def invalid(text: str) -> ApiError:
     return ApiError(431, text)
 
 
-def denied(text: str = "Caller does not have permission to operate with provided resource.") -> ApiError:
+DENIED = "Caller does not have permission to operate with provided resource."
+
+
+def denied(text: str = DENIED) -> ApiError:
     return ApiError(531, text, 4365)
 
 

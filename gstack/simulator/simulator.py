@@ -218,6 +218,7 @@ class Simulator:
             args = Checker(self.world, api, command.id_kind, raw, is_root).read()
             call = Call(self, api, user, dict(raw), method, args)
             project_roles.check(call)
+            call.check_filters()
             body = command.handler(call)
             assert command.reads or api.is_async == ("jobid" in body), api.name
             if not command.reads and not api.is_async:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gstack.cloudstack.errors import CloudStackError
+
 HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
 
 
@@ -84,6 +86,52 @@ def test_a_reserved_address_serves_a_network_when_it_is_needed_and_is_given_back
     assert cloud.list("listPublicIpAddresses", id=free["id"], state="Reserved") == []
 
 
+def test_tags_of_a_reserved_address_outlive_its_reservation_and_go_with_its_use(cloud, network):
+    free = cloud.list("listPublicIpAddresses", zoneid=network["zoneid"], state="Free")[-1]["id"]
+    cloud.call("reserveIpAddress", id=free)
+    cloud.run("createTags", resourceids=[free], resourcetype="PublicIpAddress", tags=[{"key": "k", "value": "v"}])
+    cloud.call("releaseIpAddress", id=free)
+    row = cloud.one("listPublicIpAddresses", id=free, state="Free")
+    assert [(tag["key"], tag["value"]) for tag in row["tags"]] == [("k", "v")]
+    used = cloud.address(networkid=network["id"], ipaddress=row["ipaddress"])
+    assert [tag["key"] for tag in used["tags"]] == ["k"]
+    cloud.run("disassociateIpAddress", id=free)
+    assert cloud.one("listPublicIpAddresses", id=free, state="Free")["tags"] == []
+
+
+def test_an_address_of_nobody_is_neither_given_back_nor_tagged(cloud, network):
+    free = cloud.list("listPublicIpAddresses", zoneid=network["zoneid"], state="Free")[-1]["id"]
+    assert cloud.refused("disassociateIpAddress", id=free).code == 530
+    tags = [{"key": "k", "value": "v"}]
+    assert cloud.failed("createTags", resourceids=[free], resourcetype="PublicIpAddress", tags=tags).code == 530
+    assert cloud.call("releaseIpAddress", id=free)["success"] is True
+
+
+def test_a_reserved_address_is_its_accounts_alone(cloud, stranger, network):
+    free = cloud.list("listPublicIpAddresses", zoneid=network["zoneid"], state="Free")[-1]["id"]
+    cloud.call("reserveIpAddress", id=free)
+    assert stranger.list("listPublicIpAddresses", id=free, state="Reserved") == []
+    assert stranger.list("listPublicIpAddresses", id=free, allocatedonly=False) == []
+    assert stranger.refused("reserveIpAddress", id=free).code == 431
+    assert stranger.refused("releaseIpAddress", id=free).code == 531
+    assert stranger.failed("disassociateIpAddress", id=free).code == 530
+    cloud.call("releaseIpAddress", id=free)
+
+
+def test_the_first_address_of_a_network_is_its_source_nat_and_goes_while_nothing_runs(cloud):
+    network = cloud.network()
+    first, second = (cloud.address(networkid=network["id"]) for _ in range(2))
+    assert (first["issourcenat"], second["issourcenat"]) == (True, False)
+    cloud.run("disassociateIpAddress", id=first["id"])
+    assert [row["id"] for row in cloud.list("listPublicIpAddresses", associatednetworkid=network["id"])] == [second["id"]]
+
+
+def test_port_0_is_a_port(cloud, address):
+    row = cloud.one("listFirewallRules", id=_rule(cloud, address, startport=0, endport=0))
+    assert (row["startport"], row["endport"]) == (0, 0)
+    _balance(cloud, address, publicport=0, privateport=0, openfirewall=False)
+
+
 def test_static_nat_is_on_at_once_and_shows_on_the_machine(cloud, address, machine):
     asked = {"ipaddressid": address["id"], "virtualmachineid": machine["id"]}
     assert cloud.call("enableStaticNat", **asked)["success"] is True
@@ -102,7 +150,7 @@ def test_a_machine_has_one_static_nat_and_the_address_nothing_else(cloud, networ
     asked = {"ipaddressid": second["id"], "virtualmachineid": machine["id"]}
     assert cloud.refused("enableStaticNat", **asked).code == 431
     assert _forward(cloud, address, machine, run=cloud.refused).code == 431
-    assert _balance(cloud, address, run=cloud.refused).code == 431
+    assert _balance(cloud, address, run=cloud.refused).code == 537
     [source] = cloud.list("listPublicIpAddresses", associatednetworkid=network["id"], issourcenat=True)
     assert cloud.refused("enableStaticNat", ipaddressid=source["id"], virtualmachineid=machine["id"]).code == 431
 
@@ -132,11 +180,11 @@ def test_a_firewall_rule_is_for_everybody_and_all_icmp_unless_said(cloud, addres
         ({"startport": 85, "endport": 95}, 537),
         ({"protocol": "all"}, 431),
         ({"protocol": "50"}, 431),
-        ({"startport": 0, "endport": 0}, 431),
+        ({"startport": 65536, "endport": 65536}, 431),
         ({"startport": 3, "endport": 2}, 431),
         ({"cidrlist": ["nowhere"]}, 431),
     ],
-    ids=["overlapping", "all", "a number", "port 0", "reversed", "no range"],
+    ids=["overlapping", "all", "a number", "port 65536", "reversed", "no range"],
 )
 def test_a_firewall_rule_that_cannot_be_is_refused_at_once(cloud, address, wrong, code):
     _rule(cloud, address, endport=90)
@@ -188,7 +236,7 @@ def test_a_load_balancer_is_active_with_its_first_member(cloud, address, machine
     assert cloud.list("listLoadBalancerRuleInstances", id=key) == []
 
 
-@pytest.mark.parametrize("wrong", [{"algorithm": "fair"}, {"protocol": "udp"}, {"publicport": 0}], ids=str)
+@pytest.mark.parametrize("wrong", [{"algorithm": "fair"}, {"protocol": "udp"}, {"publicport": 65536}, {"privateport": 65536}], ids=str)
 def test_a_load_balancer_that_cannot_be_is_refused_at_once(cloud, address, wrong):
     assert _balance(cloud, address, run=cloud.refused, **wrong).code == 431
     assert cloud.list("listLoadBalancerRules", publicipid=address["id"]) == []
@@ -221,8 +269,14 @@ def test_addresses_and_all_that_hangs_on_them_are_tagged(cloud, network, address
         assert {tag["key"]: tag["value"] for tag in cloud.one(command, id=key)["tags"]} == {"env": "prod"}
 
 
-def test_foreign_addresses_are_neither_seen_nor_touched(cloud, stranger, address, machine):
+def test_foreign_addresses_are_neither_seen_nor_touched(cloud, stranger, network, address, machine):
     assert stranger.list("listPublicIpAddresses", id=address["id"]) == []
     assert _rule(stranger, address, run=stranger.refused).code == 531
     assert _forward(stranger, address, machine, run=stranger.refused).code == 531
-    assert stranger.refused("disassociateIpAddress", id=address["id"]).code == 531
+    for where in ({"associatednetworkid": network["id"]}, {"associatednetworkid": network["id"], "id": address["id"]}):
+        with pytest.raises(CloudStackError) as refused:
+            stranger.list("listPublicIpAddresses", **where)
+        assert refused.value.code == 531
+    assert stranger.failed("disassociateIpAddress", id=address["id"]).code == 530
+    assert stranger.failed("updateIpAddress", id=address["id"]).code == 530
+    assert cloud.one("listPublicIpAddresses", id=address["id"])["state"] == "Allocated"

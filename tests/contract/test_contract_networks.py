@@ -154,3 +154,20 @@ def test_networks_and_egress_rules_are_tagged(cloud, network):
         cloud.run("createTags", resourceids=[key], resourcetype=kind, tags=[tag])
         assert {row["key"]: row["value"] for row in cloud.one(command, id=key)["tags"]} == {"env": tag["value"]}
         assert [row["id"] for row in cloud.list(command, tags=[tag])] == [key]
+
+
+def test_a_stopped_machine_gets_another_address_and_a_destroyed_one_keeps_its_own(cloud, network):
+    machine = cloud.neighbour(network, startvm=False)
+    [nic] = cloud.one("listVirtualMachines", id=machine["id"])["nic"]
+    base = network["cidr"].rsplit(".", 1)[0]
+    here, there = f"{base}.51", f"{base}.52"
+    cloud.run("updateVmNicIp", nicid=nic["id"], ipaddress=here)
+    assert cloud.one("listVirtualMachines", id=machine["id"])["nic"][0]["ipaddress"] == here
+    for wrong in (here, network["gateway"], f"{base}.255", f"{base}.0", "10.92.0.9"):
+        assert cloud.failed("updateVmNicIp", nicid=nic["id"], ipaddress=wrong).code == 431
+    assert cloud.failed("updateVmNicIp", nicid=nic["id"], ipaddress="nowhere").code == 530
+    cloud.run("destroyVirtualMachine", id=machine["id"])
+    assert cloud.failed("updateVmNicIp", nicid=nic["id"], ipaddress=there).code == 431
+    asked = {"networkids": [network["id"]], "startvm": False, "zoneid": network["zoneid"]}
+    asked |= {"templateid": machine["templateid"], "serviceofferingid": machine["serviceofferingid"]}
+    assert cloud.refused("deployVirtualMachine", **asked, name=cloud.name("vm"), ipaddress=here).code == 530

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gstack.cloudstack.errors import CloudStackError
+
 HERE = "192.0.2.0/24"
 
 
@@ -74,7 +76,16 @@ def test_a_tier_takes_its_list_with_it_and_gets_another(cloud, vpc, acl):
 def test_two_lists_serve_every_vpc_and_are_nobodys_to_change(cloud):
     for name in ("default_allow", "default_deny"):
         key = _default(cloud, name)["id"]
-        assert _item(cloud, key, run=cloud.refused).code in (431, 531)
+        assert _item(cloud, key, run=cloud.refused).code == 431
+        assert cloud.failed("deleteNetworkACLList", id=key).code == 431
+        assert cloud.failed("updateNetworkACLList", id=key, name="mine").code == 530
+        rows = cloud.list("listNetworkACLs", aclid=key)
+        action = name.removeprefix("default_").capitalize()
+        assert {(row["protocol"], row["cidrlist"], row["action"]) for row in rows} == {("all", "0.0.0.0/0", action)}
+        assert {row["traffictype"] for row in rows} == {"Ingress", "Egress"}
+        for row in rows:
+            assert cloud.failed("deleteNetworkACL", id=row["id"]).code == 431
+            assert cloud.failed("updateNetworkACLItem", id=row["id"], action="deny").code == 431
 
 
 def test_an_item_says_what_passes_and_ports_are_text(cloud, acl):
@@ -90,6 +101,14 @@ def test_items_are_numbered_on_and_numbers_are_unique(cloud, acl):
     row = cloud.one("listNetworkACLs", id=_item(cloud, acl))
     assert (row["number"], row["action"], row["traffictype"]) == (8, "Allow", "Ingress")
     assert _item(cloud, acl, run=cloud.refused, number=7).code == 431
+
+
+def test_an_item_without_an_end_is_for_one_port_and_without_ranges_for_all_or_none(cloud, acl):
+    asked = {"aclid": acl, "protocol": "tcp"}
+    row = cloud.one("listNetworkACLs", id=cloud.made_id("createNetworkACL", **asked, startport=0))
+    assert (row["startport"], row["endport"], row["cidrlist"]) == ("0", "0", "0.0.0.0/0,::/0")
+    assert cloud.one("listNetworkACLs", id=cloud.made_id("createNetworkACL", **asked, cidrlist=""))["cidrlist"] == ""
+    assert cloud.refused("createNetworkACL", **asked, endport=5).code == 530
 
 
 def test_an_item_for_everything_has_no_ports(cloud, acl):
@@ -137,7 +156,20 @@ def test_a_static_route_leads_out_of_the_range_once(cloud, vpc):
     )
     assert cloud.refused("createStaticRoute", **asked).code == 537
     assert cloud.refused("createStaticRoute", **(asked | {"cidr": "10.77.128.0/20"})).code == 431
+    assert cloud.refused("createStaticRoute", **(asked | {"cidr": "10.99.7.0/24"})).code == 537
     cloud.run("deleteStaticRoute", id=key)
+    assert cloud.list("listStaticRoutes", vpcid=vpc["id"]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"cidr": "169.254.0.0/16"}, {"cidr": "0.0.0.0/0"}, {"cidr": "nowhere"}, {"nexthop": "192.168.200.3"}],
+    ids=lambda value: "-".join(value.values()),
+)
+def test_a_static_route_that_leads_nowhere_is_refused_at_once(cloud, vpc, wrong):
+    asked = {"vpcid": vpc["id"], "nexthop": "10.77.9.50", "cidr": "10.97.0.0/16"} | wrong
+    assert cloud.refused("createStaticRoute", **asked).code == 431
+    assert cloud.refused("createStaticRoute", vpcid=vpc["id"], cidr="10.97.0.0/16").code == 431
     assert cloud.list("listStaticRoutes", vpcid=vpc["id"]) == []
 
 
@@ -166,3 +198,17 @@ def test_foreign_vpcs_are_neither_seen_nor_touched(cloud, stranger, vpc, acl):
     assert stranger.list("listNetworkACLLists", id=acl) == []
     assert stranger.refused("deleteVPC", id=vpc["id"]).code == 531
     assert _item(stranger, acl, run=stranger.refused).code == 531
+    item, tier = _item(cloud, acl), cloud.tier(vpc, 11)
+    for command, where in (("deleteNetworkACL", {"id": item}), ("updateNetworkACLItem", {"id": item, "action": "deny"})):
+        assert stranger.failed(command, **where).code == 530
+    assert stranger.failed("deleteNetworkACLList", id=acl).code == 530
+    assert stranger.failed("replaceNetworkACLList", networkid=tier["id"], aclid=acl).code == 530
+    for command, where in (
+        ("listNetworkACLs", {"aclid": acl}),
+        ("listNetworkACLLists", {"vpcid": vpc["id"]}),
+        ("listPublicIpAddresses", {"vpcid": vpc["id"]}),
+    ):
+        with pytest.raises(CloudStackError) as refused:
+            stranger.list(command, **where)
+        assert refused.value.code == 531
+    assert cloud.one("listNetworkACLs", id=item)["action"] == "Allow"

@@ -403,7 +403,7 @@ def test_a_public_address_of_a_vpc_asks_the_tiers_list_with_the_inner_port(cloud
 
 def test_static_nat_in_a_vpc_asks_the_tiers_list(cloud: Cloud, vpc: str) -> None:
     net, one = tier(cloud, vpc, 1, aclid=acl(cloud, vpc, {"startport": 80, "endport": 80}))
-    ip = str(cloud.do("associateIpAddress", vpcid=vpc)["id"])
+    ip = str(cloud.run("associateIpAddress", vpcid=vpc)["jobresult"]["ipaddress"]["id"])
     cloud.do("enableStaticNat", ipaddressid=ip, virtualmachineid=one, networkid=net)
     where = public(cloud, ip)
     assert [cloud.simulator.reaches(OUTSIDE, where, port=port).reached for port in (80, 81)] == [True, False]

@@ -85,9 +85,15 @@ def test_vpcs_of_others_are_not_listed_and_not_touched(cloud: Cloud, vpc: str, a
 
 
 def test_the_lists_of_every_vpc_are_read_only(cloud: Cloud) -> None:
-    assert cloud.do("deleteNetworkACLList", id=DEFAULT_ALLOW)["errorcode"] == 431
-    rows = cloud.do("listNetworkACLs", aclid=DEFAULT_ALLOW)["networkacl"]
-    assert {cloud.do("deleteNetworkACL", id=row["id"])["errorcode"] for row in rows} == {431}
+    def failed(command: str, **params: str) -> tuple[int, str]:
+        result = cloud.run(command, **params)["jobresult"]
+        return result["errorcode"], result["errortext"]
+
+    assert failed("deleteNetworkACLList", id=DEFAULT_ALLOW) == (431, "Default ACL cannot be removed")
+    assert failed("updateNetworkACLList", id=DEFAULT_ALLOW)[0] == 530
+    for row in cloud.do("listNetworkACLs", aclid=DEFAULT_ALLOW)["networkacl"]:
+        assert failed("deleteNetworkACL", id=row["id"]) == (431, "ACL Items in default ACL cannot be deleted")
+        assert failed("updateNetworkACLItem", id=row["id"]) == (431, "Default ACL cannot be modified")
 
 
 @pytest.mark.parametrize("given", [{"cidrlist": "10.0.0.0/8"}, {"traffictype": "Ingress"}])

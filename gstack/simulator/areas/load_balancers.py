@@ -54,8 +54,7 @@ def create(call: Call) -> Row:
     if algorithm not in ALGORITHMS:
         raise ApiError(431, f"Invalid algorithm: {algorithm}", 9999)
     if address.machine is not None:
-        text = "Unable to create load balancer rule; specified sourceip id has static nat enabled"
-        raise ApiError(431, text, 9999)
+        raise ApiError(537, f"Can't do load balance on ip address: {address.address}", 9999)
     network = net_rules.network_of(call, address)
     if not networks.has_service(call.world, network, "Lb"):
         raise invalid("LB service is not supported in specified network id")
@@ -63,7 +62,7 @@ def create(call: Call) -> Row:
         raise ApiError(431, "LB service provider cannot support this rule", 9999)
     port, inner = call.number("publicport") or 0, call.number("privateport") or 0
     net_rules.check_ports(port, port)
-    if not 1 <= inner <= net_rules.MAX_PORT:
+    if not 0 <= inner <= net_rules.MAX_PORT:
         raise ApiError(431, f"privatePort is an invalid value: {inner}", 9999)
     rule = NetRule(
         id=world.uuid(),

@@ -30,9 +30,9 @@ def described(rule: NetRule, network: Network) -> str:
 
 
 def check_ports(start: int | None, end: int | None) -> None:
-    if start is not None and not 1 <= start <= MAX_PORT:
+    if start is not None and not 0 <= start <= MAX_PORT:
         raise invalid(f"publicPort is an invalid value: {start}")
-    if end is not None and not 1 <= end <= MAX_PORT:
+    if end is not None and not 0 <= end <= MAX_PORT:
         raise invalid(f"Public port range is an invalid value: {end}")
     if start is not None and end is not None and start > end:
         raise invalid("Start port can't be bigger than end port")

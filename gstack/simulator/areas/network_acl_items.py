@@ -21,6 +21,7 @@ from .network_acls import own_list, visible_lists
 NAMED = ("tcp", "udp", "icmp", "all")
 BOTH = ["0.0.0.0/0", "::/0"]
 SPOILED = 'Cannot invoke "java.util.List.size()" because "cidrs" is null'
+UNSTARTED = 'Cannot invoke "java.lang.Integer.intValue()" because "sourcePortStart" is null'
 UNTYPED = 'Cannot invoke "com.cloud.network.vpc.NetworkACLItem$TrafficType.toString()" because the traffic type is null'
 
 
@@ -72,9 +73,9 @@ def check_position(call: Call, acl: AclList, position: int, mine: AclItem | None
 def check_traffic(item: AclItem) -> None:
     """Ports and ICMP numbers against the protocol."""
     start, end = item.start, item.end
-    if start is not None and not 1 <= start <= net_rules.MAX_PORT:
+    if start is not None and not 0 <= start <= net_rules.MAX_PORT:
         raise invalid(f"Start public port is an invalid value: {start}")
-    if end is not None and not 1 <= end <= net_rules.MAX_PORT:
+    if end is not None and not 0 <= end <= net_rules.MAX_PORT:
         raise invalid(f"End public port is an invalid value: {end}")
     if start is not None and end is not None and start > end:
         raise invalid(f"Start port can't be bigger than end port [startport={start},endport={end}]")
@@ -123,6 +124,9 @@ def create_item(call: Call) -> Row:
         check_position(call, acl, asked)
     given = call.words("cidrlist")
     icmp = protocol == "icmp"
+    start, end = call.number("startport"), call.number("endport")
+    if start is None and end is not None:
+        raise ApiError(530, UNSTARTED, 9999, errors.HIDDEN)
     item = AclItem(
         id=world.uuid(),
         number=world.acl_item.take_number(),
@@ -132,9 +136,9 @@ def create_item(call: Call) -> Row:
         protocol=protocol,
         action=checked_action(call.text("action") or "Allow"),
         traffictype=checked_traffic(call.text("traffictype") or "Ingress"),
-        cidrs=net_rules.check_cidrs(given) if given else list(BOTH),
-        start=call.number("startport"),
-        end=call.number("endport"),
+        cidrs=list(BOTH) if given is None else net_rules.check_cidrs(given),
+        start=start,
+        end=start if end is None else end,
         icmptype=default(call.number("icmptype"), -1 if icmp else None),
         icmpcode=default(call.number("icmpcode"), -1 if icmp else None),
         reason=call.text("reason"),
@@ -174,19 +178,14 @@ def list_items(call: Call) -> Row:
     return page(call, "networkacl", rows, lambda item: view(call, item))
 
 
-def own_item(call: Call, key: str = "id") -> AclItem:
-    item = call.need(key, AclItem)
-    if item.account is None and not call.is_root:
-        raise invalid("Default ACL cannot be modified")
-    return item
-
-
 @command("updateNetworkACLItem", "acl_item")
 def update_item(call: Call) -> Row:
-    item = own_item(call)
+    item = call.need("id", AclItem)
     partial = call.flag("partialupgrade", True)
 
     def work() -> Steps:
+        if item.account is None:
+            raise invalid("Default ACL cannot be modified")
         position = call.number("number")
         if position is not None:
             check_position(call, call.world.acl[item.acl], position, item)
@@ -282,9 +281,11 @@ def place(call: Call, item: AclItem, before: AclItem | None, after: AclItem | No
 
 @command("deleteNetworkACL", "acl_item")
 def delete_item(call: Call) -> Row:
-    item = own_item(call)
+    item = call.need("id", AclItem)
 
     def work() -> Steps:
+        if item.account is None:
+            raise invalid("ACL Items in default ACL cannot be deleted")
         yield 0.1
         call.world.tags.pop(item.id, None)
         if item.id in call.world.acl_item.rows:

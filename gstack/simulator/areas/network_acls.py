@@ -78,9 +78,11 @@ def own_list(call: Call, name: str) -> AclList:
 
 @command("updateNetworkACLList", "acl")
 def update_list(call: Call) -> Row:
-    acl = own_list(call, "id")
+    acl = call.need("id", AclList)
 
     def work() -> Steps:
+        if acl.vpc is None and not call.is_root:
+            raise ApiError(530, "Must be Root Admin to update a global ACL.")
         yield 0.1
         acl.name = call.text("name") or acl.name
         acl.description = call.text("description") or acl.description
@@ -91,10 +93,12 @@ def update_list(call: Call) -> Row:
 
 @command("deleteNetworkACLList", "acl")
 def delete_list(call: Call) -> Row:
-    acl = own_list(call, "id")
+    acl = call.need("id", AclList)
 
     def work() -> Steps:
         world = call.world
+        if acl.vpc is None:
+            raise invalid("Default ACL cannot be removed")
         tiers = sum(net.acl == acl.id for net in world.network)
         if tiers:
             text = f"ACL is still associated with {tiers} tier(s). Cannot delete network ACL: {acl.id}"
@@ -117,8 +121,7 @@ def replace_list(call: Call) -> Row:
     target: Network | Gateway | None = call.entity("networkid", Network) or call.entity("gatewayid", Gateway)
     if acl is None or target is None:
         raise invalid("Network id or private gateway id is required")
-    call.check_access(acl)
-    call.check_access(target)
+    call.unchecked += [acl, target]
 
     def work() -> Steps:
         if target.vpc is None:

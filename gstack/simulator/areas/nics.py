@@ -6,6 +6,8 @@ another the default renumbers both; and every mistake but an unknown id shows on
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 from .. import errors
 from ..call import Call
 from ..errors import ApiError, invalid
@@ -33,7 +35,7 @@ def list_nics(call: Call) -> Row:
     if machine is None:
         raise errors.missing("listNics", "virtualmachineid")
     if not call.reaches(machine):
-        raise errors.denied()
+        raise errors.internal(errors.DENIED)
     wanted = {"nicid": same_id("id"), "networkid": same_id("network")}
     rows = select(call, [call.world.nic[key] for key in machine.nics], wanted, lambda nic: (nic.ip,))
 
@@ -203,6 +205,21 @@ def update_default(call: Call) -> Row:
     return call.later(work, key=machine.id)
 
 
+def check_free(call: Call, network: Network, nic: Nic, asked: str | None) -> None:
+    """A NIC does not get the address it has either."""
+    if not asked:
+        return
+    try:
+        ends = ip_network(network.cidr)[0], ip_network(network.cidr)[-1]
+        wanted = ip_address(asked)
+    except ValueError:
+        raise ApiError(530, f"Invalid ip address {asked}") from None
+    if asked in network.used or wanted in ends or not addresses.is_inside(network, asked):
+        shown = f'"iPv4Address":"{nic.ip}","id":{nic.number},"instanceId":{call.world.machine[nic.machine].number}'
+        shown = f'Nic {{"broadcastUri":null,"deviceId":{nic.deviceid},{shown},"reservationId":"{call.world.uuid()}"'
+        raise invalid(f'Allocating ip to guest nic {shown},"uuid":"{nic.id}"}} failed, please choose another ip')
+
+
 @command("updateVmNicIp")
 def update_ip(call: Call) -> Row:
     nic, asked = call.need("nicid", Nic), call.text("ipaddress")
@@ -212,8 +229,7 @@ def update_ip(call: Call) -> Row:
         machine, network = world.machine[nic.machine], world.network[nic.network]
         if machine.state != "Stopped":
             raise invalid("VM is not Stopped, unable to update the vm nic having the specified id")
-        if asked and asked != nic.ip and (asked in network.used or not addresses.is_inside(network, asked)):
-            raise invalid(f"Allocating ip to guest nic {nic.id} failed, please choose another ip")
+        check_free(call, network, nic, asked)
         yield 0.1
         new = asked or addresses.take(call, network, nic.id)
         network.used.pop(nic.ip or "", None)

@@ -225,12 +225,13 @@ def disassociate(call: Call) -> Row:
         address = next((one for one in call.world.public_ip if one.address == asked and one.account), None)
         if address is None:
             raise invalid(f"Unable to find ip address {asked}")
-        call.check_access(address)
+        call.unchecked.append(address)
     else:
         address = net_rules.need_allocated(call, "id")
+    network = call.world.network.get(address.associated)
 
     def work() -> Steps:
-        if address.sourcenat:
+        if address.sourcenat and (network is None or network.row["state"] != "Allocated"):
             text = "ip address is used for source nat purposes and can not be disassociated."
             raise ApiError(530, text)
         yield 0.1
@@ -318,9 +319,12 @@ def reserve(call: Call) -> Row:
 
 @command("releaseIpAddress", "public_ip")
 def release(call: Call) -> Row:
-    address = net_rules.need_allocated(call, "id")
+    address = call.entity("id", PublicIp)
+    if address is None:
+        raise errors.missing(call.api.name, "id")
     if address.state == "Allocated":
         text = "Unable to release a public IP in Allocated state, please use disassociateIpAddress instead"
         raise invalid(text)
+    call.check_access(address)
     free(call, address)
     return {"success": True}

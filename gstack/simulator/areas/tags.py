@@ -7,7 +7,7 @@ is no update, over-long keys and values are cut in silence, and nearly every mis
 from __future__ import annotations
 
 from ..call import Call
-from ..errors import ApiError
+from ..errors import DENIED, ApiError
 from ..jobs import Steps
 from ..lists import check_page, fold, page, visible_accounts
 from ..model import Entity, Row, Tag
@@ -38,6 +38,7 @@ TABLES = {
 }
 UNTAGGABLE = ("NetworkACLList", "Nic", "Zone", "ServiceOffering", "DiskOffering", "Domain", "DomainRouter")
 BY_FOLDED = {name.lower(): name for name in (*TABLES, *UNTAGGABLE)}
+UNOWNED = 'Cannot invoke "org.apache.cloudstack.acl.ControlledEntity.getDomainId()" because "entity" is null'
 NO_KEY = (
     'Cannot invoke "String.equalsIgnoreCase(String)" because the return value of'
     ' "com.cloud.server.ResourceTag.getKey()" is null'
@@ -66,7 +67,9 @@ def find(call: Call, kind: str, key: str) -> Entity:
         raise ApiError(431, f"Unable to find resource by {how} {key} and type {kind}")
     public = kind in ("Template", "ISO") and getattr(entity, "account", None) is None and not call.is_root
     if public or not call.reaches(entity):
-        raise ApiError(530, "Caller does not have permission to operate with provided resource.")
+        raise ApiError(530, DENIED)
+    if kind == "PublicIpAddress" and getattr(entity, "account", None) is None:
+        raise ApiError(530, UNOWNED)
     return entity
 
 

@@ -19,6 +19,9 @@ from ..registry import command
 from ..world import IN_NETWORK
 
 
+LINK_LOCAL = IPv4Network("169.254.0.0/16")
+
+
 def gateway_row(call: Call, gateway: Gateway) -> Row:
     world = call.world
     vpc, acl = world.vpc[gateway.vpc], world.acl[gateway.acl]
@@ -113,37 +116,47 @@ def route_row(call: Call, route: StaticRoute) -> Row:
     return row
 
 
-def asked_route(call: Call, vpc: Vpc) -> IPv4Network:
+def check_route(call: Call, vpc: Vpc) -> IPv4Network:
     text = call.text("cidr") or ""
     try:
         if "/" not in text:
             raise ValueError
-        net = IPv4Network(text)
+        net = IPv4Network(text, strict=False)
     except ValueError:
         raise invalid(f"Invalid format for cidr {text}") from None
     if net.overlaps(IPv4Network(vpc.cidr)):
         raise invalid(f"CIDR should be outside of VPC cidr {vpc.cidr}")
-    for other in call.world.static_route:
-        if other.vpc == vpc.id and net.overlaps(IPv4Network(other.cidr)):
-            shown = f"StaticRoute[{other.id}|{other.cidr}|{other.number}]"
-            raise ApiError(537, f"New static route cidr conflicts with existing route {shown}", 9999)
+    if net.overlaps(LINK_LOCAL):
+        raise invalid(f"CIDR should be outside of link local cidr {LINK_LOCAL}")
     return net
+
+
+def check_conflicts(call: Call, vpc: Vpc, net: IPv4Network) -> None:
+    for other in call.world.static_route:
+        if other.vpc == vpc.id and net.overlaps(IPv4Network(other.cidr, strict=False)):
+            gateway = call.world.gateway.get(other.gateway)
+            shown = f"StaticRoute[{other.id}|{other.cidr}|{gateway.number if gateway else 'null'}]"
+            raise ApiError(537, f"New static route cidr conflicts with existing route {shown}", 9999)
 
 
 @command("createStaticRoute")
 def create_route(call: Call) -> Row:
     world = call.world
-    gateway, nexthop = call.entity("gatewayid", Gateway), call.text("nexthop")
+    gateway, nexthop, cidr = call.entity("gatewayid", Gateway), call.text("nexthop"), call.text("cidr") or ""
     if gateway is not None:
         call.check_access(gateway)
         vpc = world.vpc[gateway.vpc]
-    elif nexthop and "vpcid" in call.args:
+    elif nexthop is None:
+        raise invalid("one of gatewayId and nextHop must be specified")
+    elif "vpcid" in call.args:
         vpc = call.need("vpcid", Vpc)
-        check_nexthop(nexthop)
     else:
-        raise invalid("Either gatewayId or nextHop and vpcId must be specified")
-    net = asked_route(call, vpc)
-    route = StaticRoute(world.uuid(), world.static_route.take_number(), vpc.id, vpc.account, str(net), world.now())
+        raise invalid("vpcId must be specified")
+    net = check_route(call, vpc)
+    if nexthop and gateway is None:
+        check_nexthop(call, vpc, nexthop)
+    check_conflicts(call, vpc, net)
+    route = StaticRoute(world.uuid(), world.static_route.take_number(), vpc.id, vpc.account, cidr, world.now())
     route.gateway, route.nexthop = (gateway.id, None) if gateway else (None, nexthop)
     world.static_route.add(route)
 
@@ -155,11 +168,18 @@ def create_route(call: Call) -> Row:
     return {"id": route.id, "jobid": job.id}
 
 
-def check_nexthop(nexthop: str) -> None:
+def check_nexthop(call: Call, vpc: Vpc, nexthop: str) -> None:
+    """It lies in the VPC, or beside one of its addresses or gateways."""
+    gateways = [f"{one.gateway}/{one.netmask}" for one in call.world.gateway if one.vpc == vpc.id]
     try:
-        IPv4Address(nexthop)
+        hop = IPv4Address(nexthop)
+        near = any(hop in IPv4Network(cidr, strict=False) for cidr in (vpc.cidr, *gateways))
+        near = near or any(one.zone == vpc.zone and one.address == nexthop for one in call.world.public_ip)
     except ValueError:
-        raise invalid(f"Invalid nexthop {nexthop}") from None
+        near = False
+    if not near:
+        where = "It must be within VPC CIDR or on the same public or private network"
+        raise invalid(f"Next hop {nexthop} is invalid. {where}")
 
 
 def drop_route(call: Call, route: StaticRoute) -> None:
