@@ -123,7 +123,9 @@ def test_the_first_address_of_a_network_is_its_source_nat_and_goes_while_nothing
     first, second = (cloud.address(networkid=network["id"]) for _ in range(2))
     assert (first["issourcenat"], second["issourcenat"]) == (True, False)
     cloud.run("disassociateIpAddress", id=first["id"])
-    assert [row["id"] for row in cloud.list("listPublicIpAddresses", associatednetworkid=network["id"])] == [second["id"]]
+    assert [row["id"] for row in cloud.list("listPublicIpAddresses", associatednetworkid=network["id"])] == [
+        second["id"]
+    ]
 
 
 def test_port_0_is_a_port(cloud, address):
@@ -236,7 +238,9 @@ def test_a_load_balancer_is_active_with_its_first_member(cloud, address, machine
     assert cloud.list("listLoadBalancerRuleInstances", id=key) == []
 
 
-@pytest.mark.parametrize("wrong", [{"algorithm": "fair"}, {"protocol": "udp"}, {"publicport": 65536}, {"privateport": 65536}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"algorithm": "fair"}, {"protocol": "udp"}, {"publicport": 65536}, {"privateport": 65536}], ids=str
+)
 def test_a_load_balancer_that_cannot_be_is_refused_at_once(cloud, address, wrong):
     assert _balance(cloud, address, run=cloud.refused, **wrong).code == 431
     assert cloud.list("listLoadBalancerRules", publicipid=address["id"]) == []

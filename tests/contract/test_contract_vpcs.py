@@ -199,7 +199,10 @@ def test_foreign_vpcs_are_neither_seen_nor_touched(cloud, stranger, vpc, acl):
     assert stranger.refused("deleteVPC", id=vpc["id"]).code == 531
     assert _item(stranger, acl, run=stranger.refused).code == 531
     item, tier = _item(cloud, acl), cloud.tier(vpc, 11)
-    for command, where in (("deleteNetworkACL", {"id": item}), ("updateNetworkACLItem", {"id": item, "action": "deny"})):
+    for command, where in (
+        ("deleteNetworkACL", {"id": item}),
+        ("updateNetworkACLItem", {"id": item, "action": "deny"}),
+    ):
         assert stranger.failed(command, **where).code == 530
     assert stranger.failed("deleteNetworkACLList", id=acl).code == 530
     assert stranger.failed("replaceNetworkACLList", networkid=tier["id"], aclid=acl).code == 530

@@ -115,7 +115,9 @@ def test_objects_of_others_are_not_listed_and_not_touched(cloud: Cloud, served: 
         ("createEgressFirewallRule", {"networkid": net, "protocol": "all"}),
     ]
     assert {cloud.do(name, "other", **params)["errorcode"] for name, params in verbs} == {531}
-    assert cloud.run("disassociateIpAddress", "other", id=ip)["jobresult"]["errortext"].startswith("Caller does not have")
+    assert cloud.run("disassociateIpAddress", "other", id=ip)["jobresult"]["errortext"].startswith(
+        "Caller does not have"
+    )
 
 
 def test_a_deleted_project_gives_its_addresses_back(cloud: Cloud) -> None:

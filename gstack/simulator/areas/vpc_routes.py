@@ -18,7 +18,6 @@ from ..model_network import AclList, Gateway, StaticRoute, Vpc
 from ..registry import command
 from ..world import IN_NETWORK
 
-
 LINK_LOCAL = IPv4Network("169.254.0.0/16")
 
 
