@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -43,11 +44,29 @@ VERSIONS = ("v1", "beta", "alpha")
 INHERITED = ("Authorization", "Host", "User-Agent", "X-Goog-User-Project", "X-Forwarded-For", "Forwarded")
 
 
-def register(app: Flask, hold_seconds: float) -> None:
+def register(app: Flask, hold_seconds: float, threads: int) -> None:
     """Add the routes that are no method of a resource, and GCE-shaped answers for what matches no route.
 
-    ``hold_seconds`` is how long the parts of a batch may wait for their operations, all together.
+    ``hold_seconds`` is how long the parts of a batch may wait for their operations, all together; ``threads`` how many
+    requests this process answers at a time.
     """
+    reading = threading.BoundedSemaphore(max(1, threads // 4))
+
+    def take_in() -> Response | None:
+        """Read the body of a client that nobody knows yet: it may never end, so only some threads do so at a time."""
+        if request.path.startswith("/compute/") or transport.DEADLINE in request.environ:
+            return None
+        if not request.content_length and "Transfer-Encoding" not in request.headers:
+            return None
+        if not reading.acquire(blocking=False):
+            return pipeline.write_error(GceError("backendError", "Too many requests are being read. Come again."))
+        try:
+            request.get_data()
+        finally:
+            reading.release()
+        return None
+
+    app.before_request(take_in)
     helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch")
 
     def run_batch(version: str = "v1") -> Response:

@@ -105,8 +105,11 @@ def test_a_body_that_is_too_large_is_a_413_in_googles_shape(connection: Any, bea
     assert (answer.status, json.loads(answer.read())["error"]["errors"][0]["reason"]) == (413, "uploadTooLarge")
 
 
-def test_bodies_that_never_end_of_who_has_no_credentials_keep_nobody_waiting(demo: Demo, connection: Any) -> None:
-    head = b"POST /compute/v1/projects/p/global/networks HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+@pytest.mark.parametrize("path", ["/compute/v1/projects/p/global/networks", "/token", "/batch/compute/v1"])
+def test_bodies_that_never_end_of_who_has_no_credentials_keep_nobody_waiting(
+    demo: Demo, connection: Any, path: str
+) -> None:
+    head = f"POST {path}".encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
     tls, kept = context(demo), []
     try:
         for number in range(100):  # more than all threads there are
