@@ -69,6 +69,15 @@ def test_shipped_code_reads_no_recordings(path: Path) -> None:
     assert [text for text in told if "recordings" in text or ".jsonl" in text] == []
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_file_keeps_to_itself_it_uses(path: Path) -> None:
+    """Functions that are bound by a decorator are called by what binds them."""
+    tree = ast.parse(path.read_text())
+    own = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.decorator_list]
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert [node.name for node in own if node.name.startswith("_") and node.name not in used] == []
+
+
 MARKER = re.compile(r"# (?:noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\]) *$")
 
 

@@ -113,28 +113,3 @@ def view(call: Call, row: dict[str, Any]) -> dict[str, Any]:
 
 
 CHECKS = Collection("healthChecks", "healthCheck", view)
-
-
-def _said(call: Call) -> dict[str, Any]:
-    return BODY.remember(call.body)
-
-
-def _patch(call: Call) -> dict[str, Any]:
-    row = CHECKS.found(call)
-    unchanged(call, row)
-    before = row["body"]
-    if call.body.get("type", before["type"]) != before["type"]:
-        before = {member: value for member, value in before.items() if member != health.TYPES[before["type"]][0]}
-    return CHECKS.change(call, row, health.complete(health.merged(before, BODY.remember(call.body))))
-
-
-def _update(call: Call) -> dict[str, Any]:
-    row = CHECKS.found(call)
-    unchanged(call, row)
-    return CHECKS.change(call, row, health.complete(BODY.remember(call.body)))
-
-
-def _delete(call: Call) -> dict[str, Any]:
-    row = CHECKS.found(call)
-    balancing.check_unused(call.caller.project, kept.path(CHECKS.name, row))
-    return CHECKS.delete(call, row)
