@@ -68,7 +68,10 @@ def list_apis(call: Call) -> Row:
 @command("listCapabilities")
 def list_capabilities(call: Call) -> Row:
     world = call.world
-    return {"capability": {**world.capability, **world.capability_for_admin} if call.is_root else world.capability}
+    if call.is_root:
+        return {"capability": {**world.capability, **world.capability_for_admin}}
+    expunges = call.simulator.settings.flag("allow.user.expunge.recover.vm")
+    return {"capability": {**world.capability, "allowuserexpungerecovervm": expunges}}
 
 
 def zone_row(call: Call, zone: Record) -> Row:
