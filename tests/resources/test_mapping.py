@@ -59,6 +59,8 @@ MADE = (
         {"name": "golden", "sourceSnapshot": "global/snapshots/snap", "family": "mine", "labels": {"a": "b"}},
     ),
     ("global/firewalls", {"name": "ssh", "network": "global/networks/default", "allowed": [{"IPProtocol": "tcp"}]}),
+    ("global/networks", {"name": "net", "autoCreateSubnetworks": False}),
+    ("regions/de-fra/subnetworks", {"name": "sub", "network": "global/networks/net", "ipCidrRange": "10.1.0.0/24"}),
     ("regions/de-fra/addresses", {"name": "address", "labels": {"a": "b"}}),
 )
 # Where each collection is read: as a list, so that nothing has to be found by what was changed.
@@ -152,15 +154,20 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _differences(before: Any, after: Any) -> set[str]:
-    old, new = (dict(_leaves(_by_id(one))) for one in (before, after))
+    if _ids(before) == _ids(after):  # what is changed may be what rows are sorted by
+        before, after = _by_id(before), _by_id(after)
+    old, new = dict(_leaves(before)), dict(_leaves(after))
     found = {_general(path) for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
     found = {"labels" if path.startswith("labels.") else path for path in found}
     return {path for path in found if not path.endswith(FOLLOWERS)}
 
 
 def _by_id(answer: Any) -> Any:
-    """Rows in order of their ids: what is changed may be what they are sorted by."""
     return sorted(answer, key=lambda row: str(row.get("id"))) if isinstance(answer, list) else answer
+
+
+def _ids(answer: Any) -> set[str] | None:
+    return {str(row.get("id")) for row in answer} if isinstance(answer, list) else None
 
 
 def _general(path: str) -> str:
