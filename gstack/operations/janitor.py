@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 from gstack.operations.durable import executor_id
 from gstack.operations.failures import internal
 from gstack.operations.runtime import Runtime, now_ms
+from gstack.store.credentials import expired
 from gstack.store.db import db
 from gstack.store.operations import DONE, Operation, WorkerBeat
 
