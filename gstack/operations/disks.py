@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gstack.errors import GceError
-from gstack.operations import labels, schedules, snapshots
+from gstack.operations import carriers, labels, schedules, snapshots
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -37,8 +37,13 @@ def make(run: Run, plan: dict[str, Any], begun: Callable[[str], None] = lambda _
 
     ``plan``: ``create``, parameters of createVolume; ``zone``, CloudStack's id; ``size_gb``, to grow to, or None;
     ``tags``; ``type``, the name of a disk type that the offering is not called, or None; ``overlay``; ``copy_of``, the
-    id of the volume that it is to be a copy of, or absent. ``begun`` is told the id as soon as there is one.
+    id of the volume that it is to be a copy of, or absent; ``carrier``, where it is made of an image, or absent, as of
+    :func:`gstack.operations.carriers.make`. ``begun`` is told the id as soon as there is one.
     """
+    if plan.get("carrier") is not None:
+        volume = carriers.make(run, plan, begun)
+        _remember(run, volume, plan)
+        return volume
     params, zone, origin = plan["create"], plan["zone"], plan.get("copy_of")
     if origin is not None:
         between = snapshots.take(run, origin, f"copy-{run.name}", [])
@@ -54,11 +59,15 @@ def make(run: Run, plan: dict[str, Any], begun: Callable[[str], None] = lambda _
         offering = run.step("offering", _offering, run, volume)
         wanted = wanted + tags.plan_own((), {volumes.TYPE: volumes.type_mark(plan["type"], offering)}).create
     labels.create(run, "tags", "Volume", volume, wanted)
-    if plan["overlay"]:
-        run.step("remember", overlay.write, KIND, volume, run.project.id, plan["overlay"])
+    _remember(run, volume, plan)
     if origin is not None:
         _tidy(run, between)
     return volume
+
+
+def _remember(run: Run, volume: str, plan: Row) -> None:
+    if plan["overlay"]:
+        run.step("remember", overlay.write, KIND, volume, run.project.id, plan["overlay"])
 
 
 def _tidy(run: Run, between: Row) -> None:

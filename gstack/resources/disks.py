@@ -2,10 +2,11 @@
 
 A boot disk bears its instance's name, as in GCE, or the one it was asked for (a mark on the volume). Volumes of
 destroyed machines are hidden. Visible differences: a disk's type is its disk offering; a boot disk that lies on the
-storage of its machine's offering shows ``pd-standard``; disks are made empty, of snapshots or of disks, never of
+storage of its machine's offering shows ``pd-standard``; disks are made empty, of snapshots, disks and
 images, and of a data disk or its snapshot always with that disk's type; a copy of a disk takes a snapshot that is
-deleted at once, and is seen until then; a disk that was never attached has no snapshots, because CloudStack
-gives it storage at its first attachment. Upstream calls: one for a get by a name that gstack gave, two more in one
+deleted at once, and is seen until then; a disk that was never attached has no snapshots, because CloudStack gives it
+storage at its first attachment, and one made of an image has its first with an instance of that image. Upstream
+calls: one for a get where the project has few volumes in the zone; else one by a name that gstack gave, two more in one
 round for another tool's disk, and a fourth for a boot disk that is called as its instance; one for a list.
 """
 
@@ -27,6 +28,7 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import disk_types, images, new_disks, places, schedules, snapshots, tags, volumes, zone_reads
+from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
 from gstack.translate.names import checked_name, label
 from gstack.translate.new_disks import Fields, Wish
@@ -42,12 +44,11 @@ KIND = "disks"
 _ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
 _SPEED = "Disk types say how fast a disk is."
 _ONE_ZONE = "Disks live in one zone."
-_NO_IMAGE = "CloudStack makes the disk of an image only together with an instance."
 _LICENSES = "There are no licences to be paid for."
 # What is the same of every disk, and shown to those who said it.
 SAID = ("accessMode", "architecture")
 BODY = Policy(
-    honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot", "sourceDisk", "resourcePolicies"),
+    honoured=("name", "sizeGb", "type", "labels", "sourceSnapshot", "sourceDisk", "sourceImage", "resourcePolicies"),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
     remembered=("description", "labelFingerprint", *SAID),
     only={
@@ -68,7 +69,6 @@ BODY = Policy(
         "provisionedIops": _SPEED,
         "provisionedThroughput": _SPEED,
         "replicaZones": _ONE_ZONE,
-        "sourceImage": _NO_IMAGE,
         "sourceImageEncryptionKey": _ENCRYPTION,
         "sourceInstantSnapshot": "There are no instant snapshots.",
         "sourceMachineImage": "There are no machine images.",
@@ -129,9 +129,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 
 @method("compute.disks.insert", needs=(*READS, "createVolume", *TAGS), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
-    """Make an empty disk, one of a snapshot, or a copy of a disk."""
-    if call.params.get("sourceImage"):
-        raise GceError("unsupported", f"The parameter 'sourceImage' is refused: {_NO_IMAGE}", location="sourceImage")
+    """Make an empty disk, one of a snapshot or an image, or a copy of a disk."""
     place = places.require_zone(call.caller, call.params["zone"])
     name = checked_name(call.body.get("name"))
     given = call.body.get("type")
@@ -225,14 +223,25 @@ def _schedule(call: Call, place: Place) -> dict[str, Any] | None:
 
 
 def _planned(call: Call, place: Place, wish: Wish) -> dict[str, Any]:
-    snapshot, disk = call.body.get("sourceSnapshot"), call.body.get("sourceDisk")
-    if snapshot and disk:
-        raise invalid("resource.sourceDisk", disk, "A disk is made of a snapshot or of a disk, not of both.")
-    if snapshot:
-        return new_disks.of_snapshot(call.caller, place, snapshot, wish, alias=call.params["project"])
-    if disk:
-        return new_disks.of_disk(call.caller, place, disk, wish, alias=call.params["project"])
+    given = {member: call.body.get(member) for member in SOURCES}
+    # The parameter is the older way to name an image, the one of gcutil.
+    given["sourceImage"] = given["sourceImage"] or call.params.get("sourceImage")
+    said = {member: text for member, text in given.items() if text}
+    if len(said) > 1:
+        member, text = list(said.items())[-1]
+        raise invalid(f"resource.{member}", text, f"A disk is made of one of {', '.join(SOURCES)}.")
+    alias = call.params["project"]
+    for member, source in said.items():
+        return SOURCES[member](call.caller, place, source, wish, alias=alias)
     return new_disks.empty(place, wish)
+
+
+def _of_image(caller: Caller, place: Place, given: str, wish: Wish, *, alias: str) -> dict[str, Any]:
+    image = images.referenced(caller, given, wish.fields.image, alias, place.id)
+    return new_disks.of_image(caller, place, image, wish, alias=alias)
+
+
+SOURCES = {"sourceSnapshot": new_disks.of_snapshot, "sourceDisk": new_disks.of_disk, "sourceImage": _of_image}
 
 
 def _created(row: Row) -> str | None:

@@ -206,6 +206,8 @@ def attach_disk(call: Call) -> dict[str, Any]:
         if not call.body.get("source"):
             raise invalid("resource.source", "", "A disk to attach must be named.")
         disk = instance_disks.existing_disk(call.caller, found.place, call.body, alias=call.params["project"])
+        if disk.awaits is not None:
+            instance_disks.check_fills(disk, _template(call, found), "resource.source")
         devices, device, boot = _devices(call, found), call.body.get("deviceName"), bool(call.body.get("boot"))
         _check_device(device, devices)
         if boot and any(volumes.is_boot(row) for row in devices.values()):
@@ -294,6 +296,11 @@ def _devices(call: Call, found: _Target) -> dict[str, Any]:
     kept = overlay.read_many(DISKS, [row["id"] for row in rows])
     ordered = enumerate(volumes.in_order(rows))
     return {volumes.device_name(kept.get(row["id"], {}), index): row for index, row in ordered}
+
+
+def _template(call: Call, found: _Target) -> str | None:
+    row = call.caller.cloud.first("listVirtualMachines", id=found.row["id"], details=["tmpl"])
+    return row.get("templateid") if row else None
 
 
 def _device(call: Call, found: _Target) -> dict[str, Any]:

@@ -193,15 +193,15 @@ def find(caller: Caller, look: Callable[[Images], Image | None]) -> Image | None
     return look(of_caller(caller, own=True)) if found.project == caller.project.id else found
 
 
-def referenced(caller: Caller, given: str, where: str, alias: str) -> Image:
-    """The image, or the newest of the family, that a client named in field ``where``. ``alias`` is the project as the
-    client wrote it. Raises GceError."""
+def referenced(caller: Caller, given: str, where: str, alias: str, zoneid: str | None = None) -> Image:
+    """The image, or the newest of the family (in a zone, where one is given), that a client named in field ``where``.
+    ``alias`` is the project as the client wrote it. Raises GceError."""
     reference = caller.refer(given, collection="images", field=where)
     project = caller.project.id if reference.project == alias else reference.project
 
     def look(known: Images) -> Image | None:
         if reference.family:
-            return known.newest(project, reference.family)
+            return known.newest(project, reference.family, zoneid)
         return known.get(project, reference.name)
 
     found = find(caller, look)

@@ -27,6 +27,10 @@ Body = Mapping[str, Any]
 Tags = list[dict[str, str]]
 
 GIB = 2**30
+ANOTHER_IMAGE = (
+    "The disk was made of an image and never used. CloudStack would fill it with the image of the instance, which is "
+    "another one: boot an instance from it first, or attach it to one of its own image."
+)
 NO_TEMPLATE = "It was not made of an image, so CloudStack cannot tell what machine would boot from it."
 
 
@@ -47,9 +51,11 @@ class Disk:
 
 @dataclass
 class Extra(Disk):
-    """A disk besides the boot disk; ``index`` is its place in the body."""
+    """A disk besides the boot disk; ``index`` is its place in the body. ``awaits``: the template that it is yet to be
+    filled of (:func:`gstack.translate.volumes.awaited_template`)."""
 
     index: int = 0
+    awaits: str | None = None
 
 
 @dataclass
@@ -65,6 +71,13 @@ def existing_disk(caller: Caller, place: Place, disk: Body, *, alias: str) -> Ex
     """The disk that ``source`` of an AttachedDisk names. Raises GceError notFound, invalid, or
     resourceInUseByAnotherResource."""
     return Disks(caller, place, alias).existing(disk, "resource", 0)[0]
+
+
+def check_fills(disk: Extra, template: str | None, where: str) -> None:
+    """Raise GceError invalid for a disk that CloudStack would fill of ``template``, its machine's, and not of its own
+    image."""
+    if disk.awaits not in (None, template):
+        raise invalid(where, disk.name, ANOTHER_IMAGE)
 
 
 class Disks:
@@ -83,6 +96,8 @@ class Disks:
         extras = [self.further(disk, instance, f"resource.disks[{disk['index']}]") for disk in others]
         for disk, made in zip([first, *others], [boot, *extras], strict=True):
             made.schedule = self._schedule(disk)
+        for extra in extras:
+            check_fills(extra, boot.template, f"resource.disks[{extra.index}].source")
         _check_disk_names([(boot.name, 0), *((extra.name, extra.index) for extra in extras)])
         return boot, extras
 
@@ -227,9 +242,10 @@ class Disks:
         }
         if boot:
             marks[volumes.NAME] = name  # or it would be called as its instance is
-        changes = tags.plan_own(row.get("tags", ()), marks)
+        changes, awaits = tags.plan_own(row.get("tags", ()), marks), volumes.awaited_template(row)
         kept = _remembered(disk)
-        return Extra(name, str(row["id"]), None, changes.delete, changes.create, kept, index=index), row
+        extra = Extra(name, str(row["id"]), None, changes.delete, changes.create, kept, index=index, awaits=awaits)
+        return extra, row
 
     def _used(self, row: Mapping[str, Any], name: str, where: str) -> GceError:
         zone = f"projects/{self.caller.project.id}/zones/{self.place.name}"

@@ -28,6 +28,7 @@ Row = Mapping[str, Any]
 
 DEFAULT_SPEED = 1000  # MHz, for a customizable offering without a fixed one in a cloud without any other
 _CUSTOM = re.compile(r"(?:[a-z][a-z0-9]*-)?custom-(?P<cpus>\d{1,5})-(?P<memory>\d{1,9})(?:-ext)?")
+_DISK_BOUND = ("rootdisksize", "diskofferingstrictness")  # of offerings that decide what a boot disk is
 _DETAILS = "serviceofferingdetails"
 
 
@@ -76,6 +77,15 @@ class MachineTypes:
     def listed(self) -> tuple[MachineType, ...]:
         """The fixed offerings in order of name."""
         return tuple(self._fixed(name, row) for name, row in sorted(self._by_name.items()) if not _customizable(row))
+
+    def smallest(self) -> MachineType | None:
+        """The smallest fixed offering that leaves size and type of the boot disk to the request."""
+        free = [
+            found
+            for found in self.listed()
+            if _plain(found.offering) and not any(found.offering.get(member) for member in _DISK_BOUND)
+        ]
+        return min(free, key=lambda found: (found.cpus, found.memory_mb, found.name), default=None)
 
     def get(self, name: str) -> MachineType | None:
         """The machine type of that name: an alias of the settings, an offering, a custom size, or one of

@@ -2,8 +2,10 @@
 
 Apart because instances, disks, operations and firewalls must agree on both. A machine has its own CloudStack name, with
 three exceptions: one whose name another tenant of the shared network holds (deployed as ``web-1-5f0c3``), one that is
-being deleted (a tombstone, so that its name is free at once), and one whose name is no GCE name. The surprising thing:
-the exceptions stand back when names clash, whatever their age, so that a look-up by name is one call and always right.
+being deleted (a tombstone, so that its name is free at once), and one whose name is no GCE name. Carriers are no
+instances at all: gstack makes one, never started, for the root volume that CloudStack makes of a template, and hides
+it. The surprising thing: the exceptions stand back when names clash, whatever their age, so that a look-up by name is
+one call and always right.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ GONE = frozenset({"Destroyed", "Expunging"})
 # What a view reads. Each detail left out saves CloudStack a join; without secgrp it shows one group of several.
 DETAILS = ["nics", "secgrp", "servoff"]
 
+CARRIER = "gstack-disk:"  # how a carrier's displayname begins; with a colon it is no GCE name
 _SPARE = re.compile(r"-[0-9a-f]{5}")
 _SPARE_ROOM = LONGEST - 6
 _STATES = {
@@ -45,7 +48,12 @@ FAILED = "CloudStack could not deploy this machine. It cannot be started; delete
 
 def visible(rows: Iterable[Row]) -> list[Row]:
     """The machines that GCE would still show."""
-    return [row for row in rows if row.get("state") not in GONE]
+    return [row for row in rows if row.get("state") not in GONE and not is_carrier(row.get("displayname"))]
+
+
+def is_carrier(displayname: object) -> bool:
+    """Whether a machine of that displayname is there for its root volume only."""
+    return str(displayname or "").startswith(CARRIER)
 
 
 def status(row: Row) -> str:

@@ -1,8 +1,9 @@
-"""From what a client says of a new disk to the volume that CloudStack has to make: empty, of a snapshot, or of a disk.
+"""From what a client says of a new disk to the volume that CloudStack has to make: empty, or of what there is.
 
 Apart because disks.insert and the disks of instances.insert say it in other words and mean the same. The surprising
 thing: the size is not always in the command. A volume made of a data disk's snapshot has the size and the offering of
-that disk, whatever was asked for, so it is grown afterwards.
+that disk, whatever was asked for, so it is grown afterwards. And createVolume takes no template: the disk of an image
+begins as the root volume of a machine that is never started (:mod:`gstack.operations.carriers`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gstack.errors import GceError, invalid, not_ready
-from gstack.translate import snapshots, tags, volumes
+from gstack.translate import images, machine_types, networks, snapshots, tags, volumes
 from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
+from gstack.translate.images import Image
+from gstack.translate.interfaces import Interface, interfaces
 from gstack.translate.places import Place
 
 Row = Mapping[str, Any]
+
+# What the disk of an image takes of CloudStack.
+CARRYING = frozenset({"deployVirtualMachine", "detachVolume", "destroyVirtualMachine", "deleteVolume"})
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Fields:
     snapshot: str
     labels: str
     disk: str = "resource.sourceDisk"  # an instance's disks are never copies
+    image: str = "resource.sourceImage"
 
 
 @dataclass(frozen=True)
@@ -79,15 +86,95 @@ def of_snapshot(caller: Caller, place: Place, given: str, wish: Wish, *, alias: 
     return found | {"create": found["create"] | {"snapshotid": row["id"]}}
 
 
+def of_image(caller: Caller, place: Place, image: Image, wish: Wish, *, alias: str) -> dict[str, Any]:
+    """The plan of a disk made of an image; ``alias`` is the project as the client wrote it. Raises GceError."""
+    where = wish.fields.image
+    if place.id not in image.zoneids:
+        raise invalid(where, image.name, f"The image is not ready in zone {place.name}.")
+    if image.row.get("deployasis"):
+        raise invalid(where, image.name, "CloudStack makes all disks of this image at once, with an instance.")
+    return _carried(caller, place, image.id, Origin("image", images.size_gb(image), None, {}), wish, alias=alias)
+
+
+def _carried(caller: Caller, place: Place, template: str, of: Origin, wish: Wish, *, alias: str) -> dict[str, Any]:
+    """The plan of a disk of a template: ``carrier`` is what :mod:`gstack.operations.carriers` needs besides."""
+    lacking = sorted(CARRYING - caller.catalogue.apis(caller.cloud))
+    if lacking:
+        message = f"This needs CloudStack's command {lacking[0]}, which CloudStack does not offer here."
+        raise GceError("notImplemented", message, location=wish.fields.image)
+    chosen = _root_disk(caller, of, wish)
+    smallest = machine_types.of_caller(caller, place.id).smallest()
+    if smallest is None:
+        why = f"CloudStack makes the disk of an image with a machine, and no machine type of zone {place.name} fits."
+        raise invalid(wish.fields.image, template, why)
+    nic = _interface(caller, place, wish, template, alias)
+    deploy = {"zoneid": place.id, "templateid": template, "serviceofferingid": smallest.id, **chosen}
+    typed = wish.kind.alias and "overridediskofferingid" in chosen
+    mark = {volumes.TYPE: volumes.type_mark(wish.kind.name, wish.kind.id)} if typed else {}
+    return {
+        "zone": place.id,
+        "create": {"name": wish.name},
+        "size_gb": None,
+        "tags": _tags(wish, mark),
+        "type": None,
+        "carrier": {
+            "deploy": deploy | ({} if nic.isolated else nic.deploy),
+            "interfaces": [nic.plan] if nic.isolated else [],
+        },
+    }
+
+
+def _root_disk(caller: Caller, of: Origin, wish: Wish) -> dict[str, Any]:
+    """What the carrier's deployment says of size and type. ``pd-standard`` is what clients write who have no
+    preference: that is the storage of the carrier's offering, unless the operator chose another."""
+    kind, size = wish.kind, wish.size_gb
+    if size is not None and size < of.size_gb:
+        raise _too_small(wish, of.what, of.size_gb)
+    default = kind.alias and kind.name == volumes.DEFAULT_TYPE
+    if default and kind.name not in caller.settings["DISK_TYPE_ALIASES"]:
+        return {"rootdisksize": size or of.size_gb}
+    chosen = {"overridediskofferingid": kind.id}
+    if kind.custom_size:
+        return chosen | {"rootdisksize": size or of.size_gb}
+    if kind.size_gb < of.size_gb or size not in (None, kind.size_gb):
+        raise invalid(wish.fields.size, size or of.size_gb, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")
+    return chosen
+
+
+def _interface(caller: Caller, place: Place, wish: Wish, template: str, alias: str) -> Interface:
+    """Where the carrier is: in any network of the zone, or the one that an instance would be given."""
+    if networks.isolating(place):
+        for network in networks.of_caller(caller):
+            piece = network.in_zone(place.id)
+            if piece is not None and piece.usable:
+                return Interface(network.name, piece)
+    try:
+        return interfaces(caller, place, (alias, caller.project.id), [{}])[0]
+    except GceError as error:
+        why = f"CloudStack makes the disk of an image with a machine, which needs a network in zone {place.name}."
+        raise invalid(wish.fields.image, template, f"{why} {error.message}") from None
+
+
 def of_disk(caller: Caller, place: Place, given: str, wish: Wish, *, alias: str) -> dict[str, Any]:
     """The plan of a disk that is a copy of the one that a client named: it is made of a snapshot that nobody keeps. A
-    disk that was never attached holds nothing, so that its copy is an empty disk. Raises GceError."""
+    disk that was never attached holds nothing, so that its copy is an empty disk, or one of the same image. Raises
+    GceError."""
     where = wish.fields.disk
     there, source, row = volumes.referenced(caller, given, where, alias)
     if there.id != place.id:
         raise invalid(where, given, f"The disk must be in the zone of its copy, {place.name}.")
     mark = {volumes.DISK: volumes.source_mark(source, row["id"])}
     least = volumes.size_gb(row)
+    template = volumes.awaited_template(row)
+    if template is not None:
+        return _carried(
+            caller,
+            place,
+            template,
+            Origin("disk", least, None, {}),
+            replace(wish, marks={**wish.marks, **mark}),
+            alias=alias,
+        )
     if row["state"] == "Allocated":
         size = wish.size_gb if wish.size_gb or not wish.kind.custom_size else least
         if (size or wish.kind.size_gb) < least:

@@ -8,14 +8,16 @@ without looking at everybody else's.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
 from gstack.errors import invalid, not_found
+from gstack.protocol.ids import numeric_id
 from gstack.translate import machines, places, tags
 from gstack.translate.caller import Caller
-from gstack.translate.names import called, gce_names, is_label, label
+from gstack.translate.names import gce_names, is_label, label
 from gstack.translate.places import Place
 
 Row = Mapping[str, Any]
@@ -28,6 +30,9 @@ SETTLED = frozenset({"Ready", "Allocated", "UploadError", "UploadAbandoned"})  #
 GONE = frozenset({"Destroy", "Destroyed", "Expunging", "Expunged"})
 DEFAULT_TYPE = "pd-standard"
 GIB = 2**30
+FEW = 100  # volumes of a zone: about 100 kB, which cost less than the second call that they save
+_MANY_FOR, _MOST_MANY = 600.0, 4096  # seconds; entries
+_many: dict[tuple[str, str], float] = {}  # the projects and zones that have more, and until when that is believed
 
 _STATES = {
     "Creating": "CREATING",
@@ -42,8 +47,22 @@ _STATES = {
 
 
 def visible(rows: Iterable[Row]) -> list[Row]:
-    """The volumes that GCE would still show: those of a destroyed machine wait for their end only."""
-    return [row for row in rows if row.get("state") not in GONE and row.get("vmstate") not in machines.GONE]
+    """The volumes that GCE would still show: those of a destroyed machine wait for their end only, and that of a
+    carrier is not made yet."""
+    return [
+        row
+        for row in rows
+        if row.get("state") not in GONE
+        and row.get("vmstate") not in machines.GONE
+        and not machines.is_carrier(row.get("vmdisplayname"))
+    ]
+
+
+def awaited_template(row: Row) -> str | None:
+    """The template that a volume without storage is to be filled of at its first use. A data disk that is attached to
+    a machine with storage is filled of the template of *that* machine (VolumeOrchestrator.createVolume), whatever its
+    own is: whoever attaches one sees that both are the same."""
+    return str(row["templateid"]) if row.get("state") == "Allocated" and row.get("templateid") else None
 
 
 def status(row: Row) -> str:
@@ -156,23 +175,25 @@ def names_are_certain(rows: Iterable[Row]) -> bool:
 def find(cloud: Cloud, zoneid: str, name: str, *, thorough: bool = True) -> tuple[str, Row] | None:
     """The volume that is the disk of that GCE name, or numeric id, in a CloudStack zone, and its name.
 
-    One call for a name that is a mark, which comes before all others; two more, side by side, for a volume's or a
-    machine's own. ``thorough``: else all volumes of the zone are looked at, for names that the codec made; whoever is
-    not thorough expects no such disk, and asks all three questions at once.
+    One call where the project has few volumes in the zone, and so everywhere but in large projects. In those, one for a
+    name that is a mark, which comes before all others; two more, side by side, for a volume's or a machine's own, and
+    then one for the volumes of the machine. ``thorough``: else all volumes of the zone are looked at, for names that
+    the codec made; whoever is not thorough expects no such disk, and asks all three questions at once.
     """
+    if not (name.isdigit() or is_label(name)):
+        return None
+    all_of_few = _all_if_few(cloud, zoneid)
+    if all_of_few is not None:
+        return _named(visible(all_of_few), name)
     mark, others = _of_mark(zoneid, name), _of_volume_or_machine(zoneid, name)
     if not name.isdigit():
-        if not is_label(name):
-            return None
         if not thorough:
-            return called(_candidates(cloud, *cloud.together(mark, *others)), gce_names_of, name)
+            return _named(_candidates(cloud, *cloud.together(mark, *others)), name)
         marked = cloud.list(mark[0], **mark[1])
-        found = called(visible(marked), gce_names_of, name)
-        if found is None:
-            found = called(_candidates(cloud, marked, *cloud.together(*others)), gce_names_of, name)
+        found = _named(visible(marked), name) or _named(_candidates(cloud, marked, *cloud.together(*others)), name)
         if found is not None:
             return found
-    return called(visible(cloud.list("listVolumes", zoneid=zoneid)), gce_names_of, name)
+    return _named(visible(cloud.list("listVolumes", zoneid=zoneid)), name)
 
 
 def located(caller: Caller, zone: str, wanted: str) -> tuple[Place, str, Row]:
@@ -200,6 +221,21 @@ def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[Plac
     return located(caller, reference.zone, reference.name)
 
 
+def _all_if_few(cloud: Cloud, zoneid: str) -> list[Row] | None:
+    """The volumes of a zone if they are few, by one call; None if they are not, which is believed for a while."""
+    key = (cloud.key, zoneid)
+    if _many.get(key, 0.0) > time.monotonic():
+        return None
+    answer = cloud.call("listVolumes", zoneid=zoneid, page=1, pagesize=FEW)
+    rows: list[Row] = answer.get("volume", [])
+    if int(answer.get("count", 0)) <= len(rows):
+        return rows
+    if len(_many) >= _MOST_MANY:
+        _many.clear()
+    _many[key] = time.monotonic() + _MANY_FOR
+    return None
+
+
 def _of_mark(zoneid: str, name: str) -> tuple[str, dict[str, Any]]:
     return "listVolumes", {"zoneid": zoneid, "tags": [{"key": tags.OWN + NAME, "value": name}]}
 
@@ -217,6 +253,15 @@ def _candidates(cloud: Cloud, marked: Iterable[Row], own: Iterable[Row], hosts: 
         roots += cloud.list("listVolumes", virtualmachineid=host["id"], type="ROOT")
     rows = {row["id"]: row for row in [*marked, *own, *roots]}
     return visible(rows.values())
+
+
+def _named(rows: list[Row], wanted: str) -> tuple[str, Row] | None:
+    names = gce_names_of(rows)
+    for row in rows:
+        name = names[row["id"]]
+        if wanted in (name, str(numeric_id(row["id"]))):
+            return name, row
+    return None
 
 
 _MARKED, _BOOT, _NATURAL, _OTHER = range(4)

@@ -13,11 +13,12 @@ import pytest
 
 from gstack.protocol.methods import HANDLERS
 from gstack.resources import load_handlers
+from gstack.translate import volumes
 
 load_handlers()
 READS = sorted(name for name, handler in HANDLERS.items() if handler.method.http_method == "GET")
 GET, PAGE = 1, 2
-# Exactly as many calls, and why. A boot disk's name is its machine's: see test_disks_have_budgets_by_their_names.
+# Exactly as many calls, and why. See test_disks_have_budgets_by_their_names, too.
 MORE = {
     "compute.instances.get": (2, "machines and volumes are two lists"),
     "compute.instances.getEffectiveFirewalls": (4, "a machine, its zone's networks, its network, and all firewalls"),
@@ -119,9 +120,13 @@ def test_a_page_costs_the_same_however_many_rows_there_are(full: Any) -> None:
     assert {name: _spent(full, _path(name), maxResults=3) for name in lists} == few
 
 
-def test_disks_have_budgets_by_their_names(full: Any) -> None:
-    """What gstack named is one look; others' disks take a second round, a boot disk's machine is known after that."""
+def test_disks_have_budgets_by_their_names(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where volumes are few one look shows them all. Where they are known to be many, what gstack
+    named is one look; others' disks take a second round, a boot disk's machine is known after that."""
     offering = full.cloudstack("listDiskOfferings", name="ssd-10")[0]["id"]
     full.cloudstack("createVolume", zoneid=full.zone_id, name="theirs", diskofferingid=offering)
-    spent = {name: _spent(full, f"zones/{{zone}}/disks/{name}") for name in ("data", "theirs", "web")}
-    assert spent == {"data": 1, "theirs": 3, "web": 4}
+    disks = ("data", "theirs", "web")
+    assert {name: _spent(full, f"zones/{{zone}}/disks/{name}") for name in disks} == dict.fromkeys(disks, 1)
+    monkeypatch.setattr(volumes, "FEW", 2)
+    monkeypatch.setattr(volumes, "_many", {})
+    assert {name: _spent(full, f"zones/{{zone}}/disks/{name}") for name in disks} == {"data": 1, "theirs": 3, "web": 4}

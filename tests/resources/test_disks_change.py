@@ -82,7 +82,7 @@ def test_the_operation_of_a_new_disk_names_it(gateway: Any) -> None:
         ({"name": "data", "sizeGb": "11", "type": "zones/ch-gva-2/diskTypes/ssd-10"}, "'resource.sizeGb': '11'"),
         ({"name": "data", "sizeGb": "10", "type": "zones/ch-gva-2/diskTypes/none"}, "'resource.type'"),
         ({"name": "data", "sizeGb": "10", "type": "zones/other-a/diskTypes/pd-ssd"}, "disk's own zone, ch-gva-2"),
-        ({"name": "data", "sizeGb": "10", "sourceImage": "global/images/debian"}, "resource.sourceImage"),
+        ({"name": "data", "sizeGb": "10", "sourceImage": "global/images/none"}, "resource.sourceImage"),
         ({"name": "data", "sizeGb": "10", "sourceDisk": "zones/ch-gva-2/snapshots/web"}, "resource.sourceDisk"),
         ({"name": "data", "sizeGb": "10", "diskEncryptionKey": {"rawKey": "x"}}, "resource.diskEncryptionKey"),
         ({"name": "data", "sizeGb": "10", "labels": {"Upper": "x"}}, "labels"),
@@ -93,10 +93,6 @@ def test_the_operation_of_a_new_disk_names_it(gateway: Any) -> None:
 def test_what_a_disk_cannot_be_is_refused_by_name(gateway: Any, body: dict[str, Any], part: str) -> None:
     assert part in gateway.refuse("POST", DISKS, body)
     assert rows(gateway, "data") == []
-
-
-def test_an_image_in_the_query_is_refused(gateway: Any) -> None:
-    assert "sourceImage" in gateway.refuse("POST", DISKS, {"name": "data"}, sourceImage="global/images/debian")
 
 
 def test_a_name_that_is_taken_is_refused_be_it_of_a_boot_disk(gateway: Any) -> None:

@@ -36,6 +36,7 @@ CASES: dict[str, tuple[str, str, list[dict[str, Any]]]] = {
             {**DISK, "resourcePolicies": [POLICY]},
             {**DISK, "sourceSnapshot": "projects/tenant/global/snapshots/snap"},
             {**DISK, "sourceDisk": f"{HERE}/disks/web"},
+            {**DISK, "sourceImage": "projects/debian-cloud/global/images/linux-debian-12-64-bit"},
         ],
     ),
     "snapshots": (

@@ -205,7 +205,10 @@ def put(call: Call, volume: Volume, machine: Machine, device: int | None) -> Non
     free = (n for n in range(1, 100) if n != CD_DEVICE and n not in held)
     volume.deviceid = device if device is not None else next(free)
     volume.machine, volume.attached = machine.id, call.world.now()
-    volume.state, volume.pool = "Ready", True
+    if "deployvm" not in machine.details:
+        # Only a first start finds a host and with it storage, and where there is none a volume stays as it is:
+        # VolumeApiServiceImpl.createVolumeOnPrimaryForAttachIfNeeded.
+        volume.state, volume.pool = "Ready", True
     if volume.deviceid == ROOT_DEVICE:
         volume.type = "ROOT"
         call.simulator.roots[machine.id] = volume.id
