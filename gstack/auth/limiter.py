@@ -13,10 +13,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from gstack.store.credentials import FailedAttempt
+from gstack.store.credentials import FAILURE_WINDOW_SECONDS, FailedAttempt
 from gstack.store.db import own_session
 
-WINDOW_SECONDS = 300
 MOST_FAILURES = {"key": 10, "address": 50}
 
 
@@ -41,7 +40,7 @@ def check(counted: tuple[str, ...], now: int) -> None:
     with own_session() as session:
         rows = session.scalars(select(FailedAttempt).where(FailedAttempt.subject.in_(counted))).all()
     waits = [
-        row.window_start + WINDOW_SECONDS - now
+        row.window_start + FAILURE_WINDOW_SECONDS - now
         for row in rows
         if row.count >= MOST_FAILURES[row.subject.partition(":")[0]]
     ]
@@ -53,7 +52,7 @@ def failed(counted: tuple[str, ...], now: int) -> None:
     """Count one failure for each subject; windows that have passed are thrown away. Raises :class:`TooManyFailures`
     for one too many: others may have failed since :func:`check`, side by side with this one."""
     with own_session() as session:
-        session.execute(delete(FailedAttempt).where(FailedAttempt.window_start <= now - WINDOW_SECONDS))
+        session.execute(delete(FailedAttempt).where(FailedAttempt.window_start <= now - FAILURE_WINDOW_SECONDS))
         session.commit()
         counts = {subject: _count(session, subject, now) for subject in counted}
     if any(count > MOST_FAILURES[subject.partition(":")[0]] for subject, count in counts.items()):

@@ -13,10 +13,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from gstack.auth.grant import Grant, grant_of
-from gstack.store.credentials import AccessToken, AuthorizationCode, Credential, RefreshToken
+from gstack.store.credentials import REFRESH_IDLE_SECONDS, AccessToken, AuthorizationCode, Credential, RefreshToken
 from gstack.store.db import own_session
 
-IDLE_SECONDS = 90 * 86_400
 SESSION = "page"  # the grant type of a session of the credentials page, which is no bearer
 PREFIX = "gst_"  # lets scanners of leaked secrets recognise a token
 
@@ -85,7 +84,7 @@ def keep_refresh(
     """Keep a new refresh token for one client, which calls itself ``client``; those unused for ninety days are thrown
     away on the way. Returns its hash."""
     with own_session() as session:
-        session.execute(delete(RefreshToken).where(RefreshToken.used_at <= now - IDLE_SECONDS))
+        session.execute(delete(RefreshToken).where(RefreshToken.used_at <= now - REFRESH_IDLE_SECONDS))
         session.add(
             RefreshToken(
                 hash=hashed(token),
@@ -107,7 +106,7 @@ def look_up_refresh(token: str, now: int) -> tuple[Credential, RefreshToken] | N
     query = (
         select(Credential, RefreshToken)
         .join(RefreshToken, RefreshToken.credential_id == Credential.id)
-        .where(RefreshToken.hash == hashed(token), RefreshToken.used_at > now - IDLE_SECONDS)
+        .where(RefreshToken.hash == hashed(token), RefreshToken.used_at > now - REFRESH_IDLE_SECONDS)
         .where(Credential.revoked_at.is_(None))
     )
     with own_session() as session:
@@ -126,7 +125,7 @@ def refresh_tokens(credential_ids: list[str], now: int) -> list[RefreshToken]:
     """The live refresh tokens of some credentials, the one used last first."""
     query = (
         select(RefreshToken)
-        .where(RefreshToken.credential_id.in_(credential_ids), RefreshToken.used_at > now - IDLE_SECONDS)
+        .where(RefreshToken.credential_id.in_(credential_ids), RefreshToken.used_at > now - REFRESH_IDLE_SECONDS)
         .order_by(RefreshToken.used_at.desc(), RefreshToken.hash)
     )
     with own_session() as session:

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 from gstack.operations.durable import executor_id
 from gstack.operations.failures import internal
 from gstack.operations.runtime import Runtime, now_ms
+from gstack.store.credentials import expired
 from gstack.store.db import db
 from gstack.store.operations import DONE, Operation, WorkerBeat
 
@@ -56,12 +57,13 @@ def sweep(runtime: Runtime) -> list[str]:
 
 
 def purge(runtime: Runtime) -> int:
-    """Delete operations and workflows that ended more than OPERATION_RETENTION_DAYS ago; how many
-    operations.
+    """Delete operations and workflows that ended more than OPERATION_RETENTION_DAYS ago, and tokens, codes and counted
+    failures that have had their time; how many operations.
     """
     before = now_ms() - runtime.settings["OPERATION_RETENTION_DAYS"] * DAY_MS
-    expired = delete(Operation).where(Operation.status == DONE, Operation.end_ms < before)
-    gone = runtime.write(lambda: len(db.session.scalars(expired.returning(Operation.id)).all()))
+    ended = delete(Operation).where(Operation.status == DONE, Operation.end_ms < before)
+    gone = runtime.write(lambda: len(db.session.scalars(ended.returning(Operation.id)).all()))
+    runtime.write(lambda: [db.session.execute(statement) for statement in expired(now_ms() // 1000)])
     moment = datetime.fromtimestamp(before / 1000, UTC).isoformat()
     while old := DBOS.list_workflows(completed_before=moment, limit=CHUNK, load_input=False, load_output=False):
         DBOS.delete_workflows([status.workflow_id for status in old])

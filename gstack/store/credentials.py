@@ -7,13 +7,15 @@ and of a service account's key only the public half was ever stored.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, Delete, ForeignKey, Index, String, Text, delete, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gstack.store.db import Model
 
 DIRECT = "direct"
 SERVICE_ACCOUNT = "service-account"
+REFRESH_IDLE_SECONDS = 90 * 86_400
+FAILURE_WINDOW_SECONDS = 300
 
 _LIVE = text("revoked_at IS NULL")
 _DIRECT = text(f"kind = '{DIRECT}'")
@@ -149,3 +151,13 @@ class ProjectId(Model):
 
     id: Mapped[str] = mapped_column(String(63), primary_key=True)
     owner: Mapped[str] = mapped_column(String(40), unique=True)
+
+
+def expired(now: int) -> tuple[Delete, ...]:
+    """What takes away every row that has had its time by ``now``."""
+    return (
+        delete(AccessToken).where(AccessToken.expires_at <= now),
+        delete(RefreshToken).where(RefreshToken.used_at <= now - REFRESH_IDLE_SECONDS),
+        delete(AuthorizationCode).where(AuthorizationCode.expires_at <= now),
+        delete(FailedAttempt).where(FailedAttempt.window_start <= now - FAILURE_WINDOW_SECONDS),
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gstack.auth import credentials, limiter
-from gstack.auth.limiter import MOST_FAILURES, WINDOW_SECONDS, TooManyFailures, check, failed, subjects
+from gstack.auth.limiter import FAILURE_WINDOW_SECONDS, MOST_FAILURES, TooManyFailures, check, failed, subjects
 from gstack.errors import GceError
 from gstack.store.credentials import FailedAttempt
 from gstack.store.db import own_session
@@ -43,7 +43,7 @@ def test_a_key_may_fail_only_so_often(room: Room) -> None:
         assert attempt(room, client_secret="wrong").status_code == 401
     asked = len(room.calls)
     answer = attempt(room, client_secret="wrong")
-    assert answer.status_code == 429 and 0 < int(answer.headers["Retry-After"]) <= WINDOW_SECONDS
+    assert answer.status_code == 429 and 0 < int(answer.headers["Retry-After"]) <= FAILURE_WINDOW_SECONDS
     assert len(room.calls) == asked
 
 
@@ -117,7 +117,7 @@ def test_successes_are_not_counted(room: Room) -> None:
 def test_the_count_ends_with_its_window(room: Room) -> None:
     for _ in range(MOST_FAILURES["key"]):
         attempt(room, client_secret="wrong")
-    room.clock.advance(WINDOW_SECONDS)
+    room.clock.advance(FAILURE_WINDOW_SECONDS)
     assert attempt(room, client_secret="wrong").status_code == 401
     with own_session() as session:
         assert {row.count for row in session.query(FailedAttempt)} == {1}
@@ -129,7 +129,7 @@ def test_another_process_shares_the_count(room: Room) -> None:
         failed(counted, NOW)
     with pytest.raises(TooManyFailures) as caught:
         check(counted, NOW + 10)
-    assert caught.value.retry_after == WINDOW_SECONDS - 10
+    assert caught.value.retry_after == FAILURE_WINDOW_SECONDS - 10
     check(subjects("another", "192.0.2.1"), NOW)
 
 

@@ -20,8 +20,8 @@ Fresh = Callable[[str], str]
 
 
 @pytest.fixture
-def driver(client_environment: dict[str, str]) -> Any:
-    """The driver as docs/clients/libcloud.md makes it."""
+def driver(client_environment: dict[str, str], request: pytest.FixtureRequest) -> Any:
+    """The driver as docs/clients/libcloud.md makes it; a test may ask for another zone."""
     security = importlib.import_module("libcloud.security")
     security.CA_CERTS_PATH = client_environment["SSL_CERT_FILE"]  # an earlier demo's, where imported already
     types = importlib.import_module("libcloud.compute.types")
@@ -37,7 +37,7 @@ def driver(client_environment: dict[str, str]) -> Any:
         email,
         key,
         project=client_environment["GSTACK_PROJECT"],
-        datacenter=client_environment["GSTACK_ZONE"],
+        datacenter=getattr(request, "param", client_environment["GSTACK_ZONE"]),
         credential_file=str(Path(key).parent / "libcloud-token"),
     )
 
@@ -127,3 +127,25 @@ def test_a_node_that_is_not_there_is_not_found(driver: Any) -> None:
 
     with pytest.raises(ResourceNotFoundError):
         driver.ex_get_node("nobody")
+
+
+# Libcloud looks for a new forwarding rule in the region of its own zone, whichever it was made in.
+@pytest.mark.parametrize("driver", ["de-fra-1"], indirect=True)
+def test_a_balancer_is_made_with_its_pool_and_taken_away(driver: Any, cloudstack: Cloud, fresh: Fresh) -> None:
+    balancing = importlib.import_module("libcloud.loadbalancer.drivers.gce")
+    base = importlib.import_module("libcloud.loadbalancer.base")
+    name = fresh("balancer")
+    balancers = balancing.GCELBDriver(gce_driver=driver)
+    balancers.ex_create_healthcheck(name, port=8080)
+    made = balancers.create_balancer(
+        name, "80", "TCP", base.DEFAULT_ALGORITHM, [], ex_region="de-fra", ex_healthchecks=[name]
+    )
+    assert (made.port, made.extra["targetpool"].name) == ("80-80", f"{name}-tp")
+    assert made.ip in {row["ipaddress"] for row in cloudstack.list("listPublicIpAddresses")}
+    assert [one.name for one in balancers.list_balancers(ex_region="de-fra") if one.name == name] == [name]
+    assert balancers.balancer_list_members(made) == []
+    (check,) = balancers.ex_balancer_list_healthchecks(made)
+    balancers.ex_balancer_detach_healthcheck(made, check)
+    assert balancers.destroy_balancer(made)
+    assert check.destroy()
+    assert made.ip not in {row["ipaddress"] for row in cloudstack.list("listPublicIpAddresses")}

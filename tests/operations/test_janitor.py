@@ -12,7 +12,8 @@ from sqlalchemy import select, update
 from gstack.operations import janitor
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
-from gstack.store.db import db
+from gstack.store.credentials import FAILURE_WINDOW_SECONDS, FailedAttempt, expired
+from gstack.store.db import Model, db
 from gstack.store.operations import DONE, Claim, Operation
 
 GATE = threading.Event()
@@ -84,6 +85,24 @@ def test_what_ended_long_ago_is_deleted_and_the_rest_stays(
     assert janitor.purge(stage.worker.runtime) == 1
     assert operations(stage) == []
     assert DBOS.list_workflows() == []
+
+
+def test_what_let_somebody_in_goes_when_its_time_is_over(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = janitor.now_ms() // 1000
+    with stage.app.app_context():
+        for age, name in ((0, "new"), (FAILURE_WINDOW_SECONDS, "old")):
+            db.session.add(FailedAttempt(subject=name, window_start=now - age, count=1))
+        db.session.commit()
+        janitor.purge(stage.worker.runtime)
+        assert [row.subject for row in db.session.scalars(select(FailedAttempt))] == ["new"]
+
+
+def test_every_kind_of_row_with_an_end_is_swept_away() -> None:
+    swept = {statement.table.name for statement in expired(0)}
+    ending = {"expires_at", "used_at", "window_start"}
+    tables = {name: set(table.columns.keys()) for name, table in Model.metadata.tables.items()}
+    kept = {"credential"}  # whose used_at is no end
+    assert swept == {name for name, columns in tables.items() if columns & ending} - kept
 
 
 def test_an_operation_that_still_runs_is_never_deleted_for_its_age(

@@ -16,7 +16,7 @@ from gstack.auth.clients import Client
 from gstack.auth.grant import email_of
 from gstack.auth.keyfiles import client_id
 from gstack.auth.wire import OAuthRequest
-from gstack.store.credentials import AccessToken, Credential, RefreshToken
+from gstack.store.credentials import REFRESH_IDLE_SECONDS, AccessToken, Credential, RefreshToken
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,6 @@ class Introspection(IntrospectionEndpoint):
             "sub": client_id(token.credential.id),
             "scope": row.scope,
             "iat": row.issued_at,
-            "exp": row.expires_at if isinstance(row, AccessToken) else row.used_at + tokens.IDLE_SECONDS,
+            "exp": row.expires_at if isinstance(row, AccessToken) else row.used_at + REFRESH_IDLE_SECONDS,
             "token_type": "Bearer" if access else "refresh_token",
         }
