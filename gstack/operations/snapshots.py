@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gstack.errors import GceError, already_exists, not_ready
+from gstack.errors import GceError, already_exists
 from gstack.operations import engine, labels
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
-from gstack.translate import snapshots, tags
+from gstack.translate import snapshots, tags, volumes
 from gstack.translate.names import checked_name
 
 Row = dict[str, Any]
@@ -28,14 +28,7 @@ def begin(call: Call, disk: str, row: Mapping[str, Any], *, sub_action: bool) ->
     """Start taking the snapshot that ``call.body`` asks for, of the volume ``row`` whose link from ``projects/`` on is
     ``disk``. ``sub_action``: the operation is one on the disk, not on the snapshot. Raises GceError."""
     name = checked_name(call.body.get("name"))
-    if row["state"] == "Allocated":
-        message = (
-            f"The disk '{disk}' has never been attached to an instance: CloudStack has given it no storage yet, "
-            "and there is nothing to take a snapshot of."
-        )
-        raise GceError("failedPrecondition", message)
-    if row["state"] != "Ready":
-        raise not_ready(disk)
+    volumes.require_storage(row, disk)
     path = f"projects/{call.project}/global/snapshots/{name}"
     if snapshots.find(call.caller.cloud, name, thorough=False) is not None:
         raise already_exists(path)

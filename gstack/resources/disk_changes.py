@@ -87,13 +87,15 @@ def bulk_set_labels(call: Call) -> dict[str, Any]:
 
 @method("compute.disks.addResourcePolicies", needs=(*READS, *TAGS, *SCHEDULING), body=POLICIES)
 def add_resource_policies(call: Call) -> dict[str, Any]:
-    """Put a snapshot schedule on a disk that has none."""
+    """Put a snapshot schedule on a disk that has none. CloudStack takes one only of a disk that has its storage."""
     place, name, row, schedule = _scheduled(call)
     there = schedules.of_volume(row)
     if there is not None:
         why = f"The disk has the snapshot schedule '{there.name}' already, and CloudStack keeps one for gstack."
         raise invalid("resourcePolicies", schedule.name, why)
-    return _schedule(call, "addResourcePolicies", volumes.path(call.project, place, name), row, schedule)
+    path = volumes.path(call.project, place, name)
+    volumes.require_storage(row, path, "resourcePolicies")
+    return _schedule(call, "addResourcePolicies", path, row, schedule)
 
 
 @method("compute.disks.removeResourcePolicies", needs=(*READS, *TAGS, *SCHEDULING), body=POLICIES)

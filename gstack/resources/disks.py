@@ -4,8 +4,8 @@ A boot disk bears its instance's name, as in GCE, or the one it was asked for (a
 destroyed machines are hidden. Visible differences: a disk's type is its disk offering; a boot disk that lies on the
 storage of its machine's offering shows ``pd-standard``; disks are made empty, of snapshots, disks and
 images, and of a data disk or its snapshot always with that disk's type; a copy of a disk takes a snapshot that is
-deleted at once, and is seen until then; a disk that was never attached has no snapshots, because CloudStack gives it
-storage at its first attachment, and one made of an image has its first with an instance of that image. Upstream
+deleted at once, and is seen until then; a disk that was never attached has no snapshots and no schedule, because
+CloudStack gives it storage at its first attachment; one made of an image has its first with an instance of it. Upstream
 calls: one for a get where the project has few volumes in the zone; else one by a name that gstack gave, two more in one
 round for another tool's disk, and a fourth for a boot disk that is called as its instance; one for a list.
 """
@@ -141,7 +141,7 @@ def insert(call: Call) -> dict[str, Any]:
     if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
         raise already_exists(path)
     kept = {member: call.body[member] for member in ("description", *SAID) if call.body.get(member)}
-    plan |= {"overlay": kept, "schedule": _schedule(call, place)}
+    plan |= {"overlay": kept, "schedule": _schedule(call, place, path, plan)}
     return engine.start(call, "op.disks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
@@ -216,10 +216,14 @@ def _wanted_type(call: Call, place: Place, given: str) -> DiskType:
     return found
 
 
-def _schedule(call: Call, place: Place) -> dict[str, Any] | None:
-    """The snapshot schedule that the disk is to have, as workflows take it."""
-    given, alias = call.body.get("resourcePolicies") or [], call.params["project"]
-    return schedules.of_disk(call.caller, given, "resource.resourcePolicies", region=place.region, alias=alias)
+def _schedule(call: Call, place: Place, path: str, plan: Row) -> dict[str, Any] | None:
+    """The snapshot schedule that the disk of ``plan`` is to have, as workflows take it. Raises GceError."""
+    given, alias, where = call.body.get("resourcePolicies") or [], call.params["project"], "resource.resourcePolicies"
+    found = schedules.of_disk(call.caller, given, where, region=place.region, alias=alias)
+    stored = "snapshotid" in plan["create"] or "copy_of" in plan  # else CloudStack gives it its storage later
+    if found is not None and not stored:
+        raise volumes.without_storage(path, where)
+    return found
 
 
 def _planned(call: Call, place: Place, wish: Wish) -> dict[str, Any]:

@@ -245,11 +245,7 @@ def _of_disk(call: Call) -> Source:
             raise GceError("unsupported", message, location="forceCreate")
         message = f"The disk resource '{path}' is already being used by '{zone}/instances/{volumes.machine_name(row)}'"
         raise GceError("resourceInUseByAnotherResource", message, location=where)
-    if row["state"] == "Allocated":
-        message = f"The disk '{path}' has never been attached to an instance: CloudStack has given it no storage yet."
-        raise GceError("failedPrecondition", message, location=where)
-    if row["state"] != "Ready":
-        raise not_ready(path)
+    volumes.require_storage(row, path, where)
     kept = {"sourceDisk": path, "sourceDiskId": str(numeric_id(row["id"]))}
     return {"volumeid": row["id"], **_traits(call, row.get("templateid"))}, volumes.size_gb(row), kept
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
-from gstack.errors import invalid, not_found
+from gstack.errors import GceError, invalid, not_found, not_ready
 from gstack.protocol.ids import numeric_id
 from gstack.translate import machines, places, tags
 from gstack.translate.caller import Caller
@@ -208,6 +208,20 @@ def located(caller: Caller, zone: str, wanted: str) -> tuple[Place, str, Row]:
 def path(project: str, place: Place, name: str) -> str:
     """The link of a disk, from ``projects/`` on."""
     return f"projects/{project}/zones/{place.name}/disks/{name}"
+
+
+def without_storage(disk: str, where: str | None = None) -> GceError:
+    """That a disk holds nothing yet that could be kept; ``disk`` is its link, ``where`` the field that asks for it."""
+    message = f"The disk '{disk}' has never been attached to an instance: CloudStack has given it no storage yet."
+    return GceError("failedPrecondition", message, location=where)
+
+
+def require_storage(row: Row, disk: str, where: str | None = None) -> None:
+    """See that a volume has its storage and is at rest; as of :func:`without_storage`. Raises GceError."""
+    if row["state"] == "Allocated":
+        raise without_storage(disk, where)
+    if row["state"] != "Ready":
+        raise not_ready(disk)
 
 
 def referenced(caller: Caller, given: str, where: str, alias: str) -> tuple[Place, str, Row]:

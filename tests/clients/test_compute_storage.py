@@ -130,7 +130,7 @@ def test_every_verb_of_snapshots_and_images(clients: Clients, cloudstack: Cloud,
     assert cloudstack.first("listTemplates", templatefilter="self", name=name) is None
 
 
-def test_every_verb_of_schedules(clients: Clients, cloudstack: Cloud, fresh: Fresh) -> None:
+def test_every_verb_of_schedules(clients: Clients, cloudstack: Cloud, fresh: Fresh, web: str) -> None:
     policies, name, region = clients.policies, fresh("weekly"), clients.region
     day = compute_v1.ResourcePolicyWeeklyCycleDayOfWeek(day="SUNDAY", start_time="23:00")
     cycle = compute_v1.ResourcePolicyWeeklyCycle(day_of_weeks=[day])
@@ -144,7 +144,8 @@ def test_every_verb_of_schedules(clients: Clients, cloudstack: Cloud, fresh: Fre
     assert name in [one.name for one in policies.list(**region)]
     assert "regions/ch-gva" in dict(policies.aggregated_list(**clients.project))
 
-    clients.disks.insert(disk_resource=compute_v1.Disk(name=name, size_gb=10), **clients.at).result()
+    copied = compute_v1.Disk(name=name, source_disk=f"zones/{clients.at['zone']}/disks/{web}")
+    clients.disks.insert(disk_resource=copied, **clients.at).result()
     body = {"resource_policies": [link]}
     added = compute_v1.AddResourcePoliciesDiskRequest(
         disk=name, disks_add_resource_policies_request_resource=body, **clients.at

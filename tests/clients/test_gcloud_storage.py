@@ -31,7 +31,7 @@ def _policies(cloudstack: Cloud, disk: str) -> list[dict[str, Any]]:
 def test_a_snapshot_schedule_is_made_put_on_disks_changed_and_deleted(
     gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh
 ) -> None:
-    name, disk = fresh("nightly"), fresh("data")
+    name, disk, web = fresh("nightly"), fresh("data"), fresh("web")
     policies = ("compute", "resource-policies")
     made = ("--daily-schedule", "--start-time=04:00", "--max-retention-days=5", "--snapshot-labels=by=clock")
     _done(gcloud(*policies, "create", "snapshot-schedule", name, REGION, *made))
@@ -39,7 +39,10 @@ def test_a_snapshot_schedule_is_made_put_on_disks_changed_and_deleted(
     assert described["snapshotSchedulePolicy"]["schedule"]["dailySchedule"]["startTime"] == "04:00"
     assert name in [row["name"] for row in gcloud(*policies, "list", as_json=True).json]
 
-    _done(gcloud("compute", "disks", "create", disk, "--size=10GB", f"--resource-policies={name}"))
+    empty = gcloud("compute", "disks", "create", disk, "--size=10GB", f"--resource-policies={name}")
+    assert empty.status == 1 and "has never been attached" in empty.err
+    _done(gcloud("compute", "instances", "create", web, "--machine-type=micro", *IMAGE))
+    _done(gcloud("compute", "disks", "create", disk, f"--source-disk={web}", f"--resource-policies={name}"))
     (row,) = _policies(cloudstack, disk)
     assert (row["schedule"], row["maxsnaps"]) == ("00:04", 5)
     assert {"by": "clock"}.items() <= {tag["key"]: tag["value"] for tag in row["tags"]}.items()
@@ -55,6 +58,7 @@ def test_a_snapshot_schedule_is_made_put_on_disks_changed_and_deleted(
     assert [link.rpartition("/")[2] for link in shown["resourcePolicies"]] == [name]
 
     _done(gcloud("compute", "disks", "delete", disk))
+    _done(gcloud("compute", "instances", "delete", web))
     _done(gcloud(*policies, "delete", name, REGION))
     assert name not in [row["name"] for row in gcloud(*policies, "list", as_json=True).json]
 

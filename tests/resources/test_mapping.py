@@ -47,12 +47,18 @@ MADE = (
             "name": "data",
             "sizeGb": "10",
             "labels": {"a": "b"},
-            "resourcePolicies": ["regions/ch-gva/resourcePolicies/nightly"],
         },
     ),
     ("zones/{zone}/instances/web/attachDisk", {"source": "zones/ch-gva-2/disks/data"}),
     ("zones/{zone}/disks/web/createSnapshot", {"name": "snap", "labels": {"a": "b"}}),
-    ("zones/{zone}/disks", {"name": "of-snap", "sourceSnapshot": "global/snapshots/snap"}),
+    (
+        "zones/{zone}/disks",
+        {
+            "name": "of-snap",
+            "sourceSnapshot": "global/snapshots/snap",
+            "resourcePolicies": ["regions/ch-gva/resourcePolicies/nightly"],
+        },
+    ),
     ("zones/{zone}/disks", {"name": "of-web", "sourceDisk": "zones/ch-gva-2/disks/web"}),
     (
         "global/images",

@@ -22,10 +22,22 @@ def asked(schedule: dict[str, Any] = DAILY, days: int = 7, name: str = "nightly"
     }
 
 
-def disk(gateway: Any, name: str = "data", **body: Any) -> dict[str, Any]:
-    """A new disk, as it is read back."""
-    gateway.run("POST", DISKS, {"name": name, "sizeGb": "10", **body})
+def disk(gateway: Any, name: str = "data") -> dict[str, Any]:
+    """A disk that was attached once, as it is read back."""
+    gateway.run("POST", DISKS, {"name": name, "sizeGb": "10"})
+    used(gateway, name)
     return dict(gateway.get(f"{DISKS}/{name}"))
+
+
+def used(gateway: Any, name: str) -> None:
+    """Attach a disk to a machine and take it out again, so that it has its storage."""
+    (volume,) = gateway.cloudstack("listVolumes", name=name)
+    holder = gateway.deploy(f"of-{name}")["id"]
+    gateway.cloudstack("attachVolume", id=volume["id"], virtualmachineid=holder)
+    gateway.simulator.settle()
+    gateway.cloudstack("detachVolume", id=volume["id"])
+    gateway.cloudstack("destroyVirtualMachine", id=holder, expunge=True)
+    gateway.simulator.settle()
 
 
 def change(gateway: Any, verb: str, name: str = "data", policy: str = "nightly") -> dict[str, Any]:
@@ -49,6 +61,14 @@ def scheduled(gateway: Any) -> Any:
     gateway.run("POST", POLICIES, asked(labels={"tier": "gold"}) | {"description": "of mine"})
     disk(gateway)
     change(gateway, "add")
+    return gateway
+
+
+@pytest.fixture
+def web(gateway: Any) -> Any:
+    """A gateway with a machine and a snapshot of its disk."""
+    gateway.deploy("web")
+    gateway.run("POST", f"{DISKS}/web/createSnapshot", {"name": "snap"})
     return gateway
 
 
@@ -85,19 +105,51 @@ def test_a_schedule_on_a_disk_is_a_policy_of_its_volume(
     assert "labels" not in shown
 
 
-def test_a_disk_is_made_with_its_schedule(gateway: Any) -> None:
+@pytest.mark.parametrize(
+    "source", [{"sourceSnapshot": "global/snapshots/snap"}, {"sourceDisk": "zones/ch-gva-2/disks/web"}]
+)
+def test_a_disk_made_of_something_has_its_schedule_at_once(web: Any, source: dict[str, str]) -> None:
+    web.run("POST", POLICIES, asked())
+    web.run("POST", DISKS, {"name": "data", "resourcePolicies": [link()], **source})
+    assert web.get(f"{DISKS}/data")["resourcePolicies"] == [web.get(f"{POLICIES}/nightly")["selfLink"]]
+    assert len(policies(web)) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {},
+        {"sourceDisk": "zones/ch-gva-2/disks/blank"},
+        {"sourceImage": "projects/debian-cloud/global/images/family/debian-12", "sizeGb": "50"},
+    ],
+)
+def test_a_disk_without_storage_is_not_made_with_a_schedule(gateway: Any, source: dict[str, str]) -> None:
     gateway.run("POST", POLICIES, asked())
-    shown = disk(gateway, resourcePolicies=[link()])
-    assert shown["resourcePolicies"] == [gateway.get(f"{POLICIES}/nightly")["selfLink"]]
+    gateway.run("POST", DISKS, {"name": "blank", "sizeGb": "10"})
+    body = {"name": "data", "sizeGb": "10", "resourcePolicies": [link()], **source}
+    error = gateway.call("POST", DISKS, body, status=400)["error"]
+    assert "disks/data' has never been attached" in error["message"]
+    assert (error["status"], error["errors"][0]["location"]) == ("FAILED_PRECONDITION", "resource.resourcePolicies")
+    assert gateway.names(DISKS) == ["blank"]
+
+
+def test_a_disk_has_a_schedule_from_its_first_attachment_on(gateway: Any) -> None:
+    gateway.run("POST", POLICIES, asked())
+    gateway.run("POST", DISKS, {"name": "data", "sizeGb": "10"})
+    body = {"resourcePolicies": [link()]}
+    error = gateway.call("POST", f"{DISKS}/data/addResourcePolicies", body, status=400)["error"]
+    assert "has never been attached" in error["message"] and error["status"] == "FAILED_PRECONDITION"
+    used(gateway, "data")
+    change(gateway, "add")
     assert len(policies(gateway)) == 1
 
 
-def test_a_disk_whose_schedule_cloudstack_refuses_is_not_made(gateway: Any) -> None:
-    gateway.run("POST", POLICIES, asked(days=99))
-    body = {"name": "data", "sizeGb": "10", "resourcePolicies": [link()]}
-    error = gateway.fail("POST", DISKS, body)
+def test_a_disk_whose_schedule_cloudstack_refuses_is_not_made(web: Any) -> None:
+    web.run("POST", POLICIES, asked(days=99))
+    body = {"name": "data", "sourceSnapshot": "global/snapshots/snap", "resourcePolicies": [link()]}
+    error = web.fail("POST", DISKS, body)
     assert "exceeds limit [8] for interval type [DAILY]" in error["message"] and "the disk data" in error["message"]
-    assert gateway.cloudstack("listVolumes", name="data") == []
+    assert web.cloudstack("listVolumes", name="data") == []
 
 
 def test_a_schedule_that_cloudstack_refuses_leaves_the_disk_as_it_was(gateway: Any) -> None:

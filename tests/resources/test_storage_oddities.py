@@ -70,6 +70,7 @@ def test_a_volume_that_never_came_can_be_deleted(gateway: Any, state: str) -> No
 
 def test_a_foreign_volume_of_an_odd_name_is_grown_labelled_scheduled_and_deleted(gateway: Any) -> None:
     volume = foreign(gateway, "Dätä №1")
+    volume.state, volume.pool = "Ready", True  # as it is once it was attached
     (name,) = gateway.names(DISKS)
     disk = gateway.get(f"{DISKS}/{name}")
     gateway.run("POST", f"{DISKS}/{name}/resize", {"sizeGb": "12"})

@@ -33,8 +33,8 @@ CASES: dict[str, tuple[str, str, list[dict[str, Any]]]] = {
         "zones/{zone}/disks",
         "zones/{zone}/disks/new",
         [
-            {**DISK, "resourcePolicies": [POLICY]},
-            {**DISK, "sourceSnapshot": "projects/tenant/global/snapshots/snap"},
+            DISK,
+            {**DISK, "sourceSnapshot": "projects/tenant/global/snapshots/snap", "resourcePolicies": [POLICY]},
             {**DISK, "sourceDisk": f"{HERE}/disks/web"},
             {**DISK, "sourceImage": "projects/debian-cloud/global/images/linux-debian-12-64-bit"},
         ],

@@ -54,9 +54,10 @@ def full(gateway: Any) -> Any:
     gateway.run("POST", "regions/ch-gva/resourcePolicies", {"name": "nightly", "snapshotSchedulePolicy": SCHEDULE})
     disk = {"name": "data", "sizeGb": "10", "type": "zones/ch-gva-2/diskTypes/pd-ssd", "labels": {"c": "d"}}
     policy = "projects/tenant/regions/ch-gva/resourcePolicies/nightly"
-    gateway.run("POST", "zones/{zone}/disks", disk | {"resourcePolicies": [policy]})
+    gateway.run("POST", "zones/{zone}/disks", disk)
     attached = {"source": "zones/ch-gva-2/disks/data", "autoDelete": True}
     gateway.run("POST", "zones/{zone}/instances/web/attachDisk", attached)
+    gateway.run("POST", "zones/{zone}/disks/data/addResourcePolicies", {"resourcePolicies": [policy]})
     gateway.run("POST", "zones/{zone}/disks/system/createSnapshot", {"name": "snap", "labels": {"e": "f"}})
     gateway.run("POST", "zones/{zone}/disks", {"name": "copy", "sourceDisk": "zones/ch-gva-2/disks/system"})
     gateway.run("POST", "global/images", {"name": "golden", "sourceSnapshot": "global/snapshots/snap", "family": "own"})

@@ -95,6 +95,8 @@ def test_every_operating_system_has_a_category(cloud: Cloud) -> None:
 def test_a_policy_goes_with_its_volume(cloud: Cloud) -> None:
     made = cloud.do("createVolume", zoneid=ZONE, name="data", diskofferingid=SSD)
     cloud.wait(made)
+    cloud.run("attachVolume", id=made["id"], virtualmachineid=cloud.deploy("m"))
+    cloud.run("detachVolume", id=made["id"])
     when = {"intervaltype": "daily", "schedule": "0:3", "timezone": "UTC", "maxsnaps": 2}
     policy = cloud.do("createSnapshotPolicy", volumeid=made["id"], **when)["snapshotpolicy"]["id"]
     pair = {"tags[0].key": "a", "tags[0].value": "b"}

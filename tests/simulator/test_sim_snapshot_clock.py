@@ -91,12 +91,27 @@ def test_snapshots_taken_by_hand_do_not_count(cloud: Cloud) -> None:
     assert len(taken(cloud, volumeid=volume, intervaltype="HOURLY")) == 1
 
 
-def test_a_policy_that_is_gone_or_of_a_volume_without_storage_takes_none(cloud: Cloud) -> None:
+def test_a_policy_that_is_gone_takes_none(cloud: Cloud) -> None:
     cloud.do("deleteSnapshotPolicies", id=policy(cloud, root(cloud)))
-    made = cloud.run("createVolume", zoneid=ZONE, name="d", diskofferingid=SSD_10)
-    policy(cloud, made["jobresult"]["volume"]["id"])
     hours(cloud, 2)
     assert taken(cloud) == []
+
+
+def test_a_volume_without_storage_has_no_policy(cloud: Cloud) -> None:
+    made = cloud.run("createVolume", zoneid=ZONE, name="d", diskofferingid=SSD_10)
+    asked = {"intervaltype": "hourly", "schedule": "30", "timezone": "UTC", "maxsnaps": 2}
+    refused = cloud.do("createSnapshotPolicy", volumeid=made["jobresult"]["volume"]["id"], **asked)
+    assert refused["errorcode"] == 431
+    assert refused["errortext"].endswith("is not in Ready state but Allocated. Cannot take snapshot.")
+
+
+def test_a_policy_keeps_no_more_snapshots_than_its_account_may_have(cloud: Cloud) -> None:
+    (account,) = cloud.do("listAccounts", "admin", name="tenant", listall=True)["account"]
+    whose = {"account": "tenant", "domainid": account["domainid"]}
+    cloud.do("updateResourceLimit", "admin", **whose, resourcetype=3, max=1)
+    asked = {"intervaltype": "hourly", "schedule": "30", "timezone": "UTC", "maxsnaps": 2}
+    refused = cloud.do("createSnapshotPolicy", volumeid=root(cloud), **asked)
+    assert refused["errortext"] == "Max number of snapshots shouldn't exceed the domain/account level snapshot limit"
 
 
 def test_a_changed_schedule_counts_from_then_on(cloud: Cloud) -> None:

@@ -7,6 +7,7 @@ comes out as a number.
 
 from __future__ import annotations
 
+from .. import limits
 from ..call import Call
 from ..cron import known_zone
 from ..errors import invalid
@@ -45,22 +46,28 @@ def pool_id(zone: str) -> str:
 
 
 def check(call: Call, volume: Volume) -> tuple[str, str, int]:
-    kind, schedule = (call.text("intervaltype") or "").upper(), call.text("schedule") or ""
+    given, schedule = call.text("intervaltype") or "", call.text("schedule") or ""
+    kind = given.upper()
     keep = call.number("maxsnaps") or 0
-    if kind not in INTERVALS:
-        raise invalid(f"Unsupported interval type {call.text('intervaltype')}")
-    top, parts = INTERVALS[kind]
     shown = volumes.described(volume, call.world.machine.get(volume.machine))
+    if volume.state != "Ready":
+        raise invalid(f"Volume: {shown} is not in Ready state but {volume.state}. Cannot take snapshot.")
+    if kind not in INTERVALS:
+        raise invalid(f"Unsupported interval type {given}")
+    top, parts = INTERVALS[kind]
     words = schedule.split(":")
     fits = len(words) == len(parts) and all(
         word.isdecimal() and low <= int(word) <= high for word, (low, high) in zip(words, parts, strict=True)
     )
     if not fits:
-        raise invalid(f"Volume {shown[7:]} has an invalid schedule [{schedule}] for interval type [{kind}].")
+        raise invalid(f"Volume {shown[7:]} has an invalid schedule [{schedule}] for interval type [{given}].")
     if keep <= 0:
         raise invalid(f"maxSnaps [{keep}] for volume {shown} should be greater than 0.")
     if keep > top:
-        raise invalid(f"maxSnaps [{keep}] for volume {shown} exceeds limit [{top}] for interval type [{kind}].")
+        raise invalid(f"maxSnaps [{keep}] for volume {shown} exceeds limit [{top}] for interval type [{given}].")
+    limit = limits.limit_of(call.world.account[volume.account], "snapshot")
+    if limits.UNLIMITED != limit < keep:
+        raise invalid("Max number of snapshots shouldn't exceed the domain/account level snapshot limit")
     return kind, schedule, keep
 
 
