@@ -194,6 +194,16 @@ def gcloud(run: Callable[..., Ran], installed_gcloud: str) -> Callable[..., Ran]
     return start
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """``make test`` stays a matter of minutes: what is marked long is left to ``make test-clients``."""
+    if os.environ.get("GSTACK_TEST_CLIENTS") == "all":
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Under CI, what is installed must be tested."""

@@ -5,11 +5,14 @@ The figures of the documentation are those of the same program with a thousand (
 
 from __future__ import annotations
 
+import pytest
+
 from bench.firewalls import measure
 
 MACHINES = 48
 
 
+@pytest.mark.long
 def test_changes_cost_what_they_change_and_one_that_is_killed_ends_as_it_would_have() -> None:
     costs, same = measure(MACHINES)
     everybody, tagged, changed, half, deleted, killed = costs

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gstack.cloudstack.client import Cloud
 
 Gcloud = Callable[..., Any]
@@ -84,6 +86,7 @@ def test_instances_are_made_of_a_template_one_and_many(gcloud: Gcloud, cloudstac
         _well(gcloud, "instance-templates", "delete", "forms-small")
 
 
+@pytest.mark.long
 def test_an_instance_is_exported_edited_and_updated(gcloud: Gcloud, cloudstack: Cloud, tmp_path: Path) -> None:
     _well(gcloud, "instances", "create", "forms-edit", "--machine-type=micro", "--labels=env=a", *IMAGE)
     try:
@@ -103,6 +106,7 @@ def test_an_instance_is_exported_edited_and_updated(gcloud: Gcloud, cloudstack: 
         gcloud("compute", "instances", "delete", "forms-edit")
 
 
+@pytest.mark.long
 def test_keys_of_the_project_reach_an_instance_that_is_there(gcloud: Gcloud, cloudstack: Cloud) -> None:
     _well(gcloud, "instances", "create", "forms-keys", "--machine-type=micro", *IMAGE)
     try:
@@ -148,6 +152,7 @@ def test_the_password_of_a_machine_is_told_as_that_of_windows_is(gcloud: Gcloud)
         gcloud("compute", "instances", "delete", "forms-password")
 
 
+@pytest.mark.long
 def test_disks_are_made_with_an_instance_and_a_schedule(gcloud: Gcloud, cloudstack: Cloud) -> None:
     _well(
         gcloud,
@@ -177,6 +182,7 @@ IMPOSSIBLE = [
 ]
 
 
+@pytest.mark.long
 def test_what_cloudstack_cannot_do_is_refused_and_the_rest_is_answered(gcloud: Gcloud, cloudstack: Cloud) -> None:
     _well(gcloud, "instances", "create", "forms-verbs", "--machine-type=micro", *IMAGE)
     try:

@@ -246,7 +246,15 @@ SET_UPS: dict[str, SignIn] = RENEWED | {"B, a literal key pair": literal_pair, "
 KINDS = {name: sign_in for name, sign_in in SET_UPS.items() if name[0] in "ABCD" or name.endswith("by file")}
 
 
-@pytest.mark.parametrize("sign_in", SET_UPS.values(), ids=SET_UPS)
+def _first_shortly(some: dict[str, SignIn], *short: str) -> list[Any]:
+    """Parameters of all set-ups; those that are not of the ``short`` letters take their time elsewhere."""
+    return [
+        pytest.param(sign_in, id=name, marks=() if name[0] in short else pytest.mark.long)
+        for name, sign_in in some.items()
+    ]
+
+
+@pytest.mark.parametrize("sign_in", _first_shortly(SET_UPS, "A", "B", "C", "D"))
 def test_a_fresh_configuration_signs_in_and_works(
     gcloud: Gcloud, sign_in: SignIn, fresh: Fresh, tmp_path: Path
 ) -> None:
@@ -254,7 +262,7 @@ def test_a_fresh_configuration_signs_in_and_works(
     gcloud.work(fresh("in"))
 
 
-@pytest.mark.parametrize("sign_in", RENEWED.values(), ids=RENEWED)
+@pytest.mark.parametrize("sign_in", _first_shortly(RENEWED, "A"))
 def test_an_expired_token_is_replaced_without_a_word(gcloud: Gcloud, sign_in: SignIn, tmp_path: Path) -> None:
     sign_in(gcloud, tmp_path)
     first = gcloud.good("auth", "print-access-token")

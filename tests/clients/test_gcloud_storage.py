@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from gstack.cloudstack.client import Cloud
 
 Gcloud = Callable[..., Any]
@@ -28,6 +30,7 @@ def _policies(cloudstack: Cloud, disk: str) -> list[dict[str, Any]]:
     return cloudstack.list("listSnapshotPolicies", volumeid=row["id"])
 
 
+@pytest.mark.long
 def test_a_snapshot_schedule_is_made_put_on_disks_changed_and_deleted(
     gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh
 ) -> None:
@@ -91,6 +94,7 @@ def test_a_disk_is_copied_and_its_policy_read(gcloud: Gcloud, cloudstack: Cloud,
     _done(gcloud("compute", "instances", "delete", name))
 
 
+@pytest.mark.long
 def test_images_come_from_urls_and_from_images(gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh) -> None:
     """gcloud takes URLs of Google's storage only; other clients name any."""
     name, url = fresh("golden"), "https://storage.googleapis.com/images/golden.qcow2"

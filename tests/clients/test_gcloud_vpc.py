@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from gstack.cloudstack.client import Cloud
 
 Gcloud = Callable[..., Any]
@@ -27,6 +29,7 @@ def ids(cloudstack: Cloud) -> set[str]:
     return {row["id"] for command in HELD for row in cloudstack.list(command)}
 
 
+@pytest.mark.long
 def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(
     gcloud: Gcloud, api: Any, cloudstack: Cloud, fresh: Fresh
 ) -> None:

@@ -92,8 +92,15 @@ def _volumes(cloudstack: Cloud) -> list[dict[str, Any]]:
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize(
     ("collection", "case"),
-    [("firewall-rules", case) for case in CASES] + [("disks", case) for case in CASES if case.limit or case.page == 3],
-    ids=str,
+    [
+        pytest.param("firewall-rules", case, marks=() if case.limit else pytest.mark.long, id=f"firewall-rules-{case}")
+        for case in CASES
+    ]
+    + [
+        pytest.param("disks", case, marks=pytest.mark.long, id=f"disks-{case}")
+        for case in CASES
+        if case.limit or case.page == 3
+    ],
 )
 def test_gcloud_filters_limits_and_pages(gcloud: Callable[..., Any], case: Case, collection: str) -> None:
     words = [f"--filter={case.gcloud}", f"--page-size={case.page}"]
