@@ -13,7 +13,7 @@ test: $(VENV)/test
 	$(BIN)/ruff format --check gstack tests bench tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto -ra
+	$(BIN)/python -m pytest -n auto --dist worksteal -ra
 
 # Every client, installed from its registry as its page says (Go, Node.js, a JDK with Maven and Terraform are there
 # already): half an hour the first time. The result is docs/clients/results.md.

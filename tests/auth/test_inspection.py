@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -99,6 +100,7 @@ def test_an_address_that_a_user_wrote_is_not_called_verified(room: Room, monkeyp
 
 
 def test_a_wrong_token_that_is_looked_at_is_in_the_audit_log(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="gstack")
     get(room, "/tokeninfo", access_token="x")
     assert "refused" in caplog.text and "tokeninfo" in caplog.text
 

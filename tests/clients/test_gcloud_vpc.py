@@ -111,9 +111,9 @@ def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(
         done(*command)
     assert gcloud("compute", "networks", "list", f"--filter=name={name}", as_json=True).json == []
     # What waits for CloudStack to expunge the instances goes with them; here that is as if it had.
-    left = {row["id"] for row in cloudstack.list("listNetworks") if any("deleted" in tag["key"] for tag in row["tags"])}
-    kept = {row["vpcid"] for row in cloudstack.list("listNetworks") if row["id"] in left}
-    lists = {row["aclid"] for row in cloudstack.list("listNetworks") if row["id"] in left}
+    tiers = [row for row in cloudstack.list("listNetworks") if row.get("vpcid") and row["id"] not in before]
+    gone = [row for row in tiers if any("deleted" in tag["key"] for tag in row["tags"])]
+    left, kept, lists = ({row[member] for row in gone} for member in ("id", "vpcid", "aclid"))
     rest = ids(cloudstack) - before - left - kept
     addresses = {row["id"] for row in cloudstack.list("listPublicIpAddresses") if row.get("vpcid") in kept}
     items = {row["id"] for row in cloudstack.list("listNetworkACLs") if row["aclid"] in lists}

@@ -207,6 +207,7 @@ ALONE = {
     "compute#accessConfig": "a part of an instance",
     "compute#attachedDisk": "a part of an instance",
     "compute#metadata": "a part of an instance",
+    "compute#targetPoolInstanceHealth": "the answer of a verb, whose rows say what the health of each instance is",
 }
 
 

@@ -8,6 +8,8 @@ import pytest
 
 BROKEN = "at-vie-1"
 COLLECTIONS = {"instances": "listVirtualMachines", "disks": "listVolumes", "addresses": "listPublicIpAddresses"}
+# Addresses that lie in no network are a list of their own.
+LISTS = {"instances": 1, "disks": 1, "addresses": 2}
 
 
 @pytest.fixture
@@ -37,13 +39,14 @@ def test_who_takes_what_there_is_gets_the_other_zones_and_a_warning_for_this_one
     assert {found["warning"]["code"] for found in rest.values() if "warning" in found} == {"NO_RESULTS_ON_PAGE"}
     shown = [item["name"] for found in rest.values() for item in found.get(collection, [])]
     assert shown == ([] if collection == "addresses" else ["vm1"])
-    assert torn.upstream.count(COLLECTIONS[collection]) == 4  # for all zones, then for each of three
+    read = torn.upstream.count(COLLECTIONS[collection])
+    assert read == 4 * LISTS[collection]  # for all zones, then for each of three
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_who_does_not_gets_the_error(torn: Any, collection: str) -> None:
     assert "No." in torn.refuse("GET", f"aggregated/{collection}", status=503)
-    assert torn.upstream.count(COLLECTIONS[collection]) == 1
+    assert torn.upstream.count(COLLECTIONS[collection]) == LISTS[collection]
 
 
 @pytest.mark.parametrize("flag", ["true", "false"])
