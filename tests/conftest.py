@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -26,6 +25,7 @@ from gstack.app import create_app
 from gstack.auth.guard import Gatekeeper
 from gstack.cloudstack.catalogue import Catalogue
 from gstack.cloudstack.trace import trace
+from gstack.operations.engine import EXTENSION
 from gstack.operations.services import services
 from gstack.operations.worker import Worker, launch_in_process
 from gstack.protocol.bodies import check_response
@@ -108,28 +108,16 @@ class Gateway:
         """The names in a list."""
         return [item["name"] for item in self.get(path, **more).get("items", [])]
 
-    def _ended(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
-        """The operation of a mutation once it is DONE: its answer may come before where many are held at a time, or on
-        a slow machine. ``upstream`` and ``status`` are the mutation's."""
-        operation = self.call(method, path, body, **query)
-        upstream, status = self.upstream, self.status
-        for _ in range(3):
-            if operation.get("status") in ("DONE", None):
-                break
-            operation = self.call("POST", urlsplit(operation["selfLink"]).path + "/wait")
-        self.upstream, self.status = upstream, status
-        return operation
-
     def run(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
         """A mutation that ends well; its operation."""
-        operation = self._ended(method, path, body, **query)
+        operation = self.call(method, path, body, **query)
         if operation["status"] != "DONE" or "error" in operation:
             raise Failed(f"{method} {path}: {json.dumps(operation, indent=1)}")
         return operation
 
     def fail(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
         """A mutation whose operation is accepted and fails; the first error, with ``http`` besides."""
-        operation = self._ended(method, path, body, **query)
+        operation = self.call(method, path, body, **query)
         if operation["status"] != "DONE" or "error" not in operation:
             raise Failed(f"{method} {path} did not fail: {json.dumps(operation, indent=1)}")
         return operation["error"]["errors"][0] | {"http": operation["httpErrorStatusCode"]}
@@ -269,6 +257,8 @@ def gateway(gateway_process: Process) -> Iterator[Gateway]:
         yield Gateway(app, simulator, settings, worker)
     with app.app_context():
         db.session.remove()
+    if app.extensions[EXTENSION].settings is not settings:
+        raise Failed("The test changed the settings of the application that all tests share: use monkeypatch.")
 
 
 @pytest.fixture(scope="session")

@@ -174,9 +174,10 @@ def test_an_operation_that_runs_cannot_be_deleted(gateway: Any, make: Any) -> No
     assert "is not ready" in gateway.refuse("DELETE", f"zones/ch-gva-2/operations/{name}")
 
 
-def test_many_waits_at_once_leave_a_get_quick(gateway: Any, make: Any) -> None:
+def test_many_waits_at_once_leave_a_get_quick(gateway: Any, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     operations = gateway.app.extensions[engine.EXTENSION]
-    operations.settings = Settings({**operations.settings, "GSTACK_THREADS": 10, "OPERATION_WAIT_SECONDS": 30.0})
+    few = Settings({**operations.settings, "GSTACK_THREADS": 10, "OPERATION_WAIT_SECONDS": 30.0})
+    monkeypatch.setattr(operations, "settings", few)
     name = make(status=RUNNING)
     answers: list[str] = []
     answered = threading.Semaphore(0)
