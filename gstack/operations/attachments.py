@@ -36,39 +36,42 @@ def detach(run: Run, step: str, volume: str) -> None:
     run.job(step, "detachVolume", {"id": volume}, find=lambda: _detached(run, volume))
 
 
-def further(run: Run, extra: Row, machine: str) -> None:
-    """Attach a disk besides the boot disk, ``extra`` of a :class:`gstack.translate.instance_disks.Extra`."""
-    _mark(run, extra)
-    attach(run, f"attach {extra['name']}", extra["volume"], machine)
-    _remember(run, extra)
-    _schedule(run, extra)
+def fill(run: Run, machine: str, boot: Row, extras: list[Row], *, cold: str | None) -> None:
+    """Give a new machine its disks, those of :class:`gstack.translate.instance_disks.Boot` and ``Extra``. ``cold`` is
+    the template of one that waits for them to be started; schedules come after that, as storage does."""
+    if boot["volume"]:
+        _mark(run, boot)
+        _replace_boot(run, boot, machine)
+    elif boot["tags"] or boot["overlay"] or boot["schedule"]:
+        boot = boot | {"volume": _boot_of(run, machine)}
+        _mark(run, boot)
+    for extra in extras:
+        _mark(run, extra)
+        attach(run, f"attach {extra['name']}", extra["volume"], machine)
+        if cold is not None and extra["awaits"] not in (None, cold):
+            run.step(f"what {extra['name']} is of", _require_unfilled, run, extra)
+    if cold is not None:
+        run.job("start", "startVirtualMachine", {"id": machine}, find=lambda: in_state(run, machine, "Running"))
+    for disk in [boot, *extras]:
+        _remember(run, disk)
+        _schedule(run, disk)
 
 
-def mark_boot(run: Run, boot: Row, machine: str) -> None:
-    """What the root volume that CloudStack made is marked with, is remembered of it, and is scheduled, if anything."""
-    if not (boot["tags"] or boot["overlay"] or boot["schedule"]):
-        return
+def _boot_of(run: Run, machine: str) -> str:
     volume = run.step("boot disk", root_of, run, machine)
     if volume is None:
         raise GceError("internalError", f"CloudStack shows no boot disk of '{run.target}'.")
-    marked = boot | {"volume": volume}
-    _mark(run, marked)
-    _remember(run, marked)
-    _schedule(run, marked)
+    return str(volume)
 
 
-def replace_boot(run: Run, boot: Row, machine: str) -> None:
-    """Put ``boot["volume"]`` in the place of the root volume of a machine that was never started, and start it."""
-    _mark(run, boot)
+def _replace_boot(run: Run, boot: Row, machine: str) -> None:
+    """Put ``boot["volume"]`` in the place of the root volume of a machine that was never started."""
     spare = run.step("the disk to give way", root_of, run, machine)
     if spare is not None and spare != boot["volume"]:
         run.undo("the disk that gave way", _drop_detached, run, spare)
         detach(run, "take out the disk to give way", spare)
         run.job("delete the disk that gave way", "deleteVolume", {"id": spare})
     attach(run, f"attach {boot['name']}", boot["volume"], machine, ROOT_DEVICE)
-    _remember(run, boot)
-    _schedule(run, boot)
-    run.job("start", "startVirtualMachine", {"id": machine}, find=lambda: in_state(run, machine, "Running"))
 
 
 # What follows runs inside of steps.
@@ -132,6 +135,15 @@ def _remember(run: Run, disk: Row) -> None:
 def _schedule(run: Run, disk: Row) -> None:
     if disk["schedule"] is not None:
         schedules.attach(run, disk["volume"], disk["name"], Schedule(**disk["schedule"]))
+
+
+def _require_unfilled(run: Run, disk: Row) -> None:
+    """See that CloudStack has not given a volume the content of its machine's template instead of its own. It does so
+    where it finds storage before it has a host: VolumeApiServiceImpl.createVolumeOnPrimaryForAttachIfNeeded."""
+    row = run.cloud.first("listVolumes", id=disk["volume"])
+    if row is not None and row["state"] != "Allocated":
+        why = "CloudStack fills disks of images with the image of their instance here, where storage is for whole zones"
+        raise GceError("failedPrecondition", f"The disk '{disk['name']}' cannot be of another image: {why}.")
 
 
 def _drop_detached(run: Run, volume: str) -> None:

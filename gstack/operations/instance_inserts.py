@@ -48,7 +48,7 @@ def insert(run: Run, plan: Row) -> None:
     """``plan``: a :class:`gstack.translate.deployments.Deployment`, and sealed ``secrets`` (``userdata``, ``overlay``).
 
     Groups, new volumes, machine, tags, what is remembered, further disks: in this order, so that undoing destroys the
-    machine before the volumes and groups it holds.
+    machine before the volumes and groups it holds. Some disks must be there at the first start (:func:`attachments.fill`).
     """
     secrets = json.loads(run.unseal(plan["secrets"]))
     nics = nics_of.joined(run, plan["interfaces"])
@@ -56,8 +56,9 @@ def insert(run: Run, plan: Row) -> None:
     boot, extras = _with_volume(run, plan["boot"]), [_with_volume(run, extra) for extra in plan["extras"]]
     run.progress(20)
     placed |= {"userdata": secrets["userdata"]}
-    if boot["volume"]:
-        template = boot["template"] or run.step("image", attachments.template_of, run, boot["volume"])
+    template = boot["template"] or run.step("image", attachments.template_of, run, boot["volume"])
+    cold = boot["volume"] is not None or _of_others(extras, template)
+    if cold:
         placed |= {"templateid": template, "startvm": False}
     machine = _deploy(run, plan, groups, placed, boot["volume"])
     run.target_id(numeric_id(machine["id"]))
@@ -68,12 +69,7 @@ def insert(run: Run, plan: Row) -> None:
     run.step("remember", overlay.write, KIND, machine["id"], run.project.id, content)
     if machine["password"] is not None:
         run.step("remember the password", _keep_password, run, machine)
-    if boot["volume"]:
-        attachments.replace_boot(run, boot, machine["id"])
-    else:
-        attachments.mark_boot(run, boot, machine["id"])
-    for extra in extras:
-        attachments.further(run, extra, machine["id"])
+    attachments.fill(run, machine["id"], boot, extras, cold=template if cold else None)
     if plan["protect"]:
         run.job("protect", "updateVirtualMachine", {"id": machine["id"], "deleteprotection": True})
     for nic in nics:
@@ -89,6 +85,13 @@ def insert(run: Run, plan: Row) -> None:
 def _with_volume(run: Run, disk: Row) -> Row:
     """``disk`` with the volume that had to be made for it, if one had to be."""
     return disk | {"volume": disks.make(run, disk["make"])} if disk["make"] else disk
+
+
+def _of_others(extras: list[Row], template: str) -> bool:
+    """Whether there is a disk of another image than the machine's, ``template``: it has to be there at the first start,
+    which fills each volume of its own. To the others the machine is deployed running, as CloudStack says a password
+    only then."""
+    return any(extra["awaits"] not in (None, template) for extra in extras)
 
 
 def _guarded(run: Run, plan: Row, nics: list[Row]) -> tuple[list[str], Row]:

@@ -172,6 +172,7 @@ class Volume(Entity):
     service_offering: str | None = None
     template: str | None = None
     pool: bool = False
+    content: str | None = None  # the template that it was filled of: no answer says it, as on a real server
 
 
 @dataclass(slots=True)

@@ -52,7 +52,7 @@ class Disk:
 @dataclass
 class Extra(Disk):
     """A disk besides the boot disk; ``index`` is its place in the body. ``awaits``: the template that it is yet to be
-    filled of (:func:`gstack.translate.volumes.awaited_template`)."""
+    filled of (:func:`gstack.translate.volumes.awaited_template`), also where it is to be made of one."""
 
     index: int = 0
     awaits: str | None = None
@@ -97,7 +97,8 @@ class Disks:
         for disk, made in zip([first, *others], [boot, *extras], strict=True):
             made.schedule = self._schedule(disk)
         for extra in extras:
-            check_fills(extra, boot.template, f"resource.disks[{extra.index}].source")
+            if extra.volume is not None:
+                check_fills(extra, boot.template, f"resource.disks[{extra.index}].source")
         _check_disk_names([(boot.name, 0), *((extra.name, extra.index) for extra in extras)])
         return boot, extras
 
@@ -142,16 +143,7 @@ class Disks:
         initial, where = _initial(disk), f"{where}.initializeParams"
         if initial.get("sourceImage"):
             raise invalid(f"{where}.sourceImage", initial["sourceImage"], "It excludes sourceSnapshot.")
-        named = initial.get("diskType")
-        wish = Wish(
-            name,
-            self.disk_type(named or volumes.DEFAULT_TYPE, f"{where}.diskType"),
-            named,
-            initial.get("diskSizeGb") or disk.get("diskSizeGb"),
-            initial.get("labels") or {},
-            _fields(where),
-            volumes.marks(auto_delete=bool(disk.get("autoDelete")), boot=boot),
-        )
+        wish = self._wish(disk, name, where, boot=boot)
         plan = new_disks.of_snapshot(self.caller, self.place, initial["sourceSnapshot"], wish, alias=self.alias)
         return plan | {"overlay": {}}
 
@@ -202,20 +194,27 @@ class Disks:
                 name, index=index, make=self._of_snapshot(disk, name, where, boot=False), overlay=_remembered(disk)
             )
         where = f"{where}.initializeParams"
+        wish, template = self._wish(disk, name, where, boot=False), None
         if initial.get("sourceImage"):
-            raise invalid(f"{where}.sourceImage", initial["sourceImage"], "Only the boot disk can be made of an image.")
+            image = self.image(initial["sourceImage"], f"{where}.sourceImage")
+            make, template = new_disks.of_image(self.caller, self.place, image, wish, alias=self.alias), image.id
+        else:
+            make = new_disks.empty(self.place, wish)
+        kept = _remembered(disk)
+        return Extra(name, index=index, make=make | {"overlay": {}}, overlay=kept, awaits=template)
+
+    def _wish(self, disk: Body, name: str, where: str, *, boot: bool) -> Wish:
+        """What is said of a disk to be made; ``where`` is the path of its initializeParams."""
+        initial = _initial(disk)
         named = initial.get("diskType")
-        wish = Wish(
+        return Wish(
             name,
             self.disk_type(named or volumes.DEFAULT_TYPE, f"{where}.diskType"),
             named,
             initial.get("diskSizeGb") or disk.get("diskSizeGb"),
             initial.get("labels") or {},
             _fields(where),
-            volumes.marks(auto_delete=bool(disk.get("autoDelete")), boot=False),
-        )
-        return Extra(
-            name, index=index, make=new_disks.empty(self.place, wish) | {"overlay": {}}, overlay=_remembered(disk)
+            volumes.marks(auto_delete=bool(disk.get("autoDelete")), boot=boot),
         )
 
     def existing(self, disk: Body, where: str, index: int) -> tuple[Extra, Mapping[str, Any]]:
@@ -329,7 +328,8 @@ def _remembered(disk: Body) -> dict[str, Any]:
 
 
 def _fields(where: str) -> Fields:
-    return Fields(f"{where}.diskSizeGb", f"{where}.diskType", f"{where}.sourceSnapshot", f"{where}.labels")
+    members = ("diskSizeGb", "diskType", "sourceSnapshot", "labels")
+    return Fields(*(f"{where}.{member}" for member in members), image=f"{where}.sourceImage")
 
 
 def _tags(labels: Mapping[str, str], own: Mapping[str, str], where: str) -> Tags:

@@ -31,3 +31,17 @@ def test_a_machine_boots_from_a_disk_that_was_made_of_an_image(gcloud: Gcloud, c
     described = gcloud("compute", "disks", "describe", name, as_json=True).json
     assert "/projects/debian-cloud/global/images/" in described["sourceImage"]
     assert (described["sizeGb"], described["labels"]) == ("25", {"tier": "gold"})
+
+
+def test_a_machine_has_a_further_disk_of_another_image(gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh) -> None:
+    name, data = fresh("vm"), fresh("data")
+    more = f"--create-disk=name={data},image-family=ubuntu-2404-lts,image-project=ubuntu-os-cloud,size=25,auto-delete=yes"
+    made = gcloud("compute", "instances", "create", name, "--machine-type=micro", *IMAGE, more)
+    assert made.status == 0, made.err
+    (machine,) = cloudstack.list("listVirtualMachines", name=name)
+    rows = sorted(cloudstack.list("listVolumes", virtualmachineid=machine["id"]), key=lambda row: row["deviceid"])
+    assert [(row["type"], row["state"]) for row in rows] == [("ROOT", "Ready"), ("DATADISK", "Ready")]
+    assert [row["templatename"].split()[1] for row in rows] == ["Debian", "Ubuntu"]
+    assert (rows[1]["size"], machine["state"]) == (25 * 2**30, "Running")
+    assert gcloud("compute", "instances", "delete", name).status == 0
+    assert cloudstack.list("listVolumes", tags=[{"key": "gstack:name", "value": data}]) == []

@@ -1,4 +1,4 @@
-"""Disks made of images: what may be asked, what is read back, and what can be done with them before their first use."""
+"""Disks made of images, alone and with their instances: what may be asked, what is read back, and their first use."""
 
 from __future__ import annotations
 
@@ -104,3 +104,72 @@ def test_it_grows_and_is_deleted(gateway: Any) -> None:
 def test_in_an_isolated_zone_without_a_network_the_default_one_s_piece_is_made(gateway: Any) -> None:
     gateway.run("POST", "zones/de-fra-1/disks", {"name": "data", "sourceImage": DEBIAN})
     assert gateway.get("zones/de-fra-1/disks/data")["status"] == "READY"
+
+
+def filled(gateway: Any) -> dict[str, str]:
+    """The systems that volumes are filled with, by the names of their disks."""
+    world, found = gateway.simulator.world, {}
+    for row in gateway.cloudstack("listVolumes"):
+        content = world.volume[row["id"]].content
+        mark = {tag["key"]: tag["value"] for tag in row["tags"]}.get("gstack:name", "boot")
+        if content is not None:
+            found[mark] = world.template[content].name.split()[1]
+    return found
+
+
+def of_image(image: str, name: str, **more: Any) -> dict[str, Any]:
+    """A disk besides the boot disk, to be made with its instance."""
+    return {"autoDelete": True, "initializeParams": {"sourceImage": image, "diskName": name, **more}}
+
+
+def test_an_instance_has_further_disks_of_any_image(gateway: Any) -> None:
+    more = [of_image(UBUNTU, "other", diskSizeGb="30", labels={"a": "b"}), of_image(DEBIAN, "same")]
+    gateway.run("POST", INSTANCES, instance(DEBIAN, *more, {"initializeParams": {"diskSizeGb": "3"}}))
+    shown = gateway.get(f"{INSTANCES}/web")
+    assert shown["status"] == "RUNNING"
+    assert [disk["source"].rpartition("/")[2] for disk in shown["disks"]] == ["web", "other", "same", "web-3"]
+    disk, image = gateway.get(f"{DISKS}/other"), gateway.get(f"/compute/v1/{UBUNTU}")
+    assert (disk["sizeGb"], disk["labels"], disk["sourceImage"]) == ("30", {"a": "b"}, image["selfLink"])
+    assert filled(gateway) == {"boot": "Debian", "other": "Ubuntu", "same": "Debian"}
+    assert len(gateway.cloudstack("listVirtualMachines")) == 1
+    gateway.run("DELETE", f"{INSTANCES}/web")
+    assert gateway.names(DISKS) == ["web-3"]
+
+
+def test_an_instance_of_a_snapshot_has_a_further_disk_of_an_image(gateway: Any) -> None:
+    gateway.run("POST", INSTANCES, instance(DEBIAN) | {"name": "old"})
+    gateway.run("POST", f"{DISKS}/old/createSnapshot", {"name": "snap"})
+    boot = {"initializeParams": {"sourceSnapshot": "global/snapshots/snap"}}
+    gateway.run("POST", INSTANCES, instance(None, of_image(UBUNTU, "other"), **boot))
+    assert filled(gateway)["other"] == "Ubuntu"
+
+
+@pytest.mark.parametrize(
+    ("command", "after"),
+    [("deployVirtualMachine", 1), ("deployVirtualMachine", 2), ("createTags", 1), ("attachVolume", 1)]
+    + [("startVirtualMachine", 0)],
+)
+def test_an_instance_with_disks_of_images_that_fails_leaves_nothing(gateway: Any, command: str, after: int) -> None:
+    gateway.simulator.faults.add("fail-job", command, after=after, code=530, text="no luck")
+    body = instance(DEBIAN, of_image(UBUNTU, "other"), of_image(UBUNTU, "more"))
+    assert "no luck" in gateway.fail("POST", INSTANCES, body)["message"]
+    gateway.simulator.settle()
+    assert gateway.names(DISKS) == gateway.names(INSTANCES) == []
+    assert gateway.cloudstack("listVirtualMachines") == []
+
+
+def test_where_cloudstack_would_fill_a_disk_of_the_wrong_image_nothing_is_made(gateway: Any) -> None:
+    for pool in gateway.simulator.world.storage_pool:
+        pool.row["scope"] = "ZONE"
+    body = instance(DEBIAN, of_image(UBUNTU, "other"))
+    assert "for whole zones" in gateway.fail("POST", INSTANCES, body)["message"]
+    assert gateway.names(DISKS) == gateway.names(INSTANCES) == []
+    gateway.run("POST", INSTANCES, instance(DEBIAN, of_image(DEBIAN, "same")))
+    assert filled(gateway)["same"] == "Debian"
+
+
+def test_the_image_of_a_further_disk_that_is_not_there_is_refused_by_its_field(gateway: Any) -> None:
+    body = instance(DEBIAN, of_image("projects/debian-cloud/global/images/none", "other"))
+    assert "resource.disks[1].initializeParams.sourceImage" in gateway.refuse("POST", INSTANCES, body)
+    small = instance(DEBIAN, of_image(UBUNTU, "other", diskSizeGb="1"))
+    assert "resource.disks[1].initializeParams.diskSizeGb" in gateway.refuse("POST", INSTANCES, small)

@@ -421,7 +421,7 @@ def come_up(call: Call, machine: Machine) -> None:
         addresses.assign(call, nic)
     for volume in world.volume:
         if volume.machine == machine.id and volume.state == "Allocated":
-            volume.state, volume.pool = "Ready", True
+            volume.state, volume.pool, volume.content = "Ready", True, volume.template
             volume.size = volume.size or world.template[machine.template].bytes
     machine_networks.up(call, machine)
     machine.details.pop("deployvm", None)

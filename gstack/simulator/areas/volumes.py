@@ -205,13 +205,20 @@ def put(call: Call, volume: Volume, machine: Machine, device: int | None) -> Non
     free = (n for n in range(1, 100) if n != CD_DEVICE and n not in held)
     volume.deviceid = device if device is not None else next(free)
     volume.machine, volume.attached = machine.id, call.world.now()
-    if "deployvm" not in machine.details:
-        # Only a first start finds a host and with it storage, and where there is none a volume stays as it is:
-        # VolumeApiServiceImpl.createVolumeOnPrimaryForAttachIfNeeded.
+    if volume.state == "Allocated" and ("deployvm" not in machine.details or zone_wide(call, machine.zone)):
+        # Only a first start finds a host, and with it storage that is not for the whole zone; where there is none a
+        # volume stays as it is: VolumeApiServiceImpl.createVolumeOnPrimaryForAttachIfNeeded. What it is filled of
+        # is the machine's template: VolumeOrchestrator.createVolumeOnPrimaryStorage.
+        volume.content = machine.template if volume.template else None
         volume.state, volume.pool = "Ready", True
     if volume.deviceid == ROOT_DEVICE:
         volume.type = "ROOT"
         call.simulator.roots[machine.id] = volume.id
+
+
+def zone_wide(call: Call, zone: str) -> bool:
+    """Whether the zone has storage that belongs to none of its clusters."""
+    return any(pool.row["zoneid"] == zone and pool.row["scope"] == "ZONE" for pool in call.world.storage_pool)
 
 
 @command("attachVolume", "volume")
