@@ -48,7 +48,7 @@ def insert(run: Run, plan: Row) -> None:
     """``plan``: a :class:`gstack.translate.deployments.Deployment`, and sealed ``secrets`` (``userdata``, ``overlay``).
 
     Groups, new volumes, machine, tags, what is remembered, further disks: in this order, so that undoing destroys the
-    machine before the volumes and groups it holds. Some disks must be there at the first start (:func:`attachments.fill`).
+    machine before the volumes and groups it holds. Some disks must be there at the first start.
     """
     secrets = json.loads(run.unseal(plan["secrets"]))
     nics = nics_of.joined(run, plan["interfaces"])

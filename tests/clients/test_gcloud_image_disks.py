@@ -35,7 +35,9 @@ def test_a_machine_boots_from_a_disk_that_was_made_of_an_image(gcloud: Gcloud, c
 
 def test_a_machine_has_a_further_disk_of_another_image(gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh) -> None:
     name, data = fresh("vm"), fresh("data")
-    more = f"--create-disk=name={data},image-family=ubuntu-2404-lts,image-project=ubuntu-os-cloud,size=25,auto-delete=yes"
+    more = (
+        f"--create-disk=name={data},image-family=ubuntu-2404-lts,image-project=ubuntu-os-cloud,size=25,auto-delete=yes"
+    )
     made = gcloud("compute", "instances", "create", name, "--machine-type=micro", *IMAGE, more)
     assert made.status == 0, made.err
     (machine,) = cloudstack.list("listVirtualMachines", name=name)

@@ -146,8 +146,13 @@ def test_an_instance_of_a_snapshot_has_a_further_disk_of_an_image(gateway: Any) 
 
 @pytest.mark.parametrize(
     ("command", "after"),
-    [("deployVirtualMachine", 1), ("deployVirtualMachine", 2), ("createTags", 1), ("attachVolume", 1)]
-    + [("startVirtualMachine", 0)],
+    [
+        ("deployVirtualMachine", 1),
+        ("deployVirtualMachine", 2),
+        ("createTags", 1),
+        ("attachVolume", 1),
+        ("startVirtualMachine", 0),
+    ],
 )
 def test_an_instance_with_disks_of_images_that_fails_leaves_nothing(gateway: Any, command: str, after: int) -> None:
     gateway.simulator.faults.add("fail-job", command, after=after, code=530, text="no luck")
