@@ -328,8 +328,13 @@ def _remembered(disk: Body) -> dict[str, Any]:
 
 
 def _fields(where: str) -> Fields:
-    members = ("diskSizeGb", "diskType", "sourceSnapshot", "labels")
-    return Fields(*(f"{where}.{member}" for member in members), image=f"{where}.sourceImage")
+    return Fields(
+        size=f"{where}.diskSizeGb",
+        type=f"{where}.diskType",
+        snapshot=f"{where}.sourceSnapshot",
+        labels=f"{where}.labels",
+        image=f"{where}.sourceImage",
+    )
 
 
 def _tags(labels: Mapping[str, str], own: Mapping[str, str], where: str) -> Tags:
