@@ -18,7 +18,7 @@ from gstack.cloudstack.client import Endpoint
 from gstack.operations import engine
 from gstack.protocol import edges, paging, pipeline, transport
 from gstack.protocol.discovery import document
-from gstack.protocol.pathforms import VERB_ALIASES, MatchedRule, PathForms
+from gstack.protocol.pathforms import VERB_ALIASES, HostRequest, MatchedRule, PathForms
 from gstack.resources import load_handlers
 from gstack.settings import Settings
 from gstack.store import overlay
@@ -33,6 +33,7 @@ def create_app(settings: Settings) -> Flask:
     logs.configure(settings)
     app = Flask("gstack", static_folder=None)
     app.url_rule_class = MatchedRule
+    app.request_class = HostRequest
     app.config["MAX_CONTENT_LENGTH"] = edges.LARGEST
 
     open_store(app, settings)

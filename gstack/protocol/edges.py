@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 
 import structlog
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from gstack.errors import GceError
 from gstack.protocol import batch, decoding, discovery, pipeline, transport
+from gstack.protocol.links import NO_HOST
 from gstack.protocol.methods import HANDLERS
 
 Part = TypeVar("Part")
@@ -150,16 +151,23 @@ def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dic
     return part.content_id, int(status.split(" ", 1)[0]), content, b"".join(chunks)
 
 
+def _root() -> str:
+    """The address that the client asked, as its documents name it."""
+    if not request.host:
+        raise BadRequest(NO_HOST)
+    return request.url_root.rstrip("/")
+
+
 def _discovery(version: str = "v1") -> dict[str, Any]:
     if version not in VERSIONS:
         raise NotFound
-    return discovery.served_document(request.url_root.rstrip("/"), frozenset(HANDLERS), version)
+    return discovery.served_document(_root(), frozenset(HANDLERS), version)
 
 
 def _directory() -> dict[str, Any]:
     name, preferred = request.args.get("name", "compute"), request.args.get("preferred", "").lower() == "true"
     versions = [version for version in VERSIONS if version == "v1" or not preferred] if name == "compute" else []
-    return discovery.directory(request.url_root.rstrip("/"), versions)
+    return discovery.directory(_root(), versions)
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -174,7 +182,7 @@ def _http_error(error: HTTPException) -> Response:
     elif code == 413:
         answer = GceError("uploadTooLarge", "The request is larger than this server accepts.")
     elif 400 <= code < 500:
-        answer = GceError("badRequest", str(error.description))
+        answer = GceError("badRequest", str(error.description) if request.host else NO_HOST)
     else:
         return _unexpected(error)
     response = pipeline.write_error(answer)

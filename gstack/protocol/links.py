@@ -20,9 +20,9 @@ GOOGLE = f"https://www.googleapis.com{PREFIX}"
 # Terraform's provider takes a link to an image for one only where it begins so, and makes every instance anew whose
 # configuration names an image family otherwise; it never follows a link.
 COMPARES_LITERALLY = "terraform-provider-google"
-HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[-A-Za-z0-9._]*[A-Za-z0-9])?)(:[0-9]{1,5})?")
 PLAIN = re.compile(r"[^\x00-\x20\x7f/?#]{1,128}")
 MALFORMED = "The URL is malformed."
+NO_HOST = "The Host header of the request names no host."
 PLACES = ("zones", "regions")
 
 
@@ -34,10 +34,10 @@ class Links:
 
     @classmethod
     def for_client(cls, scheme: str, host: str, agent: str = "") -> Links:
-        """The links for a client ``agent`` (its User-Agent) that asked ``host`` (with its port). GceError 400 for what
-        is no host name."""
-        if not HOST.fullmatch(host):
-            raise GceError("badRequest", "The Host header of the request names no host.")
+        """The links for a client ``agent`` (its User-Agent) that asked ``host`` (with its port). GceError 400 where
+        that is empty, because the request named none."""
+        if not host:
+            raise GceError("badRequest", NO_HOST)
         name = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host
         if name == "googleapis.com" or name.endswith(".googleapis.com") or COMPARES_LITERALLY in agent:
             return cls(GOOGLE)
@@ -65,9 +65,9 @@ class Reference:
     """A resource that a client named.
 
     ``scope`` is ``zones``, ``regions``, ``global`` or empty (projects, zones and regions themselves);
-    ``scope_name`` the zone's or region's name. ``name`` is the last part as it was written: a name or, where
-    ``unique_id`` is set and no name was given, the digits of a numeric id. ``family``: the newest image of
-    that family is meant, ``name`` is empty then.
+    ``scope_name`` the zone's or region's name. ``name`` is the last part as it was written, or the digits of a numeric
+    id: those of ``?uniqueId=`` stand in place of the name beside it, which may be another resource's by now.
+    ``family``: the newest image of that family is meant, ``name`` is empty then.
     """
 
     project: str
@@ -75,7 +75,6 @@ class Reference:
     scope_name: str | None
     collection: str
     name: str
-    unique_id: int | None = None
     family: str | None = None
 
     @property
@@ -114,26 +113,26 @@ def parse(
     family. What the reference leaves out comes from ``project``, ``zone`` and ``region``. GceError 400 naming
     ``field`` (``resource.machineType``) where it is anything else.
     """
-    parts, unique_id = _taken_apart(reference, field)
+    parts, number = _taken_apart(reference, field)
     if "projects" in parts:
         start = parts.index("projects")
         if len(parts) < start + 2:
             raise invalid(field, reference, MALFORMED)
         project, parts = parts[start + 1], parts[start + 2 :]
         if collection == "projects" and not parts:
-            return Reference(project, "", None, "projects", project, unique_id)
+            return Reference(project, "", None, "projects", project)
     if collection in ("projects", *PLACES):
-        return _place(reference, collection, project, field, parts, unique_id)
+        return _place(reference, collection, project, field, parts, number)
     scope, scope_name, rest = _scoped(parts)
     family, name = _last(rest, collection, scope)
     if not name and not family:
         raise invalid(field, reference, f"{MALFORMED} Must be a reference to {collection}.")
     if family:
-        return Reference(project, "global", None, "images", "", unique_id, family)
+        if number:
+            raise invalid(field, reference, f"{MALFORMED} A family has no uniqueId.")
+        return Reference(project, "global", None, "images", "", family)
     scope, scope_name = _chosen(scope, scope_name, collection, zone, region, field, reference)
-    if unique_id is None and name.isascii() and name.isdigit():
-        unique_id = int(name)
-    return Reference(project, scope, scope_name, collection, name, unique_id)
+    return Reference(project, scope, scope_name, collection, number or name)
 
 
 @lru_cache(maxsize=1)
@@ -149,7 +148,8 @@ def scopes() -> dict[str, frozenset[str]]:
     return {collection: frozenset(places) for collection, places in found.items()}
 
 
-def _taken_apart(reference: str, field: str) -> tuple[list[str], int | None]:
+def _taken_apart(reference: str, field: str) -> tuple[list[str], str]:
+    """The parts of the path, and the number that ``?uniqueId=`` has; "" without it."""
     # Not urlsplit: it takes the domain of a project (example.com:web) for a scheme.
     text, _, query = reference.strip().partition("#")[0].partition("?")
     parts = [unquote(part) for part in text.partition("://")[2 if "://" in text else 0].split("/") if part]
@@ -159,12 +159,10 @@ def _taken_apart(reference: str, field: str) -> tuple[list[str], int | None]:
     given = parse_qs(query).get("uniqueId", [""])[0]
     if given and not (given.isascii() and given.isdigit() and len(given) <= 20):
         raise invalid(field, reference, MALFORMED)
-    return parts, int(given) if given else None
+    return parts, given.lstrip("0")
 
 
-def _place(
-    reference: str, collection: str, project: str, field: str, parts: list[str], unique_id: int | None
-) -> Reference:
+def _place(reference: str, collection: str, project: str, field: str, parts: list[str], number: str) -> Reference:
     # Terraform writes projects/p/global/zones/z.
     rest = parts[1:] if parts[:1] == ["global"] else parts
     if rest[:1] == [collection]:
@@ -173,8 +171,8 @@ def _place(
         raise invalid(field, reference, f"{MALFORMED} Must be a reference to {collection}.")
     name = rest[0]
     if collection == "projects":
-        return Reference(name, "", None, collection, name, unique_id)
-    return Reference(project, "", None, collection, name, unique_id)
+        return Reference(name, "", None, collection, name)
+    return Reference(project, "", None, collection, number or name)
 
 
 def _scoped(parts: list[str]) -> tuple[str | None, str | None, list[str]]:

@@ -2,7 +2,8 @@
 
 In front of Flask, because one set of 1,025 rules is quicker to build and to match than four. The forms are listed,
 with the clients that use them, in docs/clients: ``/compute/beta/``, ``/compute/alpha/``, bare ``/projects/``,
-doubled slashes, and ``X-HTTP-Method-Override: GET`` with the query as a form body.
+doubled slashes, and ``X-HTTP-Method-Override: GET`` with the query as a form body. The host of a request is read here
+as well (:class:`HostRequest`), as the links of its answer begin with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from flask import Request
 from werkzeug.routing import Rule
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -29,6 +31,34 @@ class MatchedRule(Rule):
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         del append_unknown
         return _no_url
+
+
+HOST = re.compile(
+    r"(?P<name>\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[-A-Za-z0-9_]|\.(?!\.))*(?<![-.]))\.?(?::(?P<port>[0-9]{0,5}))?"
+)
+STANDARD_PORTS = {"http": "80", "https": "443"}
+
+
+class HostRequest(Request):
+    """A request whose ``host`` may have underscores, as services of Docker Compose do, which Werkzeug refuses."""
+
+    @property
+    def host(self) -> str:
+        """The ``Host`` header without the dot that ends a name and without a standard port; "" for what is no host."""
+        return canonical_host(self.environ.get("HTTP_HOST", ""), self.scheme)
+
+    @host.setter
+    def host(self, found: str) -> None:
+        """Flask sets what Werkzeug thinks; it is not taken over."""
+
+
+def canonical_host(given: str, scheme: str) -> str:
+    """A ``Host`` header as links have it; "" for what is no host."""
+    found = HOST.fullmatch(given)
+    port = (found["port"] or "") if found else ""
+    if found is None or (port and not 0 < int(port) < 2**16):
+        return ""
+    return found["name"] if port in ("", STANDARD_PORTS.get(scheme)) else f"{found['name']}:{port}"
 
 
 def _no_url(_rule: Rule, **_values: Any) -> tuple[str, str]:

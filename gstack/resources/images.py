@@ -199,20 +199,14 @@ def set_labels(call: Call) -> dict[str, Any]:
 
 
 def _start(call: Call, workflow: str, type: str, image: Image, **more: Any) -> dict[str, Any]:
-    path, number = _path(call, image.name), numeric_id(image.id)
+    path, number = _path(call, image.name), image.number
     plan = {"template": image.id, **more}
     return engine.start(call, f"op.images.{workflow}", type=type, target=path, target_id=number, plan=plan)
 
 
 def _found(call: Call, wanted: str) -> Image:
     """The image of the URL, by name or number, or GCE's 404."""
-
-    def look(known: images.Images) -> Image | None:
-        return known.get(call.project, wanted) or next(
-            (image for image in known.listed(call.project) if str(numeric_id(image.id)) == wanted), None
-        )
-
-    found = images.find(call.caller, look)
+    found = images.find(call.caller, lambda known: known.get(call.project, wanted))
     if found is None:
         raise not_found(_path(call, wanted))
     return found
@@ -317,7 +311,7 @@ def _of_image(call: Call) -> Source:
         params["extract"] = {"id": image.id, "zoneid": zones[0], "mode": "HTTP_DOWNLOAD"}
     else:
         raise invalid(where, given, "CloudStack gives out only templates that are extractable: use the image itself.")
-    return params, images.size_gb(image), {"sourceImage": path, "sourceImageId": str(numeric_id(image.id))}
+    return params, images.size_gb(image), {"sourceImage": path, "sourceImageId": str(image.number)}
 
 
 def _check_may_register(call: Call, where: str) -> None:
@@ -345,7 +339,7 @@ def view(call: Call, image: Image, kept: Mapping[str, Any] | None = None) -> dic
     made_of = {member: call.links.absolute(kept[member]) for member in SOURCES if member in kept}
     return render(
         "image",
-        id=str(numeric_id(image.id)),
+        id=str(image.number),
         creation_timestamp=rfc3339(row.get("created")) or NO_DATE,
         name=image.name,
         # CloudStack repeats the name where nothing was said.

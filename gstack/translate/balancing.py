@@ -175,6 +175,8 @@ def led_to_by(project: Project, path: str) -> list[Row]:
 def instance(caller: Caller, given: str, field: str, *, region: str | None = None, zone: str | None = None) -> Row:
     """The entry of :func:`member` of an instance that ``field`` names, which need not be there yet. Raises GceError."""
     reference = caller.refer(given, collection="instances", field=field, zone=zone)
+    if reference.name.isdecimal():
+        raise invalid(field, given, "It must name the instance by its name: it need not be there yet.")
     place = places.zone_of(caller, str(reference.scope_name))
     if reference.project != caller.project.id:
         raise invalid(field, given, "It belongs to another project.")

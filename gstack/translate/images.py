@@ -20,6 +20,7 @@ import orjson
 
 from gstack.cloudstack.errors import CloudStackError
 from gstack.errors import invalid
+from gstack.protocol.ids import numbered, numeric_id
 from gstack.settings import Settings
 from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, label
@@ -61,6 +62,11 @@ class Image:
         return str(self.row["id"])
 
     @property
+    def number(self) -> int:
+        """GCE's numeric id."""
+        return numeric_id(self.id)
+
+    @property
     def family(self) -> str | None:
         """The family that the image shows."""
         return self.families[0] if self.families else None
@@ -86,8 +92,8 @@ class Images:
         return tuple(self._projects.get(project, {}).values())
 
     def get(self, project: str, name: str) -> Image | None:
-        """The image of that name."""
-        return self._projects.get(project, {}).get(name)
+        """The image of that name, or number."""
+        return self._projects.get(project, {}).get(name) or numbered(name, self.listed(project))
 
     def newest(self, project: str, family: str, zoneid: str | None = None) -> Image | None:
         """What a family resolves to: its newest image that is ready (in that zone, where one is given)."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gstack.errors import GceError, invalid, not_found
-from gstack.protocol.ids import numeric_id
 from gstack.protocol.links import Reference
 from gstack.translate import disk_types, images, new_disks, schedules, tags, volumes
 from gstack.translate.caller import Caller
@@ -169,7 +168,7 @@ class Disks:
             if found is None:
                 raise not_found(f"projects/{project}/global/images/family/{family}")
             return found
-        found = images.find(self.caller, lambda known: _image_named(known, project, reference))
+        found = images.find(self.caller, lambda known: known.get(project, reference.name))
         if found is None:
             raise invalid(where, given, "The referenced image resource cannot be found.")
         if self.place.id not in found.zoneids:
@@ -339,10 +338,3 @@ def _fields(where: str) -> Fields:
 
 def _tags(labels: Mapping[str, str], own: Mapping[str, str], where: str) -> Tags:
     return tags.join(tags.plan_labels((), labels, where), tags.plan_own((), own)).create
-
-
-def _image_named(known: images.Images, project: str, reference: Reference) -> Image | None:
-    found = known.get(project, reference.name)
-    if found is None and reference.unique_id is not None:
-        return next((image for image in known.listed(project) if numeric_id(image.id) == reference.unique_id), None)
-    return found

@@ -73,6 +73,6 @@ def referenced(caller: Caller, given: str, where: str, alias: str) -> Template:
     if reference.project not in (alias, caller.project.id):
         raise invalid(where, given, "The instance template belongs to another project.")
     found = find(caller.project, reference.region, reference.name)
-    if found is None or str(reference.unique_id or found["number"]) != found["number"]:  # or made anew since
+    if found is None:
         raise not_found(path(caller.project.id, reference.region, reference.name))
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gstack.protocol.pathforms import PathForms, canonical_path
+from gstack.protocol.pathforms import PathForms, canonical_host, canonical_path
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,55 @@ from gstack.protocol.pathforms import PathForms, canonical_path
 )
 def test_every_form_of_a_path_becomes_the_one_our_routes_know(sent: str, known: str) -> None:
     assert canonical_path(sent) == known
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("gateway.example", "gateway.example"),
+        ("Gateway:5000", "Gateway:5000"),
+        ("my_service:443", "my_service"),
+        ("my_service:80", "my_service:80"),
+        ("_a.b_", "_a.b_"),
+        ("gateway.example.", "gateway.example"),
+        ("gateway.example.:9443", "gateway.example:9443"),
+        ("gateway:", "gateway"),
+        ("127.0.0.1:9", "127.0.0.1:9"),
+        ("[::1]:9", "[::1]:9"),
+        ("[fe80::1]", "[fe80::1]"),
+    ],
+)
+def test_a_host_is_written_into_links_as_the_client_called_it(given: str, host: str) -> None:
+    assert canonical_host(given, "https") == host
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(
+            "",
+            ".",
+            "..",
+            "a..b",
+            "-a",
+            "a-",
+            "a b",
+            "a/b",
+            "a@b",
+            "a:b",
+            "a:99999",
+            "a:0",
+            "a,b",
+            "ü",
+            "[",
+            "[]",
+            "[::1",
+        ),
+        *("a?b", "a#b", "%41", "a\n", "[::1]x", "a:1:2", "a\\b"),
+    ],
+)
+def test_what_is_no_host_is_not_written_into_links(given: str) -> None:
+    assert canonical_host(given, "https") == ""
 
 
 def _seen(**environ: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask, Response
 
 from gstack.protocol import transport
+from gstack.protocol.links import NO_HOST
 
 ZONES = "/compute/v1/projects/tenant/zones"
 PAGE = "https://console.example"
@@ -69,6 +70,27 @@ def test_options_says_what_may_be_done_and_asks_for_no_credentials(gateway, path
 
 def test_options_of_no_path_of_ours_is_a_404(gateway) -> None:
     assert gateway.client.options("/compute/v1/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("host", ["my_service:5000", "gateway.example.", "[::1]:5000"])
+def test_links_begin_with_the_host_that_was_asked_in_lists_batches_and_documents(gateway, host) -> None:
+    own = f"https://{host.removesuffix('.')}"
+    link = f"{own}{ZONES}/{gateway.zone}"
+    assert link in str(ask(gateway, Host=host).json)
+    part = f"--b\r\nContent-Type: application/http\r\nContent-ID: <1>\r\n\r\nGET {ZONES} HTTP/1.1\r\n\r\n\r\n--b--\r\n"
+    headers = {"Authorization": f"Bearer {gateway.token}", "Host": host, "Content-Type": "multipart/mixed; boundary=b"}
+    assert link in gateway.client.post("/batch/compute/v1", data=part, headers=headers).text.replace(
+        "http://", "https://"
+    )
+    found = gateway.client.get("/discovery/v1/apis/compute/v1/rest", base_url=own, headers={"Host": host}).json
+    assert found["rootUrl"] == f"{own}/"
+
+
+@pytest.mark.parametrize("path", [ZONES, "/discovery/v1/apis", "/discovery/v1/apis/compute/v1/rest"])
+@pytest.mark.parametrize("host", ["", "a b", "a..b", "x@y", "a:0"])
+def test_a_host_that_is_none_is_one_clear_400(gateway, path, host) -> None:
+    answer = ask(gateway, path, Host=host)
+    assert (answer.status_code, answer.json["error"]["message"]) == (400, NO_HOST)
 
 
 def test_head_is_get_without_its_body(gateway) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.mutations import INSIDE, INSTANCE, MAKERS, POLICY, ROOT, SUB, VM
+from tests.mutations import HTTP_CHECK, INSIDE, INSTANCE, MAKERS, POLICY, POOL, ROOT, SUB, VM
 
 IMAGE = "projects/debian-cloud/global/images/linux-debian-12-64-bit"
 DISK, SNAP = "zones/ch-gva-2/disks/disk", "global/snapshots/snap"
@@ -160,6 +160,19 @@ MEMBERS: dict[str, tuple[Send, str, tuple[str, ...]]] = {
         SUB,
         ("sub",),
     ),
+    "targetPools.healthChecks": (
+        insert("regions/de-fra/targetPools", lambda link, n: {"name": f"p{n}", "healthChecks": [link]}),
+        HTTP_CHECK,
+        ("http check",),
+    ),
+    "forwardingRules.target": (
+        insert(
+            "regions/de-fra/forwardingRules",
+            lambda link, n: {"name": f"r{n}", "target": link, "portRange": str(80 + n)},
+        ),
+        POOL,
+        ("pool",),
+    ),
     "instances.networkIP": (reserved, "regions/de-fra/addresses/inside", ("sub", "inside")),
 }
 # Where a name alone says too little: a disk could be in any zone, and an address is no link.
@@ -180,6 +193,16 @@ def test_every_form_of_a_reference_means_the_same(gateway: Any, member: str) -> 
         except AssertionError as error:
             failed[f"{form}: {link}"] = str(error)[:300]
     assert failed == {}
+
+
+@pytest.mark.parametrize("member", sorted(MEMBERS))
+def test_a_unique_id_of_what_is_gone_is_refused_though_its_name_is_there(gateway: Any, member: str) -> None:
+    send, target, needs = MEMBERS[member]
+    for need in needs:
+        MAKERS[need](gateway)
+    path = target if target.startswith("projects/") else f"projects/tenant/{target}"
+    with pytest.raises(AssertionError, match=r": 40[04] "):
+        send(gateway, f"https://{gateway.host}/compute/v1/{path}?uniqueId=4711", 1)
 
 
 @pytest.mark.parametrize(
