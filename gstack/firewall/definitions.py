@@ -42,6 +42,16 @@ class Firewall:
     part: frozenset[GroupRule] | None = None
     exact: bool = True
 
+    @property
+    def id(self) -> str:
+        """What tells it from others."""
+        return f"{self.group.id}/{self.name}"
+
+    @property
+    def created(self) -> Any:
+        """When it was made, where that is known."""
+        return self.members.get("creationTimestamp")
+
 
 def firewalls(groups: Sequence[Group]) -> list[Firewall]:
     """Every firewall that the groups of one account define."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from gstack.errors import already_exists, invalid, not_found
 from gstack.operations import engine
 from gstack.protocol.call import Call
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import listing
 from gstack.store import overlay
-from gstack.translate import kept, places
+from gstack.translate import kept, places, scopes
 from gstack.translate.names import checked_name
 from gstack.translate.times import rfc3339
 
@@ -34,16 +36,10 @@ class Collection:
 
     def scope(self, call: Call) -> str:
         """Where the URL looks: ``global``, ``regions/r`` or ``zones/z``. Raises GceError notFound."""
-        known = places.of_caller(call.caller)
         if "zone" in call.params:
-            place = known.zone(str(call.params["zone"]))
-            if place is None:
-                raise not_found(f"projects/{call.project}/zones/{call.params['zone']}")
-            return f"zones/{place.name}"
+            return f"zones/{places.require_zone(call.caller, call.params['zone']).name}"
         if "region" in call.params:
-            if not known.region(str(call.params["region"])):
-                raise not_found(f"projects/{call.project}/regions/{call.params['region']}")
-            return f"regions/{call.params['region']}"
+            return f"regions/{places.require_region(call.caller, call.params['region'])}"
         return "global"
 
     def path(self, call: Call, row: Row) -> str:
@@ -66,28 +62,13 @@ class Collection:
         """The answer of a list."""
         scope = self.scope(call)
         rows = [row for row in kept.rows(call.caller.project, self.name) if row["scope"] == scope]
-        return listing(
-            call, rows, lambda row: self.view(call, row), name=_name, created=_created, identity=self._number
-        )
+        return listing(call, rows, kept.shape(partial(self.view, call)))
 
     def aggregated(self, call: Call, *kinds: str) -> Row:
         """The answer of an aggregated list; ``kinds`` are the scopes where such objects are (``global``, ``regions``,
         ``zones``)."""
-        scopes: dict[str, list[Row]] = {}
-        for row in kept.rows(call.caller.project, self.name):
-            scopes.setdefault(row["scope"], []).append(row)
-        every = places.all_scopes(places.of_caller(call.caller))
-        return aggregated(
-            call,
-            scopes.items(),
-            self.name,
-            lambda row: self.view(call, row),
-            name=_name,
-            created=_created,
-            identity=self._number,
-            own_scopes=[scope for scope in every if scope.partition("/")[0] in kinds],
-            all_scopes=every,
-        )
+        rows = scopes.grouped(kept.rows(call.caller.project, self.name), itemgetter("scope"))
+        return scopes.aggregated_in(call, kinds, rows, self.name, kept.shape(partial(self.view, call)))
 
     def new(self, call: Call, body: Row) -> Row:
         """A row for what the request makes. Raises GceError for its name, ``alreadyExists`` where it is taken."""
@@ -129,9 +110,6 @@ class Collection:
             "self_link": call.links.absolute(self.path(call, row)),
         }
 
-    def _number(self, row: Row) -> str:
-        return str(row["number"])
-
 
 def unchanged(call: Call, row: Row, *members: str) -> None:
     """Raises GceError where the body says otherwise than the row what cannot be changed: its name and ``members``."""
@@ -139,11 +117,3 @@ def unchanged(call: Call, row: Row, *members: str) -> None:
         before = row["name"] if member == "name" else row["body"].get(member)
         if call.body.get(member, before) != before:
             raise invalid(f"resource.{member}", call.body[member], "It cannot be changed.")
-
-
-def _name(row: Row) -> str:
-    return str(row["name"])
-
-
-def _created(row: Row) -> str | None:
-    return rfc3339(row["created"])

@@ -25,6 +25,7 @@ from gstack.protocol.filters import compile_filter
 from gstack.protocol.ordering import Key, compile_order
 
 Row = TypeVar("Row")
+Thing = TypeVar("Thing", bound="Named")
 Resource = dict[str, Any]
 
 HOLE = re.compile(r"<(?:path:)?([^>]+)>")
@@ -36,7 +37,7 @@ UNREACHABLE = frozenset({"backendError", "internalError", "rateLimitExceeded"})
 
 @dataclass(frozen=True)
 class Shape(Generic[Row]):
-    """How rows are read.
+    """How rows are read; of rows that say so themselves, :func:`named` makes it.
 
     ``view(row)`` is the complete GCE resource, ``name(row)`` its name, ``created(row)`` its creation time
     (RFC 3339 text or datetime; without it the view is asked for every row), ``identity(row)`` what tells
@@ -49,6 +50,29 @@ class Shape(Generic[Row]):
     created: Callable[[Row], object] | None = None
     identity: Callable[[Row], str] | None = None
     prepare: Callable[[Sequence[Row]], object] | None = None
+
+
+class Named(Protocol):
+    """A row that is an object with its name, its creation time and what tells it from others."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def created(self) -> object: ...
+
+    @property
+    def id(self) -> str: ...
+
+
+def named(view: Callable[[Thing], Resource]) -> Shape[Thing]:
+    """The shape of rows that are :class:`Named`."""
+    return Shape(view, lambda row: row.name, lambda row: row.created)
+
+
+def empty(call: Call) -> Resource:
+    """The list of what is never there."""
+    return listing(call, [], Shape[Resource](dict, str))
 
 
 @runtime_checkable
@@ -69,22 +93,17 @@ class Source(Protocol[Row]):
 def listing(
     call: Call,
     rows: Iterable[Row] | Source[Row],
-    view: Callable[[Row], Resource],
+    shape: Shape[Row],
     *,
-    name: Callable[[Row], str],
-    created: Callable[[Row], object] | None = None,
-    identity: Callable[[Row], str] | None = None,
-    prepare: Callable[[Sequence[Row]], object] | None = None,
     member: str = "items",
     warning: Resource | None = None,
     seal: paging.Seal | None = None,
 ) -> Resource:
-    """The answer of a plain list over all ``rows``; the callables are explained at :class:`Shape`.
+    """The answer of a plain list over all ``rows``.
 
     ``member`` is the list's name where it is not ``items``, ``warning`` goes into the answer as it is. Raises
     GceError (400) for ``filter``, ``orderBy``, ``maxResults`` or ``pageToken``.
     """
-    shape = Shape(view, name, created, identity, prepare)
     page = _Page(call, shape, seal)
     source = rows if isinstance(rows, Source) else [("", rows)]
     found = [entry.resource for entry in page.take(source)]
@@ -95,12 +114,8 @@ def aggregated(
     call: Call,
     scopes: Iterable[tuple[str, Iterable[Row] | Exception]] | Source[Row],
     member: str,
-    view: Callable[[Row], Resource],
+    shape: Shape[Row],
     *,
-    name: Callable[[Row], str],
-    created: Callable[[Row], object] | None = None,
-    identity: Callable[[Row], str] | None = None,
-    prepare: Callable[[Sequence[Row]], object] | None = None,
     own_scopes: Iterable[str] = (),
     all_scopes: Iterable[str] = (),
     seal: paging.Seal | None = None,
@@ -113,7 +128,6 @@ def aggregated(
     resource's name in the plural (``instances``). ``own_scopes`` are all where it could be, shown empty or not;
     ``all_scopes`` those that ``includeAllScopes`` shows, read only then. Raises GceError (400) as :func:`listing`.
     """
-    shape = Shape(view, name, created, identity, prepare)
     page = _Page(call, shape, seal)
     found: dict[str, Iterable[Row]] = {}
     failed: set[str] = set()

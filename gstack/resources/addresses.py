@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found
@@ -20,12 +21,12 @@ from gstack.operations.networks import in_use
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint, matches
 from gstack.protocol.ids import numbered, numeric_id
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import addresses, kept, networks, permissions, places, reservations, tags, zone_reads
+from gstack.translate import addresses, kept, networks, permissions, places, reservations, scopes, tags, zone_reads
 from gstack.translate.names import checked_name
 from gstack.translate.networks import Subnetwork
 from gstack.translate.reservations import KIND, Address
@@ -64,15 +65,8 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.addresses.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """The addresses of one region."""
-    region = _region(call)
-    return listing(
-        call,
-        reservations.of_region(call.caller, region),
-        lambda one: view(call, one),
-        name=lambda one: one.name,
-        created=lambda one: one.created,
-        identity=lambda one: one.key,
-    )
+    region = places.require_region(call.caller, call.params["region"])
+    return listing(call, reservations.of_region(call.caller, region), named(partial(view, call)))
 
 
 @method("compute.addresses.aggregatedList", needs=NEEDS)
@@ -85,31 +79,21 @@ def aggregated_list(call: Call) -> dict[str, Any]:
         lambda row: known.of(row.get("zoneid")),
         lambda place: f"regions/{place.region}",
     )
-    scopes: dict[str, list[Address] | GceError] = {
+    found: dict[str, list[Address] | GceError] = {
         scope: some if isinstance(some, GceError) else reservations.external(some, known)
         for scope, some in rows.items()
     }
     for one in reservations.internal(call.caller):
-        there = scopes.setdefault(f"regions/{one.region}", [])
+        there = found.setdefault(f"regions/{one.region}", [])
         if not isinstance(there, GceError):
             there.append(one)
-    return aggregated(
-        call,
-        scopes.items(),
-        "addresses",
-        lambda one: view(call, one),
-        name=lambda one: one.name,
-        created=lambda one: one.created,
-        identity=lambda one: one.key,
-        own_scopes=["global", *places.region_scopes(known)],
-        all_scopes=places.all_scopes(known),
-    )
+    return scopes.aggregated_in(call, ("global", "regions"), found, "addresses", named(partial(view, call)))
 
 
 @method("compute.addresses.insert", needs=(*NEEDS, "reserveIpAddress", "createTags", "listNetworks"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Reserve an address."""
-    region = _region(call)
+    region = places.require_region(call.caller, call.params["region"])
     name = checked_name(call.body.get("name"))
     path = _path(call, name)
     known = reservations.of_region(call.caller, region)
@@ -231,7 +215,7 @@ def delete(call: Call) -> dict[str, Any]:
         user = f"projects/{call.project}/{one.user}" if one.user else "rules in CloudStack"
         raise in_use(path, f"'{user}'")
     if one.internal:
-        overlay.drop(KIND, kept.store_key(call.caller.project, KIND, one.key))
+        overlay.drop(KIND, kept.store_key(call.caller.project, KIND, one.id))
         return engine.done(call, type="delete", target=path, target_id=one.number)
     plan = {"id": one.row["id"], "vpc": one.row.get("vpcid")}
     return engine.start(call, "op.addresses.delete", type="delete", target=path, target_id=one.number, plan=plan)
@@ -249,7 +233,7 @@ def set_labels(call: Call) -> dict[str, Any]:
         message = "Labels fingerprint either invalid or resource labels have changed"
         raise GceError("conditionNotMet", message, location="labelFingerprint")
     tags.check_labels(wanted)
-    key = kept.store_key(call.caller.project, KIND, one.key)
+    key = kept.store_key(call.caller.project, KIND, one.id)
     overlay.write(KIND, key, call.project, {**one.row, "labels": wanted})
     return engine.done(call, type="setLabels", target=path, target_id=one.number)
 
@@ -283,13 +267,6 @@ def view(call: Call, one: Address) -> dict[str, Any]:
         label_fingerprint=fingerprint(one.labels),
         self_link=call.links.absolute(f"{region}/addresses/{one.name}"),
     )
-
-
-def _region(call: Call) -> str:
-    region: str = call.params["region"]
-    if not places.of_caller(call.caller).region(region):
-        raise not_found(f"projects/{call.project}/regions/{region}")
-    return region
 
 
 def _found(call: Call, name: str | None = None) -> Address:

@@ -22,12 +22,23 @@ from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import Shape, listing
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import disk_types, images, new_disks, places, schedules, snapshots, tags, volumes, zone_reads
+from gstack.translate import (
+    disk_types,
+    images,
+    new_disks,
+    places,
+    schedules,
+    scopes,
+    snapshots,
+    tags,
+    volumes,
+    zone_reads,
+)
 from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
 from gstack.translate.names import checked_name, label
@@ -106,7 +117,7 @@ def list_(call: Call) -> dict[str, Any]:
     """The disks of one zone."""
     place = places.require_zone(call.caller, call.params["zone"])
     views = Views(call, call.caller.cloud.list("listVolumes", zoneid=place.id))
-    return listing(call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare)
+    return listing(call, views.rows, views.shape)
 
 
 @method("compute.disks.aggregatedList", needs=("listVolumes",))
@@ -114,17 +125,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     """The disks of all zones."""
     read = zone_reads.of_all_zones(call, ("listVolumes", {}))
     views = Views(call, read.rows[0])
-    return aggregated(
-        call,
-        read.scopes(views.rows, views.place).items(),
-        KIND,
-        views.view,
-        name=views.name,
-        created=_created,
-        prepare=views.prepare,
-        own_scopes=places.zone_scopes(views.places),
-        all_scopes=places.all_scopes(views.places),
-    )
+    return scopes.aggregated_in(call, ("zones",), read.scopes(views.rows, views.place), KIND, views.shape)
 
 
 @method("compute.disks.insert", needs=(*READS, "createVolume", *TAGS), body=BODY)
@@ -285,6 +286,11 @@ class Views:
     def place(self, row: Row) -> Place:
         """The volume's zone."""
         return self.places.shown(row)
+
+    @property
+    def shape(self) -> Shape[Row]:
+        """How lists read them."""
+        return Shape(self.view, self.name, _created, prepare=self.prepare)
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Read what is remembered of the rows that are about to be shown."""

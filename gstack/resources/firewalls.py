@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found
@@ -26,7 +27,7 @@ from gstack.operations import engine
 from gstack.operations.firewalls import in_use
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
@@ -70,14 +71,7 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.firewalls.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """All firewalls of the project."""
-    return listing(
-        call,
-        firewalls(_groups(call)),
-        lambda firewall: view(call, firewall),
-        name=lambda firewall: firewall.name,
-        created=lambda firewall: firewall.members.get("creationTimestamp"),
-        identity=lambda firewall: f"{firewall.group.id}/{firewall.name}",
-    )
+    return listing(call, firewalls(_groups(call)), named(partial(view, call)))
 
 
 @method("compute.firewalls.insert", needs=(*WRITES, "createSecurityGroup", "deleteSecurityGroup"), body=BODY)

@@ -9,7 +9,7 @@ from typing import Any
 
 from gstack.errors import not_found
 from gstack.protocol.call import Call
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
 
 refused("compute.globalAddresses.insert", "CloudStack's addresses belong to zones. Reserve one in a region.")
@@ -27,5 +27,4 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.globalAddresses.list")
 def list_(call: Call) -> dict[str, Any]:
     """The empty list."""
-    nothing: list[dict[str, Any]] = []
-    return listing(call, nothing, lambda row: row, name=lambda row: str(row["name"]))
+    return empty(call)

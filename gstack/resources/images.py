@@ -20,7 +20,7 @@ from gstack.operations import engine, labels
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint, matches
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import Shape, listing
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
@@ -115,14 +115,13 @@ def list_(call: Call) -> dict[str, Any]:
     """The images of one project."""
     rows = images.of_caller(call.caller, own=call.project == call.caller.project.id).listed(call.project)
     kept: dict[str, dict[str, Any]] = {}
-    return listing(
-        call,
-        rows,
+    shape = Shape[Image](
         lambda image: view(call, image, kept.get(image.id, {})),
-        name=lambda image: image.name,
-        created=lambda image: image.row.get("created"),
+        lambda image: image.name,
+        lambda image: image.row.get("created"),
         prepare=lambda shown: kept.update(overlay.read_many(KIND, [image.id for image in shown])),
     )
+    return listing(call, rows, shape)
 
 
 @method("compute.images.insert", needs=(*READS, "createTemplate", "listOsTypes", *TAGS), body=BODY)

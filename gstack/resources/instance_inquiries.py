@@ -14,7 +14,7 @@ from typing import Any
 
 from gstack.errors import GceError, invalid, not_found
 from gstack.protocol.call import Call
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
 from gstack.store import overlay
 from gstack.store.db import db
@@ -90,7 +90,7 @@ def list_referrers(call: Call) -> dict[str, Any]:
         places.require_zone(call.caller, call.params["zone"])  # GCE's way of asking for all instances of a zone
     else:
         _found(call)
-    return listing(call, [], dict, name=str)
+    return empty(call)
 
 
 @method("compute.instances.getIamPolicy", needs=READS)

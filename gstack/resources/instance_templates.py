@@ -8,6 +8,7 @@ Visible difference: none is made of an instance. The members that no instance ma
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from gstack.errors import already_exists, invalid, not_found, required
@@ -16,11 +17,20 @@ from gstack.protocol.bodies import shown
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import listing
 from gstack.protocol.methods import method, refused
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import instance_policy, instance_templates, permissions, places, scheduling, userdata
+from gstack.translate import (
+    instance_policy,
+    instance_templates,
+    kept,
+    permissions,
+    places,
+    scheduling,
+    scopes,
+    userdata,
+)
 from gstack.translate.instance_templates import KIND, Template
 from gstack.translate.names import checked_name
 from gstack.translate.times import rfc3339
@@ -64,21 +74,9 @@ def list_of_region(call: Call) -> dict[str, Any]:
 @method("compute.instanceTemplates.aggregatedList")
 def aggregated_list(call: Call) -> dict[str, Any]:
     """All templates."""
-    scopes: dict[str, list[Template]] = {}
-    for one in instance_templates.listed(call.caller.project):
-        scopes.setdefault(instance_templates.container(one["region"]), []).append(one)
-    known = places.of_caller(call.caller)
-    return aggregated(
-        call,
-        scopes.items(),
-        KIND,
-        lambda one: view(call, one),
-        name=_name,
-        created=_created,
-        identity=_number,
-        own_scopes=["global", *places.region_scopes(known)],
-        all_scopes=places.all_scopes(known),
-    )
+    found = instance_templates.listed(call.caller.project)
+    rows = scopes.grouped(found, lambda one: instance_templates.container(one["region"]))
+    return scopes.aggregated_in(call, ("global", "regions"), rows, KIND, kept.shape(partial(view, call)))
 
 
 @method("compute.instanceTemplates.insert", body=BODY)
@@ -126,7 +124,7 @@ def view(call: Call, template: Template) -> dict[str, Any]:
     return render(
         "instance_template",
         id=template["number"],
-        creation_timestamp=_created(template),
+        creation_timestamp=rfc3339(template["created"]),
         name=template["name"],
         description=template["description"],
         properties=_properties(call, template),
@@ -194,7 +192,7 @@ def _delete(call: Call, region: str | None) -> dict[str, Any]:
 
 def _list(call: Call, region: str | None) -> dict[str, Any]:
     found = [one for one in instance_templates.listed(call.caller.project) if one["region"] == region]
-    return listing(call, found, lambda one: view(call, one), name=_name, created=_created, identity=_number)
+    return listing(call, found, kept.shape(partial(view, call)))
 
 
 def _found(call: Call, region: str | None, wanted: str) -> Template:
@@ -205,19 +203,4 @@ def _found(call: Call, region: str | None, wanted: str) -> Template:
 
 
 def _region(call: Call) -> str:
-    region = str(call.params["region"])
-    if not places.of_caller(call.caller).region(region):
-        raise not_found(f"projects/{call.project}/regions/{region}")
-    return region
-
-
-def _name(template: Template) -> str:
-    return str(template["name"])
-
-
-def _number(template: Template) -> str:
-    return str(template["number"])
-
-
-def _created(template: Template) -> str | None:
-    return rfc3339(template["created"])
+    return places.require_region(call.caller, call.params["region"])

@@ -19,7 +19,7 @@ from gstack.operations import engine, instance_inserts
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import aggregated, listing, needs, sought
+from gstack.protocol.listing import Shape, listing, needs, sought
 from gstack.protocol.methods import method
 from gstack.protocol.rendering import render
 from gstack.store import overlay
@@ -32,6 +32,7 @@ from gstack.translate import (
     places,
     project_metadata,
     scheduling,
+    scopes,
     tags,
     volumes,
     zone_reads,
@@ -64,24 +65,14 @@ def list_(call: Call) -> dict[str, Any]:
     """The instances of one zone."""
     place = places.require_zone(call.caller, call.params["zone"])
     views, _ = _views(call, lambda *commands: zone_reads.of_zone(call, place, *commands))
-    return listing(call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare)
+    return listing(call, views.rows, views.shape)
 
 
 @method("compute.instances.aggregatedList", needs=READS)
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The instances of all zones."""
     views, read = _views(call, lambda *commands: zone_reads.of_all_zones(call, *commands))
-    return aggregated(
-        call,
-        read.scopes(views.rows, views.place).items(),
-        KIND,
-        views.view,
-        name=views.name,
-        created=_created,
-        prepare=views.prepare,
-        own_scopes=places.zone_scopes(views.places),
-        all_scopes=places.all_scopes(views.places),
-    )
+    return scopes.aggregated_in(call, ("zones",), read.scopes(views.rows, views.place), KIND, views.shape)
 
 
 @method("compute.instances.insert", needs=WRITES, body=BODY)
@@ -235,6 +226,11 @@ class Views:
     def place(self, row: Row) -> Place:
         """The machine's zone."""
         return self.places.shown(row)
+
+    @property
+    def shape(self) -> Shape[Row]:
+        """How lists read them."""
+        return Shape(self.view, self.name, _created, prepare=self.prepare)
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Read what is remembered of the rows that are about to be shown."""

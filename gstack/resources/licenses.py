@@ -10,7 +10,7 @@ from typing import Any
 
 from gstack.errors import not_found
 from gstack.protocol.call import Call
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
 
 _NONE = "There are no licences to be paid for."
@@ -25,7 +25,7 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.licenses.list", public=True)
 def list_(call: Call) -> dict[str, Any]:
     """None."""
-    return listing(call, [], dict, name=str)
+    return empty(call)
 
 
 for _verb in ("insert", "update", "delete", "getIamPolicy", "setIamPolicy", "testIamPermissions"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from gstack.errors import not_found
 from gstack.protocol.call import Call
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
 from gstack.translate.instance_policy import NO_MACHINE_IMAGES
 
@@ -25,7 +25,7 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.machineImages.list")
 def list_(call: Call) -> dict[str, Any]:
     """None."""
-    return listing(call, [], dict, name=str)
+    return empty(call)
 
 
 for _verb in ("delete", "getIamPolicy", "insert", "setIamPolicy", "setLabels", "testIamPermissions"):

@@ -9,6 +9,7 @@ when it is first used there. Upstream calls: one, so that what was deleted elsew
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found
@@ -18,7 +19,7 @@ from gstack.operations import engine
 from gstack.operations.networks import UNMAKING, in_use
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
@@ -74,14 +75,7 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.networks.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """All networks."""
-    return listing(
-        call,
-        networks.of_caller(call.caller, refresh=True),
-        lambda network: view(call, network),
-        name=lambda network: network.name,
-        created=lambda network: network.created,
-        identity=lambda network: network.name,
-    )
+    return listing(call, networks.of_caller(call.caller, refresh=True), named(partial(view, call)))
 
 
 @method("compute.networks.insert", needs=(*NEEDS, "createNetwork"), body=BODY)

@@ -15,10 +15,10 @@ from gstack.operations.history import History
 from gstack.operations.identity import stamp
 from gstack.operations.view import operation_view
 from gstack.protocol.call import Call
-from gstack.protocol.listing import aggregated, listing, sought, sought_words
+from gstack.protocol.listing import Shape, aggregated, listing, sought, sought_words
 from gstack.protocol.methods import method
 from gstack.store.operations import Operation
-from gstack.translate import places
+from gstack.translate import places, scopes
 
 
 @method("compute.zoneOperations.get")
@@ -37,9 +37,7 @@ def list_(call: Call) -> dict[str, Any]:
     return listing(
         call,
         _history(call, _known_scope(call)),
-        lambda row: operation_view(row, call.links),
-        name=_name,
-        created=_created,
+        _shape(call),
     )
 
 
@@ -50,10 +48,8 @@ def aggregated_list(call: Call) -> dict[str, Any]:
         call,
         _history(call, None),
         "operations",
-        lambda row: operation_view(row, call.links),
-        name=_name,
-        created=_created,
-        own_scopes=places.all_scopes(places.of_caller(call.caller)),
+        _shape(call),
+        own_scopes=scopes.every(call.caller),
     )
 
 
@@ -106,6 +102,10 @@ def _known_scope(call: Call) -> str:
     elif scope == "global" or places.of_caller(call.caller).region(call.params["region"]):
         return scope
     raise not_found(f"projects/{call.project}/{scope}")
+
+
+def _shape(call: Call) -> Shape[Operation]:
+    return Shape(lambda row: operation_view(row, call.links), _name, _created)
 
 
 def _name(row: Operation) -> str:

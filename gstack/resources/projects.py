@@ -15,7 +15,7 @@ from gstack.operations.instance_changes import check_fingerprint
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
@@ -73,7 +73,7 @@ def get_xpn_resources(call: Call) -> dict[str, Any]:
 @method("compute.projects.listXpnHosts", body=Policy(honoured=("organization",)))
 def list_xpn_hosts(call: Call) -> dict[str, Any]:
     """The hosts of shared VPCs in an organization, whichever is asked about: none."""
-    return listing(call, [], dict, name=str)
+    return empty(call)
 
 
 def view(call: Call) -> dict[str, Any]:

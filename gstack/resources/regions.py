@@ -6,12 +6,12 @@ Upstream calls: one, for the quotas, whose usage changes with every machine.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
-from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import Shape, listing
 from gstack.protocol.methods import method
 from gstack.protocol.rendering import render
 from gstack.translate import places
@@ -23,10 +23,8 @@ from gstack.translate.times import NO_DATE
 @method("compute.regions.get", needs=("listZones",))
 def get(call: Call) -> dict[str, Any]:
     """One region."""
-    name = call.params["region"]
-    members = places.of_caller(call.caller).region(name) or places.of_caller(call.caller, refresh=True).region(name)
-    if not members:
-        raise not_found(f"projects/{call.project}/regions/{name}")
+    name = places.require_region(call.caller, call.params["region"])
+    members = places.of_caller(call.caller).region(name)
     return view(call, name, members, quotas(owner_row(call.caller), REGION_METRICS))
 
 
@@ -35,9 +33,10 @@ def list_(call: Call) -> dict[str, Any]:
     """All regions that have a zone the caller's credential sees."""
     rows = places.of_caller(call.caller).regions().items()
     limits = quotas(owner_row(call.caller), REGION_METRICS)
-    return listing(
-        call, rows, lambda row: view(call, *row, limits), name=lambda row: row[0], identity=lambda row: row[0]
+    shape = Shape[tuple[str, tuple[Place, ...]]](
+        lambda row: view(call, *row, limits), itemgetter(0), identity=itemgetter(0)
     )
+    return listing(call, rows, shape)
 
 
 def view(call: Call, name: str, members: tuple[Place, ...], limits: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,18 +10,19 @@ The surprising thing: a schedule that no disk has is in the store alone. Upstrea
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found, required
 from gstack.operations import engine
 from gstack.operations.schedules import NEEDS
 from gstack.protocol.call import Call
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import permissions, places, schedules, volumes
+from gstack.translate import permissions, places, schedules, scopes, volumes
 from gstack.translate.names import checked_name
 from gstack.translate.schedules import KIND, Schedule
 from gstack.translate.times import NO_DATE
@@ -64,34 +65,22 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.resourcePolicies.list", needs=READS)
 def list_(call: Call) -> dict[str, Any]:
     """The schedules of one region."""
-    region = _region(call)
+    region = places.require_region(call.caller, call.params["region"])
     rows = [schedule for schedule in schedules.of_caller(call.caller) if schedule.region == region]
-    return listing(call, rows, lambda row: view(call, row), name=_name, created=_created)
+    return listing(call, rows, named(partial(view, call)))
 
 
 @method("compute.resourcePolicies.aggregatedList", needs=READS)
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The schedules of all regions."""
-    scopes: dict[str, list[Schedule]] = {}
-    for schedule in schedules.of_caller(call.caller):
-        scopes.setdefault(f"regions/{schedule.region}", []).append(schedule)
-    known = places.of_caller(call.caller)
-    return aggregated(
-        call,
-        scopes.items(),
-        KIND,
-        lambda row: view(call, row),
-        name=_name,
-        created=_created,
-        own_scopes=places.region_scopes(known),
-        all_scopes=places.all_scopes(known),
-    )
+    rows = scopes.grouped(schedules.of_caller(call.caller), lambda schedule: f"regions/{schedule.region}")
+    return scopes.aggregated_in(call, ("regions",), rows, KIND, named(partial(view, call)))
 
 
 @method("compute.resourcePolicies.insert", needs=READS, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make a schedule, which no disk has yet."""
-    region, name = _region(call), checked_name(call.body.get("name"))
+    region, name = places.require_region(call.caller, call.params["region"]), checked_name(call.body.get("name"))
     asked = call.body.get(_SCHEDULE)
     if not asked:
         where = f"resource.{_SCHEDULE}"
@@ -188,18 +177,11 @@ def _named(call: Call, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _found(call: Call, wanted: str) -> Schedule:
-    region = _region(call)
+    region = places.require_region(call.caller, call.params["region"])
     found = schedules.find(call.caller, region, wanted)
     if found is None:
         raise not_found(_path(call, region, wanted))
     return found
-
-
-def _region(call: Call) -> str:
-    region: str = call.params["region"]
-    if not places.of_caller(call.caller).region(region):
-        raise not_found(f"projects/{call.project}/regions/{region}")
-    return region
 
 
 def _content(call: Call, schedule: Schedule) -> dict[str, Any]:
@@ -208,11 +190,3 @@ def _content(call: Call, schedule: Schedule) -> dict[str, Any]:
 
 def _path(call: Call, region: str, name: str) -> str:
     return f"projects/{call.project}/regions/{region}/resourcePolicies/{name}"
-
-
-def _name(row: Schedule) -> str:
-    return row.name
-
-
-def _created(row: Schedule) -> str:
-    return row.created

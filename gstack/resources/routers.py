@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found, required
 from gstack.operations import engine
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import Shape, listing, named
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import kept, machines, networks, places, routers
+from gstack.translate import kept, machines, networks, places, routers, scopes
 from gstack.translate.names import NAME_RULE, is_label
 from gstack.translate.routers import KIND, Router
 from gstack.translate.times import rfc3339
@@ -87,41 +89,22 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.routers.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """The routers of one region."""
-    region = _region(call)
-    return listing(
-        call,
-        [router for router in routers.of_caller(call.caller) if router.region == region],
-        lambda router: view(call, router),
-        name=lambda router: router.name,
-        created=lambda router: router.created,
-        identity=lambda router: router.key,
-    )
+    region = places.require_region(call.caller, call.params["region"])
+    rows = [router for router in routers.of_caller(call.caller) if router.region == region]
+    return listing(call, rows, named(partial(view, call)))
 
 
 @method("compute.routers.aggregatedList", needs=NEEDS)
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The routers of all regions."""
-    scopes: dict[str, list[Router]] = {}
-    for router in routers.of_caller(call.caller):
-        scopes.setdefault(f"regions/{router.region}", []).append(router)
-    known = places.of_caller(call.caller)
-    return aggregated(
-        call,
-        scopes.items(),
-        "routers",
-        lambda router: view(call, router),
-        name=lambda router: router.name,
-        created=lambda router: router.created,
-        identity=lambda router: router.key,
-        own_scopes=places.region_scopes(known),
-        all_scopes=places.all_scopes(known),
-    )
+    rows = scopes.grouped(routers.of_caller(call.caller), lambda router: f"regions/{router.region}")
+    return scopes.aggregated_in(call, ("regions",), rows, KIND, named(partial(view, call)))
 
 
 @method("compute.routers.insert", needs=NEEDS, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Give the source NAT of a network in a region a name."""
-    region, name = _region(call), str(call.body.get("name") or "")
+    region, name = places.require_region(call.caller, call.params["region"]), str(call.body.get("name") or "")
     for member in ("name", "network"):
         if not call.body.get(member):
             raise required(f"resource.{member}")
@@ -191,14 +174,10 @@ def get_nat_mapping_info(call: Call) -> dict[str, Any]:
         cloud = call.caller.cloud
         rows, machines_ = cloud.together(("listPublicIpAddresses", {}), ("listVirtualMachines", {"details": ["nics"]}))
         found = [one for row in machines.visible(machines_) if (one := _mapping(router, rows, row))["interfaces"]]
-    return listing(
-        call,
-        found,
-        lambda one: {"instanceName": one["name"], "interfaceNatMappings": one["interfaces"]},
-        name=lambda one: one["name"],
-        identity=lambda one: one["id"],
-        member="result",
+    shape = Shape[Mapping[str, Any]](
+        lambda one: {"instanceName": one["name"], "interfaceNatMappings": one["interfaces"]}, itemgetter("name")
     )
+    return listing(call, found, shape, member="result")
 
 
 def view(call: Call, router: Router) -> dict[str, Any]:
@@ -255,7 +234,7 @@ def _mapping(router: Router, rows: list[dict[str, Any]], machine: Mapping[str, A
 
 
 def _found(call: Call) -> Router:
-    region, wanted = _region(call), call.params["router"]
+    region, wanted = places.require_region(call.caller, call.params["region"]), call.params["router"]
     for router in routers.of_caller(call.caller):
         if router.region == region and wanted in (router.name, str(router.number)):
             return router
@@ -269,13 +248,6 @@ def _own(call: Call) -> Router:
         message = f"The router '{_path(call, router.name)}' comes with its network, which CloudStack keeps as it is."
         raise GceError("unsupported", message)
     return router
-
-
-def _region(call: Call) -> str:
-    region: str = call.params["region"]
-    if not places.of_caller(call.caller).region(region):
-        raise not_found(f"projects/{call.project}/regions/{region}")
-    return region
 
 
 def _network(call: Call, router: Router) -> str:

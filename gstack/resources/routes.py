@@ -14,6 +14,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found, required
@@ -21,7 +22,7 @@ from gstack.operations import engine
 from gstack.operations.routes import KIND
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
@@ -64,24 +65,24 @@ class Route:
     @property
     def name(self) -> str:
         """As GCE calls its own routes: by a number that stays the same; or as it was called."""
-        token = hashlib.blake2b(self.key.encode(), digest_size=8).hexdigest()
+        token = hashlib.blake2b(self.id.encode(), digest_size=8).hexdigest()
         return self.called or f"default-route-{'r-' if self.piece else ''}{token}"
 
     @property
-    def key(self) -> str:
-        """What tells routes apart."""
+    def id(self) -> str:
+        """What tells it from others."""
         return str(self.row["id"]) if self.row else f"{self.network.number}/{self.piece.id if self.piece else ''}"
 
     @property
     def number(self) -> int:
         """The numeric id."""
-        return numeric_id(self.key if self.row else f"route:{self.key}")
+        return numeric_id(self.id if self.row else f"route:{self.id}")
 
     @property
     def created(self) -> Any:
         """When what it leads to was made; of a static route only gstack knows."""
         if self.row is not None:
-            return overlay.read(KIND, self.key).get("created")
+            return overlay.read(KIND, self.id).get("created")
         return self.piece.row.get("created") if self.piece else self.network.created
 
 
@@ -94,14 +95,7 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.routes.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """The routes of all networks."""
-    return listing(
-        call,
-        _routes(call),
-        lambda route: view(call, route),
-        name=lambda route: route.name,
-        created=lambda route: route.created,
-        identity=lambda route: route.key,
-    )
+    return listing(call, _routes(call), named(partial(view, call)))
 
 
 @method("compute.routes.insert", needs=(*NEEDS, "listVPCs", "createStaticRoute", "createTags"), body=BODY)

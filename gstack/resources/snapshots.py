@@ -18,7 +18,7 @@ from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing, sought_words
+from gstack.protocol.listing import Shape, listing, sought_words
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
@@ -56,7 +56,7 @@ def list_(call: Call) -> dict[str, Any]:
     """All snapshots of the project."""
     keyword = keyword_for(sought_words(call).get("name", ""))
     views = Views(call, call.caller.cloud.list("listSnapshots", keyword=keyword))
-    return listing(call, views.rows, views.view, name=views.name, created=_created, prepare=views.prepare)
+    return listing(call, views.rows, views.shape)
 
 
 @method("compute.snapshots.insert", needs=(*READS, "createSnapshot", "listVolumes"), body=BODY)
@@ -131,6 +131,11 @@ class Views:
     def name(self, row: Row) -> str:
         """The snapshot's name."""
         return self._names[row["id"]]
+
+    @property
+    def shape(self) -> Shape[Row]:
+        """How lists read them."""
+        return Shape(self.view, self.name, _created, prepare=self.prepare)
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Read what is remembered of the rows that are about to be shown."""

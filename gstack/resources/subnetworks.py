@@ -10,6 +10,7 @@ Upstream calls: one, so that what was deleted elsewhere is not shown.
 from __future__ import annotations
 
 import ipaddress
+from functools import partial
 from typing import Any
 
 from gstack.errors import GceError, already_exists, invalid, not_found, required
@@ -17,12 +18,12 @@ from gstack.operations import engine
 from gstack.operations.networks import SUBNETWORKS, UNMAKING, in_use
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import networks, permissions, places, reservations
+from gstack.translate import networks, permissions, places, reservations, scopes
 from gstack.translate.names import checked_name
 from gstack.translate.networks import MODEL_TAG, Network, Subnetwork
 from gstack.translate.places import Place
@@ -74,48 +75,24 @@ def get(call: Call) -> dict[str, Any]:
 @method("compute.subnetworks.list", needs=NEEDS)
 def list_(call: Call) -> dict[str, Any]:
     """The subnetworks of one region."""
-    region = call.params["region"]
-    if not places.of_caller(call.caller).region(region):
-        raise not_found(f"projects/{call.project}/regions/{region}")
-    return listing(
-        call,
-        networks.of_caller(call.caller, refresh=True).subnetworks(region),
-        lambda piece: view(call, piece),
-        name=lambda piece: piece.name,
-        created=lambda piece: piece.row.get("created"),
-        identity=lambda piece: piece.id,
-    )
+    region = places.require_region(call.caller, call.params["region"])
+    rows = networks.of_caller(call.caller, refresh=True).subnetworks(region)
+    return listing(call, rows, named(partial(view, call)))
 
 
 @method("compute.subnetworks.aggregatedList", needs=NEEDS)
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The subnetworks of all regions."""
     known = networks.of_caller(call.caller, refresh=True)
-    zones = places.of_caller(call.caller)
-    return aggregated(
-        call,
-        [(f"regions/{region}", found) for region in zones.regions() if (found := known.subnetworks(region))],
-        "subnetworks",
-        lambda piece: view(call, piece),
-        name=lambda piece: piece.name,
-        created=lambda piece: piece.row.get("created"),
-        identity=lambda piece: piece.id,
-        own_scopes=places.region_scopes(zones),
-        all_scopes=places.all_scopes(zones),
-    )
+    rows = scopes.grouped(known.subnetworks(), lambda piece: f"regions/{piece.region}")
+    return scopes.aggregated_in(call, ("regions",), rows, "subnetworks", named(partial(view, call)))
 
 
 @method("compute.subnetworks.listUsable", needs=NEEDS)
 def list_usable(call: Call) -> dict[str, Any]:
     """The subnetworks in which instances can be made."""
-    return listing(
-        call,
-        [piece for piece in networks.of_caller(call.caller, refresh=True).subnetworks() if piece.usable],
-        lambda piece: usable(call, piece),
-        name=lambda piece: piece.name,
-        created=lambda piece: piece.row.get("created"),
-        identity=lambda piece: piece.id,
-    )
+    rows = [piece for piece in networks.of_caller(call.caller, refresh=True).subnetworks() if piece.usable]
+    return listing(call, rows, named(partial(usable, call)))
 
 
 @method("compute.subnetworks.insert", needs=MAKING, body=BODY)
@@ -262,9 +239,7 @@ def _required(call: Call, member: str) -> str:
 
 def _place(call: Call, region: str, network: Network) -> Place:
     """The zone of a new subnetwork: the first of the region where isolated networks can be made."""
-    zones = places.of_caller(call.caller).region(region)
-    if not zones:
-        raise not_found(f"projects/{call.project}/regions/{region}")
+    zones = places.of_caller(call.caller).region(places.require_region(call.caller, region))
     able = [place for place in zones if networks.isolating(place)]
     if not able:
         why = f"No zone of region {region} lets users make networks: all instances there share the network 'default'."

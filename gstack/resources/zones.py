@@ -7,11 +7,13 @@ one that GCE itself shows for its zones. Upstream calls: none once the catalogue
 
 from __future__ import annotations
 
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import listing
+from gstack.protocol.listing import Shape, listing
 from gstack.protocol.methods import method
 from gstack.protocol.rendering import render
 from gstack.translate import places
@@ -29,7 +31,7 @@ def get(call: Call) -> dict[str, Any]:
 def list_(call: Call) -> dict[str, Any]:
     """All zones that the caller's credential sees."""
     rows = places.of_caller(call.caller)
-    return listing(call, rows, lambda place: view(call, place), name=lambda place: place.name)
+    return listing(call, rows, Shape(partial(view, call), attrgetter("name")))
 
 
 def view(call: Call, place: Place) -> dict[str, Any]:

@@ -7,12 +7,17 @@ accounts of two domains may be called alike.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from gstack.protocol.ids import numeric_id
+from gstack.protocol.listing import Shape
 from gstack.store import overlay
 from gstack.translate.caller import Project
+
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
 def owner(project: Project) -> str:
@@ -43,6 +48,11 @@ def new(project: Project, kind: str, scope: str, name: str, body: dict[str, Any]
         "created": created,
         "body": body,
     }
+
+
+def shape(view: Callable[[Row], dict[str, Any]]) -> Shape[Row]:
+    """How lists read such rows."""
+    return Shape(view, itemgetter("name"), itemgetter("created"), itemgetter("number"))
 
 
 def path(kind: str, row: dict[str, Any]) -> str:

@@ -67,6 +67,11 @@ class Subnetwork:
         return self.place.region
 
     @property
+    def created(self) -> Any:
+        """When it was made, in CloudStack's words."""
+        return self.row.get("created")
+
+    @property
     def path(self) -> str:
         """The link below the project."""
         return f"regions/{self.region}/subnetworks/{self.name}"
@@ -107,6 +112,11 @@ class Network:
     kept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def id(self) -> str:
+        """What tells it from others."""
+        return self.name
+
+    @property
     def oldest(self) -> Subnetwork | None:
         """The piece that gives the network its id and date, unless the store does."""
         return min(self.subnetworks, key=_age, default=None)
@@ -143,7 +153,7 @@ class Network:
     @property
     def created(self) -> Any:
         """When it was made, as CloudStack or the store writes it; None where nobody knows."""
-        return self.kept.get("created") or (self.oldest.row.get("created") if self.oldest else None)
+        return self.kept.get("created") or (self.oldest.created if self.oldest else None)
 
     def in_region(self, region: str) -> Subnetwork | None:
         """The piece in a region that is meant when none is named."""

@@ -101,21 +101,6 @@ class Places:
         return tuple(place for place in self.all if place.region == name)
 
 
-def zone_scopes(known: Places) -> list[str]:
-    """The scopes of an aggregated list of what is in zones."""
-    return [f"zones/{place.name}" for place in known]
-
-
-def region_scopes(known: Places) -> list[str]:
-    """The scopes of an aggregated list of what is in regions."""
-    return [f"regions/{region}" for region in known.regions()]
-
-
-def all_scopes(known: Places) -> list[str]:
-    """Every scope of each type: global, regions, zones."""
-    return ["global", *region_scopes(known), *zone_scopes(known)]
-
-
 def places(zones: Iterable[Row], overrides: Mapping[str, str] | None = None) -> Places:
     """The places of rows of listZones. ``overrides`` (the setting REGIONS) maps CloudStack's zone name to a
     region; its order gives the letters of zones whose own names do not fit that region."""
@@ -178,6 +163,13 @@ def require_zone(caller: Caller, name: str) -> Place:
     if place is None:
         raise not_found(f"projects/{caller.project.id}/zones/{name}")
     return place
+
+
+def require_region(caller: Caller, name: str) -> str:
+    """The name of the caller's region of that name, or GCE's 404 for the region."""
+    if not (of_caller(caller).region(name) or of_caller(caller, refresh=True).region(name)):
+        raise not_found(f"projects/{caller.project.id}/regions/{name}")
+    return name
 
 
 def by_zone(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -39,8 +39,8 @@ class Address:
     user: str | None = None
 
     @property
-    def key(self) -> str:
-        """What tells addresses apart."""
+    def id(self) -> str:
+        """What tells it from others."""
         return f"{self.region}/{self.name}" if self.internal else str(self.row["id"])
 
     @property

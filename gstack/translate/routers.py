@@ -54,8 +54,8 @@ class Router:
         return [{"name": "nat", "natIpAllocateOption": "AUTO_ONLY", "sourceSubnetworkIpRangesToNat": EVERYTHING}]
 
     @property
-    def key(self) -> str:
-        """What tells routers apart."""
+    def id(self) -> str:
+        """What tells it from others."""
         return f"{self.region}/{self.name}"
 
     def addresses(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
-from gstack.protocol.listing import aggregated, listing
-from gstack.translate import places
+from gstack.protocol.listing import Shape, listing
+from gstack.translate import places, scopes
 from gstack.translate.caller import Caller
 from gstack.translate.places import Place
 
@@ -73,19 +75,14 @@ def one(
 def of_zone(call: Call, offered: Offered[Row], view: View[Row]) -> dict[str, Any]:
     """The list of the zone of the URL."""
     place = places.require_zone(call.caller, call.params["zone"])
-    return listing(call, offered(call.caller, place.id), lambda row: view(call, place, row), name=lambda row: row.name)
+    return listing(call, offered(call.caller, place.id), Shape(partial(view, call, place), attrgetter("name")))
 
 
 def of_all_zones(call: Call, collection: str, offered: Offered[Row], view: View[Row]) -> dict[str, Any]:
     """The aggregated list."""
     known = places.of_caller(call.caller)
-    scopes = [(f"zones/{place.name}", [(place, row) for row in offered(call.caller, place.id)]) for place in known]
-    return aggregated(
-        call,
-        scopes,
-        collection,
-        lambda row: view(call, *row),
-        name=lambda row: row[1].name,
-        identity=lambda row: row[1].id,
-        all_scopes=places.all_scopes(known),
+    rows = {f"zones/{place.name}": [(place, row) for row in offered(call.caller, place.id)] for place in known}
+    shape = Shape[tuple[Place, Row]](
+        lambda row: view(call, *row), lambda row: row[1].name, identity=lambda row: row[1].id
     )
+    return scopes.aggregated_in(call, ("zones",), rows, collection, shape)

@@ -12,7 +12,7 @@ from gstack.errors import GceError
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import document
 from gstack.protocol.links import Links
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import Shape, aggregated, listing
 from gstack.protocol.paging import Seal
 from gstack.protocol.responses import check_response
 
@@ -55,7 +55,8 @@ def name(row: Row) -> str:
 
 
 def a_list(call: Call, rows: Sequence[Row], view: Any = None, **more: Any) -> Row:
-    return listing(call, rows, view or View(), name=name, seal=SEAL, **more)
+    shape = Shape[Row](view or View(), name, more.pop("created", None), prepare=more.pop("prepare", None))
+    return listing(call, rows, shape, seal=SEAL, **more)
 
 
 def names(answer: Row) -> list[str]:
@@ -71,7 +72,7 @@ def by_scope(answer: Row) -> dict[str, list[str]]:
 
 
 def all_scopes(call: Call, scopes: Any, view: Any = None, **more: Any) -> Row:
-    return aggregated(call, scopes, "instances", view or View(), name=name, seal=SEAL, **more)
+    return aggregated(call, scopes, "instances", Shape(view or View(), name), seal=SEAL, **more)
 
 
 def test_a_list_has_the_members_of_a_recorded_gce_list() -> None:
@@ -275,7 +276,7 @@ def test_when_no_scope_can_be_reached_the_error_is_the_answer() -> None:
 def test_unreachable_scopes_are_named_only_where_the_schema_has_the_member() -> None:
     call = a_call("compute.instanceTemplates.aggregatedList", returnPartialSuccess=True)
     scopes: Any = [("global", named("x")), ("regions/r", DOWN)]
-    answer = aggregated(call, scopes, "instanceTemplates", View(), name=name, seal=SEAL)
+    answer = aggregated(call, scopes, "instanceTemplates", Shape(View(), name), seal=SEAL)
     assert check_response("InstanceTemplateAggregatedList", answer) == []
 
 

@@ -13,7 +13,7 @@ from gstack.protocol import paging
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import document
 from gstack.protocol.links import Links
-from gstack.protocol.listing import aggregated, listing
+from gstack.protocol.listing import Shape, aggregated, listing
 from gstack.protocol.paging import Seal
 
 SEAL = Seal(b"k" * 32)
@@ -51,13 +51,11 @@ def a_call(method: str, **params: Any) -> Call:
     return Call(document().methods[method], {"project": "p", "zone": "z", **params}, {}, links)
 
 
-def callables() -> dict[str, Any]:
-    return {
-        "view": lambda row: {key: value for key, value in row.items() if key != "created"},
-        "name": lambda row: row["name"],
-        "created": lambda row: f"2025-01-{row['created']:02}T00:00:00Z",
-        "seal": SEAL,
-    }
+SHAPE = Shape[Row](
+    lambda row: {key: value for key, value in row.items() if key != "created"},
+    lambda row: str(row["name"]),
+    lambda row: f"2025-01-{row['created']:02}T00:00:00Z",
+)
 
 
 def ordered(found: list[Row], order: str | None) -> list[str]:
@@ -73,7 +71,7 @@ def test_pages_concatenate_to_the_whole(found: list[Row], size: int, order: str 
     seen: list[str] = []
     params: dict[str, Any] = {"maxResults": size, "orderBy": order, "filter": text}
     while True:
-        answer = listing(a_call("compute.instances.list", **params), found, **callables())
+        answer = listing(a_call("compute.instances.list", **params), found, SHAPE, seal=SEAL)
         page = [item["id"] for item in answer.get("items", [])]
         seen += page
         if "nextPageToken" not in answer:
@@ -99,7 +97,7 @@ def test_what_exists_throughout_appears_once_whatever_comes_and_goes(
     params: dict[str, Any] = {"maxResults": size, "orderBy": order}
     pending = iter(changes)
     while True:
-        answer = listing(a_call("compute.instances.list", **params), list(standing.values()), **callables())
+        answer = listing(a_call("compute.instances.list", **params), list(standing.values()), SHAPE, seal=SEAL)
         seen += [item["id"] for item in answer.get("items", [])]
         if "nextPageToken" not in answer:
             break
@@ -126,7 +124,7 @@ def test_pages_of_aggregated_lists_concatenate_scope_by_scope(
     params: dict[str, Any] = {"maxResults": size, "orderBy": order}
     while True:
         call = a_call("compute.instances.aggregatedList", **params)
-        answer = aggregated(call, scopes.items(), "instances", **callables())
+        answer = aggregated(call, scopes.items(), "instances", SHAPE, seal=SEAL)
         assert list(answer["items"]) == sorted(scopes)
         pages = {scope: member.get("instances", []) for scope, member in answer["items"].items()}
         assert sum(map(len, pages.values())) <= size
@@ -164,7 +162,7 @@ def test_even_what_is_renamed_between_two_pages_appears_once(
     with mock.patch.object(paging, "CARRIED", carried):
         while True:
             call = a_call("compute.instances.list", **params)
-            answer = listing(call, list(standing.values()), **callables() | {"seal": Seal(b"k" * 32, shelf)})
+            answer = listing(call, list(standing.values()), SHAPE, seal=Seal(b"k" * 32, shelf))
             seen += [item["id"] for item in answer.get("items", [])]
             if "nextPageToken" not in answer:
                 break
@@ -193,7 +191,7 @@ def test_a_long_list_whose_order_was_lost_goes_on_where_it_was(found: list[Row],
     with mock.patch.object(paging, "CARRIED", 0):
         for _ in range(len(found) + 1):
             call = a_call("compute.instances.list", **params)
-            answer = listing(call, found, **callables() | {"seal": Seal(b"k" * 32, shelf)})
+            answer = listing(call, found, SHAPE, seal=Seal(b"k" * 32, shelf))
             seen += [item["id"] for item in answer.get("items", [])]
             if "nextPageToken" not in answer:
                 break
@@ -211,7 +209,7 @@ def test_a_list_that_is_too_long_and_rows_that_cannot_be_told_apart_are_not_kept
     with mock.patch.object(paging, "CARRIED", 0), mock.patch.object(paging, limit, value):
         for _ in found:
             call = a_call("compute.instances.list", **params)
-            answer = listing(call, found, **callables() | {"seal": Seal(b"k" * 32, shelf)})
+            answer = listing(call, found, SHAPE, seal=Seal(b"k" * 32, shelf))
             seen += [item["name"] for item in answer["items"]]
             if len(seen) < 3:
                 assert shelf.kept == {}
