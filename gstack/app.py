@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> Flask:
     guard = Gatekeeper(settings, endpoint, catalogue, sealer)
     overlay.init_app(app, sealer)
     engine.init_app(app, settings, sealer)
-    paging.init_app(app, sealer.derive("page tokens"), PageSnapshots())
+    paging.init_app(app, partial(sealer.derive, "page tokens"), PageSnapshots())
 
     load_handlers()
     oauth.register(app, guard)

@@ -1,6 +1,7 @@
 """Structured logs on standard error: one line an event, and never a secret.
 
-Apart so that the web workers, the operations worker and the command line log alike. The surprising thing: values
+Apart so that the web workers, the operations worker and the command line log alike: gstack's own events go through
+structlog, and what libraries say through the standard library comes out in the same form. The surprising thing: values
 are scrubbed on the way out as well, because a secret that slips into an exception's text must still not be printed.
 """
 
@@ -21,6 +22,9 @@ _SECRET_NAMES = re.compile(
     r"(['\"]?\s*[=:]\s*['\"]?)(?:Bearer\s+|Basic\s+)?[^\s&'\",}]+"
 )
 _BEARER = re.compile(r"(?i)\b(Bearer|Basic)\s+[^\s'\"]+")
+# What GCE calls things by: a label of RFC 1035, or a number. CloudStack's keys have capitals and 86 characters, a UUID
+# fits as well.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def scrub(text: str) -> str:
@@ -28,8 +32,15 @@ def scrub(text: str) -> str:
     return _BEARER.sub(r"\1 ***", _SECRET_NAMES.sub(r"\1\2***", text))
 
 
+def shown_name(text: str) -> str:
+    """``text``, which a client put where a name belongs, if it may be one; stars for a key or a token that was put
+    there by mistake."""
+    return text if _NAME.fullmatch(text) else "***"
+
+
 def configure(settings: Settings) -> None:
-    """Send our events, and the standard library's, to standard error in the form that LOG_FORMAT names."""
+    """Send our events, and those of libraries, to standard error in the form that LOG_FORMAT names. What is configured
+    last holds for loggers that are in use already."""
     level = logging.getLevelNamesMapping()[settings["LOG_LEVEL"]]
     console = settings["LOG_FORMAT"] == "console"
     last: list[Any] = [structlog.processors.JSONRenderer()]
@@ -46,7 +57,6 @@ def configure(settings: Settings) -> None:
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -61,7 +71,6 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.WARNING))
-    logging.getLogger("gstack").setLevel(level)
 
 
 def _scrub_event(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

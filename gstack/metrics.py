@@ -1,26 +1,31 @@
-"""Numbers for Prometheus, at ``/metrics``, for this machine only: requests, calls to CloudStack, logins, operations.
+"""Numbers for Prometheus, at ``/metrics``, for whoever has their token: requests, calls to CloudStack, logins,
+operations.
 
 Apart and this low because every room counts. Labels come from tables of ours, never from what a client sends, so nobody
-can fill them up or write into them. The surprising thing: the processes of one gateway count together, in files under
-PATH that begin anew with the gateway; without :func:`share` (tests, one process) each counts for itself.
+can fill them up or write into them. From where a request comes says nothing here: behind a reverse proxy everybody
+looks like this machine. The surprising thing: the processes of one gateway count together, in files under PATH that
+begin anew with the gateway; without :func:`share` (tests, one process) each counts for itself.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hmac
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
-from gstack.settings import Settings, is_loopback
+from gstack.settings import Settings
 
 FOLDER = "metrics"
+TOKEN_FILE = "metrics.token"  # noqa: S105 - its name
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name; read when it is imported, hence imports below
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # Words of the audit log for what logs somebody in.
@@ -80,9 +85,17 @@ def share(folder: Path) -> None:
 
 
 def register(app: Flask, operations: Callable[[], Mapping[str, int]], settings: Settings) -> None:
-    """Add ``/metrics`` to ``app``; ``operations`` counts the operations by state."""
+    """Add ``/metrics`` to ``app``; ``operations`` counts the operations by state. Its token is made where there is
+    none: a file for its owner only, which is read with every request and may be replaced at any time."""
     _meters()
-    app.add_url_rule("/metrics", "metrics", lambda: _answer(operations, settings))
+    file = settings.folder / TOKEN_FILE
+    with contextlib.suppress(FileExistsError), open(file, "x", opener=_for_its_owner) as made:
+        made.write(secrets.token_urlsafe(32) + "\n")
+    app.add_url_rule("/metrics", "metrics", lambda: _answer(operations, file))
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def answered(method: str, status: int, seconds: float) -> None:
@@ -110,8 +123,8 @@ def _meters() -> _Meters:
     return _Meters()
 
 
-def _answer(operations: Callable[[], Mapping[str, int]], settings: Settings) -> Response:
-    if not _from_here(settings):
+def _answer(operations: Callable[[], Mapping[str, int]], file: Path) -> Response:
+    if not _is_asked_with(file):
         raise NotFound
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
@@ -125,11 +138,11 @@ def _answer(operations: Callable[[], Mapping[str, int]], settings: Settings) -> 
     return Response(generate_latest(counted) + generate_latest(stored), content_type=CONTENT_TYPE_LATEST)
 
 
-def _from_here(settings: Settings) -> bool:
-    """Whether the request comes from this machine, and not through a proxy on it, nor from a page of another site
-    that a browser on it shows (which can give that site's name our address)."""
-    if settings.proxy_is_open or "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+def _is_asked_with(file: Path) -> bool:
+    """Whether the request holds the token of ``file``; without a token nobody is answered."""
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
         return False
-    asked = urlsplit(f"//{request.host}").hostname or ""
-    named = is_loopback(asked) or asked == urlsplit(settings.public_url).hostname
-    return named and is_loopback(request.remote_addr or "")
+    given = request.headers.get("Authorization", "")
+    return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())

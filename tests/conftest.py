@@ -8,6 +8,7 @@ answer is DONE already.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -18,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
+from structlog.types import EventDict
 
 from gstack.app import create_app
 from gstack.auth.guard import Gatekeeper
@@ -211,6 +215,18 @@ class Process:
             guard.__init__(*arguments)  # type: ignore[misc]  # it remembers credentials that the new store lacks
         self.server.http.wsgi_app.simulator = Simulator(job_seconds=0.0, seed=SEED, extras=True)
         return self.server.http.wsgi_app.simulator
+
+
+@pytest.fixture
+def logged() -> Iterator[list[EventDict]]:
+    """gstack's events of every level, as they are logged, with what is bound to their request."""
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))
+    try:
+        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+            yield events
+    finally:
+        structlog.configure(wrapper_class=before)
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,12 @@
-"""One line for every token handed out or refused, under the logger ``gstack.audit``. Never a secret, never a
-key.
+"""The audit log: one line for every token handed out or refused, or taken back. Never a secret, never a key.
 
 Apart so that what is written there can be read in one place. Text that a client chose is cut and quoted. The
-surprising thing: from where and with which client a request came is in no sentence here, and calls of the API have no
-line here at all. Both are bound to the request under way, and every line of it shows them; the pipeline's own line
+surprising thing: from where and with which client a request came is in no event here, and calls of Compute Engine have
+no line here at all. Both are bound to the request under way, and every line of it shows them; the pipeline's own line
 knows method and outcome.
 """
 
 from __future__ import annotations
-
-import logging
 
 import flask
 import structlog
@@ -17,7 +14,7 @@ import structlog
 from gstack import metrics
 from gstack.auth.grant import Grant
 
-log = logging.getLogger("gstack.audit")
+log = structlog.get_logger(__name__)
 LONGEST = 200
 _BOUND = ("credential", "user", "how", "project")
 
@@ -25,28 +22,28 @@ _BOUND = ("credential", "user", "how", "project")
 def issued(grant_type: str, credential_id: str, account: str) -> None:
     """A token went out."""
     metrics.login(grant_type, "issued")
-    log.info("token issued grant=%s credential=%s account=%s", quoted(grant_type), credential_id, quoted(account))
+    log.info("token.issued", grant=quoted(grant_type), credential=credential_id, account=quoted(account))
 
 
 def refused(grant_type: str, reason: str) -> None:
     """A token was refused; ``reason`` is our own sentence."""
     metrics.login(grant_type, "refused")
-    log.warning("token refused grant=%s reason=%s", quoted(grant_type), quoted(reason))
+    log.warning("token.refused", grant=quoted(grant_type), reason=quoted(reason))
 
 
 def killed(credential_id: str, reason: str) -> None:
     """Every token of a credential was taken back."""
-    log.warning("tokens revoked credential=%s reason=%s", credential_id, quoted(reason))
+    log.warning("tokens.revoked", credential=credential_id, reason=quoted(reason))
 
 
 def changed(what: str, credential_id: str, by: str) -> None:
     """Somebody made, rotated or ended something on the credentials page."""
-    log.info("%s credential=%s by=%s", what, credential_id, quoted(by))
+    log.info("credential.changed", what=what, credential=credential_id, by=quoted(by))
 
 
 def answered(method: str, status: int) -> None:
     """The outcome of a call that is no method of Compute Engine (user information, projects)."""
-    log.info("call method=%s status=%d", quoted(method), status)
+    log.info("request", method=method, status=status)
 
 
 def begin() -> None:

@@ -7,12 +7,8 @@ it then shows a CloudStack key pair of its own, which is how gcutil logs in.
 
 from __future__ import annotations
 
-import hmac
-import json
 import re
-import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -20,9 +16,10 @@ from urllib.parse import parse_qsl, urlsplit
 from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Flask, Response, request
 
-from gstack.auth import audit, codes, pages
+from gstack.auth import audit, codes, forms, pages
 from gstack.auth.clients import KNOWN_CLIENTS, SHOWN, Client
 from gstack.auth.codes import Asked
+from gstack.auth.forms import Form, Unusable
 from gstack.auth.grant import Grant
 from gstack.auth.grants.authorization_code import ANYBODY
 from gstack.auth.guard import Gatekeeper, request_address
@@ -31,29 +28,12 @@ from gstack.auth.limiter import TooManyFailures
 from gstack.auth.server import TokenServer
 from gstack.auth.wire import OAuthError, OAuthRequest, read_parameters
 from gstack.errors import GceError
-from gstack.store.sealing import Unsealable
 
 AUTH_PATHS = ("/o/oauth2/auth", "/o/oauth2/v2/auth", "/oauth2/auth")
 View = Callable[[Gatekeeper, TokenServer], Response]
 LONGEST = 2048
-PAGE_SECONDS = 600
-COOKIE = "gstack_consent"
 READ = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
 _NOT_PLAIN = re.compile(r"[^a-z_ ]")
-
-
-@dataclass(frozen=True)
-class Page:
-    """One authorization request on its way through the browser: sealed inside the form."""
-
-    query: dict[str, str]
-    nonce: str
-    expires_at: int
-
-    @property
-    def asked(self) -> Asked:
-        """What the client asked for."""
-        return codes.asked(self.query)
 
 
 class Wrong(Exception):
@@ -82,31 +62,25 @@ def ask(guard: Gatekeeper, server: TokenServer) -> Response:
         return _back(asked, _error_at(asked, query, error))
     if not asked.challenge:
         return _finish(server, asked, query, ANYBODY)
-    page = Page(query, secrets.token_urlsafe(24), guard.keyring.now + PAGE_SECONDS)
-    response = _signin(page, _seal(page, guard))
-    response.set_cookie(
-        COOKIE, page.nonce, max_age=PAGE_SECONDS, secure=request.is_secure, httponly=True, samesite="Strict"
-    )
-    return response
+    form = forms.new(guard, query)
+    return form.bind(_signin(asked, form.sealed(guard)))
 
 
 def answer(guard: Gatekeeper, server: TokenServer) -> Response:
     """What the person chose: back to the client with a code or a refusal, or the page again with the problem."""
-    form = read_parameters(request)
-    sealed = form.get("page", "")
-    page = _open(sealed, guard)
-    if not hmac.compare_digest(page.nonce.encode(), request.cookies.get(COOKIE, "").encode()):
-        raise Wrong("This page was not opened in this browser. Start again from your client.")
-    if form.get("choice") != "allow":
-        return _finish(server, page.asked, page.query, None)
+    given = read_parameters(request)
+    sealed = given.get("page", "")
+    form, asked = _opened(sealed, guard)
+    if given.get("choice") != "allow":
+        return form.release(_finish(server, asked, form.content, None))
     try:
-        grant = guard.keyring.admit(*pages.key_pair(guard, form), request_address())
+        grant = guard.keyring.admit(*pages.key_pair(guard, given), request_address())
     except (Refused, TooManyFailures, GceError) as error:
         problem = error.message if isinstance(error, GceError) else str(error)
         audit.refused("consent", problem)
-        return _signin(page, sealed, problem)
+        return _signin(asked, sealed, problem)
     audit.issued("code", grant.credential_id, grant.identity.account)
-    return _finish(server, page.asked, page.query, grant)
+    return form.release(_finish(server, asked, form.content, grant))
 
 
 def _grant(server: TokenServer, query: dict[str, str]) -> Any:
@@ -151,24 +125,15 @@ def _back(asked: Asked, address: str) -> Response:
         return pages.page("code", status=status, code=found.get("code", ""), error=found.get("error", ""))
     response = pages.protected(Response(status=303))
     response.headers["Location"] = address
-    response.delete_cookie(COOKIE)
     return response
 
 
-def _seal(page: Page, guard: Gatekeeper) -> str:
-    return guard.sealer.seal(json.dumps(asdict(page)).encode())
-
-
-def _open(sealed: str, guard: Gatekeeper) -> Page:
+def _opened(sealed: str, guard: Gatekeeper) -> tuple[Form, Asked]:
     try:
-        content = json.loads(guard.sealer.open(sealed))
-        page = Page(**content)
-        _asked(page.query)
-    except (Unsealable, ValueError, TypeError, KeyError, AttributeError):
-        raise Wrong("This page cannot be read. Start again from your client.") from None
-    if page.expires_at <= guard.keyring.now:
-        raise Wrong("This page has expired. Start again from your client.")
-    return page
+        form = forms.opened(sealed, guard)
+    except Unusable as error:
+        raise Wrong(f"{error} Start again from your client.") from None
+    return form, _asked(form.content)
 
 
 def _guarded(view: View, guard: Gatekeeper, server: TokenServer) -> Response:
@@ -180,15 +145,14 @@ def _guarded(view: View, guard: Gatekeeper, server: TokenServer) -> Response:
         return pages.page("code", status=getattr(error, "status_code", 400), code="", error=words)
 
 
-def _signin(page: Page, sealed: str, problem: str = "") -> Response:
-    asked = page.asked
+def _signin(asked: Asked, sealed: str, problem: str = "") -> Response:
     shown = asked.redirect_uri in SHOWN
     return pages.page(
         "signin",
         status=403 if problem else 200,
         then="" if shown else asked.redirect_uri,
         shown=shown,
-        page=page,
+        asked=asked,
         known=KNOWN_CLIENTS.get(asked.client_id, ""),
         scopes=asked.scope.split(),
         sealed=sealed,

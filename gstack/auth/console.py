@@ -7,7 +7,6 @@ surprising thing: a new key file is the answer to the form itself, as a download
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +16,8 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 
-from gstack.auth import audit, credentials, pages, tokens
+from gstack.auth import audit, credentials, forms, pages, tokens
+from gstack.auth.forms import Unusable
 from gstack.auth.grant import Grant, grant_of
 from gstack.auth.guard import Gatekeeper, request_address
 from gstack.auth.identity import Refused
@@ -29,6 +29,7 @@ from gstack.store.credentials import SERVICE_ACCOUNT, Credential
 PATH = "/credentials"
 COOKIE = "gstack_session"
 SESSION_SECONDS = 900
+SIGNIN = {"for": PATH}  # what the form to sign in is for; those of clients name a client
 Action = Callable[[Gatekeeper, Grant, Mapping[str, str]], Response]
 
 
@@ -43,7 +44,7 @@ def register(app: Flask, guard: Gatekeeper) -> None:
 def show(guard: Gatekeeper) -> Response:
     """Everything that acts for the person, or the form to sign in."""
     grant = _session(guard)
-    return _overview(guard, grant) if grant is not None else _signin()
+    return _overview(guard, grant) if grant is not None else _signin(guard)
 
 
 def act(guard: Gatekeeper) -> Response:
@@ -53,8 +54,8 @@ def act(guard: Gatekeeper) -> Response:
         return _enter(guard, form)
     grant = _session(guard)
     if grant is None:
-        return _signin("Your session has ended. Sign in again.")
-    if not hmac.compare_digest(form.get("form", "").encode(), _form_key(guard).encode()):
+        return _signin(guard, "Your session has ended. Sign in again.")
+    if not hmac.compare_digest(form.get("form", "").encode(), _form_key().encode()):
         audit.refused("page", "a form of another session or site")
         return _overview(guard, grant, "This form is not from this session. Nothing was done.")
     action = ACTIONS.get(form.get("action", ""))
@@ -68,14 +69,20 @@ def act(guard: Gatekeeper) -> Response:
 
 
 def _enter(guard: Gatekeeper, form: Mapping[str, str]) -> Response:
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        return _signin("Open this page yourself to sign in.")
+    sealed = form.get("page", "")
+    try:
+        shown = forms.opened(sealed, guard)
+        if shown.content != SIGNIN:
+            raise Unusable("This page is for something else.")
+    except Unusable as error:
+        audit.refused("page", str(error))
+        return _signin(guard, f"{error} Sign in here.")
     try:
         grant = guard.keyring.admit(*pages.key_pair(guard, form), request_address())
     except (Refused, TooManyFailures, GceError) as error:
         problem = error.message if isinstance(error, GceError) else str(error)
         audit.refused("page", problem)
-        return _signin(problem)
+        return _signin_page(sealed, problem)
     now = guard.keyring.now
     session = tokens.new_secret()
     tokens.keep(session, grant.credential_id, tokens.SESSION, "", now=now, seconds=SESSION_SECONDS)
@@ -90,7 +97,7 @@ def _enter(guard: Gatekeeper, form: Mapping[str, str]) -> Response:
         httponly=True,
         samesite="Strict",
     )
-    return response
+    return shown.release(response)
 
 
 def _leave(guard: Gatekeeper, grant: Grant, form: Mapping[str, str]) -> Response:
@@ -161,10 +168,10 @@ def _session(guard: Gatekeeper) -> Grant | None:
     return grant
 
 
-def _form_key(guard: Gatekeeper) -> str:
-    """What a form of this session holds and no other site can know."""
-    secret = guard.sealer.derive("credentials page")
-    return hmac.new(secret, request.cookies.get(COOKIE, "").encode(), hashlib.sha256).hexdigest()
+def _form_key() -> str:
+    """What a form of this session holds and no other site can know: made of the session itself, of which the store
+    has another hash."""
+    return tokens.hashed(f"form\0{request.cookies.get(COOKIE, '')}")
 
 
 def _rows(grant: Grant) -> list[Credential]:
@@ -195,7 +202,7 @@ def _overview(guard: Gatekeeper, grant: Grant, problem: str = "") -> Response:
         "credentials",
         status=403 if problem else 200,
         path=PATH,
-        form=_form_key(guard),
+        form=_form_key(),
         grant=grant,
         projects=[project.id for project in guard.reachable(grant)],
         accounts=[{"id": row.id, "email": row.email, "made": _day(row.created_at)} for row in accounts],
@@ -212,8 +219,13 @@ def _overview(guard: Gatekeeper, grant: Grant, problem: str = "") -> Response:
     )
 
 
-def _signin(problem: str = "") -> Response:
-    return pages.page("enter", status=403 if problem else 200, path=PATH, problem=problem)
+def _signin(guard: Gatekeeper, problem: str = "") -> Response:
+    form = forms.new(guard, SIGNIN)
+    return form.bind(_signin_page(form.sealed(guard), problem))
+
+
+def _signin_page(sealed: str, problem: str) -> Response:
+    return pages.page("enter", status=403 if problem else 200, path=PATH, sealed=sealed, problem=problem)
 
 
 def _again() -> Response:

@@ -17,7 +17,6 @@ CloudStack account by name, since gstack holds no administrator's key and can on
 from __future__ import annotations
 
 import json
-import logging
 import math
 import stat
 import threading
@@ -30,13 +29,14 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import CompactSignature, validate_compact
 
 from gstack.settings import Settings, SettingsError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 FILE = "issuers.toml"
 # Never "none" and never HS256: a published key is no shared secret.
@@ -94,7 +94,7 @@ class Issuers:
             try:
                 found = read_issuers(self._path) if changed else {}
             except SettingsError as error:
-                log.error("trusted issuers: %s", error)
+                log.error("issuers.unusable", why=str(error))
             self._read = (changed, found)
             self._keys.clear()
         return self._read[1].get(issuer)
@@ -113,7 +113,7 @@ class Issuers:
         except FileNotFoundError:
             return 0
         except OSError as error:
-            log.error("trusted issuers: %s", error)
+            log.error("issuers.unusable", why=str(error))
             return self._read[0]
 
     def _keys_of(self, issuer: Issuer, oldest: float) -> KeySet | None:
@@ -177,14 +177,19 @@ def _valid(signature: CompactSignature, keys: KeySet | None) -> bool:
 
 
 def _fetch(issuer: Issuer) -> KeySet | None:
-    """The issuer's keys, or None where they cannot be had now."""
+    """The issuer's keys, or None where they cannot be had now.
+
+    Nothing of the process's surroundings counts: no proxy of the environment, and no password of a netrc file, which
+    requests would send to a host of that name.
+    """
     try:
         if issuer.jwks_file:
             return KeySet.import_key_set(json.loads(Path(issuer.jwks_file).read_text(encoding="utf-8")))
-        with requests.get(
-            issuer.jwks_url, timeout=(5, 10), verify=issuer.ca_file or True, allow_redirects=False, stream=True
-        ) as answer:
-            answer.raise_for_status()
-            return KeySet.import_key_set(json.loads(answer.raw.read(LARGEST_KEYS, decode_content=True)))
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = issuer.ca_file or True
+            with session.get(issuer.jwks_url, timeout=(5, 10), allow_redirects=False, stream=True) as answer:
+                answer.raise_for_status()
+                return KeySet.import_key_set(json.loads(answer.raw.read(LARGEST_KEYS, decode_content=True)))
     except (requests.RequestException, OSError, ValueError, TypeError, KeyError, JoseError):
         return None

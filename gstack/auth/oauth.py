@@ -7,10 +7,10 @@ that is refused, but for a token that is to be revoked or looked at, where gclou
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 
+import structlog
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -21,7 +21,7 @@ from gstack.auth.server import TokenServer
 from gstack.auth.wire import OAuthError, OAuthRequest, basic_client, read_parameters, refuse, upstream
 from gstack.errors import GceError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # The last one is sts.googleapis.com's.
 TOKEN_PATHS = ("/token", "/o/oauth2/token", "/oauth2/v4/token", "/oauth2/token", "/v1/token")
@@ -85,7 +85,7 @@ def _answered(answer: Answer, server: TokenServer) -> Response:
     except GceError as error:
         return refuse(upstream(error), what)
     except Exception:
-        log.exception("%s request failed", answer.__name__)
+        log.exception("request.failed", method=answer.__name__)
         internal = OAuthError("server_error", "Internal error. See the gateway's log.", status=500)
         return refuse(internal, what)
 

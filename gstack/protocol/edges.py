@@ -41,8 +41,8 @@ HELPERS = 16
 # Clients of all three are served the same methods.
 VERSIONS = ("v1", "beta", "alpha")
 # Headers of the outer request that hold for every part: gcloud authorises the batch, never its parts; and what says
-# from where and with what the batch came.
-INHERITED = ("Authorization", "Host", "User-Agent", "X-Goog-User-Project", "X-Forwarded-For", "Forwarded")
+# with what the batch came.
+INHERITED = ("Authorization", "Host", "User-Agent", "X-Goog-User-Project")
 
 
 def register(app: Flask, hold_seconds: float, threads: int) -> None:
@@ -192,5 +192,5 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    log.error("request.failed", request=transport.request_id(), path=request.path, exc_info=error)
+    log.error("request.failed", request=transport.request_id(), path=str(request.url_rule), exc_info=error)
     return pipeline.write_error(pipeline.internal_error(transport.request_id()))

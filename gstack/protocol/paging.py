@@ -12,12 +12,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from flask import Flask, current_app
 
 from gstack.errors import GceError, invalid
@@ -57,6 +57,10 @@ FREE = frozenset(
 )
 
 
+# Asked for with every token: a key that is replaced while the gateway runs is replaced in all of its processes at once.
+Keys = Callable[[], Sequence[bytes]]
+
+
 class Snapshots(Protocol):
     """Where the order of long lists is kept: implemented by the store."""
 
@@ -80,11 +84,15 @@ class Mark:
 
 
 class Seal:
-    """Seals page tokens with 32 bytes of key; ``snapshots``, where given, keeps long lists."""
+    """Seals page tokens; ``keys`` gives those of the moment (32 bytes each), of which the first seals and every one
+    opens. ``snapshots``, where given, keeps long lists."""
 
-    def __init__(self, key: bytes, snapshots: Snapshots | None = None) -> None:
-        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+    def __init__(self, keys: Keys, snapshots: Snapshots | None = None) -> None:
+        self._keys = keys
         self.snapshots = snapshots
+
+    def _fernet(self) -> MultiFernet:
+        return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in self._keys()])
 
     def issue(self, query: str, mark: Mark, now: float | None = None) -> str:
         """The token that goes on at ``mark`` in ``query``, a :func:`query_digest`; ``now`` is Unix time."""
@@ -92,13 +100,13 @@ class Seal:
         content = {"form": FORM, "query": query, "after": mark.after, "snapshot": mark.snapshot, "at": mark.at}
         content["left"] = base64.b85encode(left).decode()
         moment = int(time.time() if now is None else now)
-        return self._fernet.encrypt_at_time(orjson.dumps(content), moment).decode()
+        return self._fernet().encrypt_at_time(orjson.dumps(content), moment).decode()
 
     def redeem(self, query: str, token: str, now: float | None = None) -> Mark:
         """Where ``token`` goes on. Raises GceError (400) unless issued for ``query`` today."""
         moment = int(time.time() if now is None else now)
         try:
-            text = self._fernet.decrypt_at_time(token.encode(), ttl=LIFE, current_time=moment)
+            text = self._fernet().decrypt_at_time(token.encode(), ttl=LIFE, current_time=moment)
         except (InvalidToken, UnicodeEncodeError):
             raise refused(token) from None
         content = orjson.loads(text)
@@ -133,10 +141,10 @@ def refused(token: str) -> GceError:
     return invalid("pageToken", shown, "It belongs to another list or has expired: start with the first page.")
 
 
-def init_app(app: Flask, key: bytes, snapshots: Snapshots | None = None) -> None:
-    """Make ``key`` (32 bytes, the same in all processes) what lists of ``app`` seal their tokens with, and
-    ``snapshots`` what keeps long ones."""
-    app.extensions[EXTENSION] = Seal(key, snapshots)
+def init_app(app: Flask, keys: Keys, snapshots: Snapshots | None = None) -> None:
+    """Make ``keys`` (the same in all processes) what lists of ``app`` seal their tokens with, and ``snapshots`` what
+    keeps long ones."""
+    app.extensions[EXTENSION] = Seal(keys, snapshots)
 
 
 def current_seal() -> Seal:

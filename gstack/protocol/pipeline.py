@@ -7,6 +7,7 @@ pass the guard is never sent, whatever a step or handler did; it becomes a serve
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from gstack import metrics
 from gstack.errors import GceError, error_body
+from gstack.logs import shown_name
 from gstack.protocol import bodies, decoding, masks, numbers, parameters, transport
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import Method, document
@@ -34,6 +36,7 @@ log = structlog.get_logger(__name__)
 RETRY_AFTER = {429: 1, 503: 5}
 # Bytes of a refused request that may stay unread: the server takes in as many by itself.
 UNREAD = 4096
+_PLACE = re.compile(r"<(?:\w+:)?(\w+)>")  # where a value stands in a rule of Flask's
 _taking_in = threading.BoundedSemaphore(2)  # threads of a process that read what is of no use; it has four at least
 
 
@@ -218,9 +221,15 @@ def answer(method: Method, path: Mapping[str, str], guard: Guard, memory: Memory
         response = write_error(internal_error(exchange.request_id))
     seconds = time.perf_counter() - started
     metrics.answered(method.id if method.id in HANDLERS else "", response.status_code, seconds)
-    log.info("request", method=method.id, path=request.path, status=response.status_code, ms=round(seconds * 1000, 1))
+    shown = shown_path(method, path)
+    log.info("request", method=method.id, path=shown, status=response.status_code, ms=round(seconds * 1000, 1))
     structlog.contextvars.unbind_contextvars("request")
     return response
+
+
+def shown_path(method: Method, path: Mapping[str, str]) -> str:
+    """The path of a request as the log shows it: people have put their keys where a project's name belongs."""
+    return "/compute/v1/" + _PLACE.sub(lambda place: shown_name(path[place[1]]), method.path)
 
 
 def internal_error(request_id: str) -> GceError:

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from gstack.settings import Settings, SettingsError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 ENVIRONMENT = "GSTACK_SECRET_KEYS"
 
@@ -37,14 +37,14 @@ class Sealer:
     def __init__(self, settings: Settings | None = None, *, keys: Sequence[str] = ()) -> None:
         chosen = tuple(keys)
         self._path: Path | None = None
+        self._changed = (0, 0)
         if settings is not None:
             self._path = None if ENVIRONMENT in os.environ else key_file(settings)
+            self._changed = _changed(self._path)  # before it is read: what changes meanwhile is read again
             chosen = keys_of(settings)
-        self._changed = _changed(self._path)
         if not chosen:
             raise SettingsError("There is no key to seal secrets with. Make one with gstack-configure.")
         self._take(chosen)
-        self._first = self._keys[0]
 
     def _take(self, keys: Sequence[str]) -> None:
         self._keys = tuple(key.encode() for key in keys)
@@ -55,11 +55,11 @@ class Sealer:
         changed = _changed(self._path)
         if self._path is None or changed == self._changed:
             return
-        self._changed = changed
         try:
             self._take(read_keys(self._path))
         except SettingsError as error:
-            log.error("the sealing keys stay as they were: %s", error)
+            log.error("sealing.keys_unusable", why=str(error), kept="those that were read before")
+        self._changed = changed  # last: another thread goes by the keys as soon as it sees this
 
     def seal(self, value: bytes) -> str:
         """Text that only :meth:`open` turns back; two seals of one value differ."""
@@ -84,10 +84,11 @@ class Sealer:
         message = f"{label}\0{value}".encode()
         return tuple(_digest(_digest(key, b"gstack index"), message).hex() for key in self._keys)
 
-    def derive(self, purpose: str) -> bytes:
-        """32 bytes of key for one purpose (page tokens and the like), made from the key that was first at the
-        start: what is signed with it lives for minutes, and another key in between would only be confusing."""
-        return _digest(self._first, f"gstack derive\0{purpose}".encode())
+    def derive(self, purpose: str) -> tuple[bytes, ...]:
+        """32 bytes of key for one purpose (page tokens and the like) from each key of the file: the first one signs,
+        every one verifies. Whoever keeps them keeps them for one use, or processes of different age disagree."""
+        self._refresh()
+        return tuple(_digest(key, f"gstack derive\0{purpose}".encode()) for key in self._keys)
 
     def __repr__(self) -> str:
         return f"<Sealer with {len(self._keys)} keys>"

@@ -14,7 +14,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from gstack.auth import credentials, password, signing
+from gstack.auth import credentials, forms, password, signing
 from gstack.auth.identity import Refused
 from gstack.auth.limiter import MOST_FAILURES
 from gstack.errors import GceError
@@ -51,8 +51,8 @@ def sealed_page(answer: Any) -> str:
     return html.unescape(match[1])
 
 
-def choose(room: Room, page: str, choice: str = "allow", **form: str) -> Any:
-    return room.client.post("/o/oauth2/auth", data={"page": page, "choice": choice, **form}, base_url=f"https://{HOST}")
+def choose(room: Room, page: str, choice: str = "allow", *, path: str = "/o/oauth2/auth", **form: str) -> Any:
+    return room.client.post(path, data={"page": page, "choice": choice, **form}, base_url=f"https://{HOST}")
 
 
 def sign_in(room: Room, who: str = "tenant", **changes: Any) -> str:
@@ -80,7 +80,7 @@ def test_a_person_who_signs_in_lets_the_client_in(room: Room, path: str) -> None
     page = ask(room, path)
     assert page.status_code == 200 and GCLOUD in page.text
     api_key, secret_key = room.keys()
-    answer = choose(room, sealed_page(page), api_key=api_key, secret_key=secret_key)
+    answer = choose(room, sealed_page(page), path=path, api_key=api_key, secret_key=secret_key)
     target = urlsplit(answer.headers["Location"])
     found = parse_qs(target.query)
     assert (target.netloc, found["state"]) == ("localhost:8085", ["s&t=1"])
@@ -258,10 +258,36 @@ def test_a_wrong_key_pair_shows_the_page_again(room: Room) -> None:
 
 def test_another_browsers_page_is_not_accepted(room: Room) -> None:
     page = sealed_page(ask(room))
-    room.client.delete_cookie("gstack_consent", domain=HOST.partition(":")[0])
+    room.client = room.app.test_client()
+    ask(room)
     api_key, secret_key = room.keys()
     answer = choose(room, page, api_key=api_key, secret_key=secret_key)
     assert answer.status_code == 400 and "Location" not in answer.headers
+
+
+def test_logins_side_by_side_end_in_any_order(room: Room) -> None:
+    api_key, secret_key = room.keys()
+    pages = [sealed_page(ask(room, state=str(number))) for number in range(3)]
+    for number in (0, 2, 1):
+        answer = choose(room, pages[number], api_key=api_key, secret_key=secret_key)
+        assert answer.status_code == 303, answer.text
+        assert parse_qs(urlsplit(answer.headers["Location"]).query)["state"] == [str(number)]
+    assert choose(room, pages[0], api_key=api_key, secret_key=secret_key).status_code == 400, "and each ends once"
+
+
+def test_a_page_is_answered_from_where_the_browser_says_it_is_itself(room: Room) -> None:
+    form = {"page": sealed_page(ask(room)), "choice": "deny"}
+    for where, status in (("cross-site", 400), ("same-site", 400), ("same-origin", 303)):
+        headers = {"Sec-Fetch-Site": where}
+        answer = room.client.post("/o/oauth2/auth", data=form, base_url=f"https://{HOST}", headers=headers)
+        assert answer.status_code == status
+
+
+def test_pages_that_nobody_answers_do_not_fill_up_a_browser(room: Room) -> None:
+    for _ in range(3 * forms.MOST):
+        page = sealed_page(ask(room))
+    assert len(room.client._cookies) <= forms.MOST
+    assert choose(room, page, "deny").status_code == 303
 
 
 @pytest.mark.parametrize("page", ["", "x", "gAAAA", "é"])

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gstack.auth import console, credentials, tokens
+from gstack.auth import console, credentials, forms, tokens
 from gstack.errors import GceError
 
 from .conftest import HOST, Room, assertion
-from .test_consent import redeem, sign_in
+from .test_consent import ask, redeem, sealed_page, sign_in
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -23,7 +23,14 @@ def see(room: Room) -> Any:
 
 def press(room: Room, action: str, *, headers: dict[str, str] | None = None, **form: str) -> Any:
     data = {"action": action, **form}
+    if action == "signin" and "page" not in form:
+        data["page"] = sealed_page(see(room))
     return room.client.post("/credentials", data=data, base_url=f"https://{HOST}", headers=headers or {})
+
+
+def signed_in(room: Room) -> Any:
+    """The cookie of the session, if there is one."""
+    return room.client.get_cookie(console.COOKIE, domain=HOST.partition(":")[0], path="/credentials")
 
 
 def enter(room: Room, who: str = "tenant") -> str:
@@ -115,20 +122,35 @@ def test_a_form_of_another_site_does_nothing(room: Room, form: str) -> None:
 
 def test_a_form_of_another_session_does_nothing(room: Room) -> None:
     theirs = enter(room, "other")
+    press(room, "leave", form=theirs)
     enter(room, "tenant")
     assert press(room, "create", form=theirs, name="evil").status_code == 403
 
 
 def test_another_site_signs_nobody_in(room: Room) -> None:
     api_key, secret_key = room.keys()
-    headers = {"Sec-Fetch-Site": "cross-site"}
-    answer = press(room, "signin", api_key=api_key, secret_key=secret_key, headers=headers)
-    assert answer.status_code == 403 and "Set-Cookie" not in answer.headers
+    for where in ("cross-site", "same-site"):
+        answer = press(room, "signin", api_key=api_key, secret_key=secret_key, headers={"Sec-Fetch-Site": where})
+        assert answer.status_code == 403 and signed_in(room) is None
+
+
+@pytest.mark.parametrize("page", ["", "x", "another browser's", "a client's", "an old one"])
+def test_nobody_is_signed_in_by_a_form_that_was_not_shown_to_them(room: Room, page: str) -> None:
+    own = {"another browser's": lambda: sealed_page(see(room)), "a client's": lambda: sealed_page(ask(room))}
+    sealed = own.get(page, lambda: sealed_page(see(room)) if page == "an old one" else page)()
+    if page == "another browser's":
+        room.client = room.app.test_client()
+    room.clock.advance(forms.SECONDS if page == "an old one" else 0)
+    answer = press(room, "signin", page=sealed, **dict(zip(("api_key", "secret_key"), room.keys(), strict=True)))
+    assert answer.status_code == 403 and signed_in(room) is None
+    assert credentials.listing() == [], "CloudStack was not even asked"
+    assert press(room, "signin", page=sealed_page(answer), username="tenant", password="secret-tenant", domain="acme")
+    assert signed_in(room) is not None, "the page that is shown instead is good"
 
 
 def test_the_session_is_bound_to_the_page_ends_and_is_no_bearer(room: Room) -> None:
     enter(room)
-    cookie = room.client.get_cookie(console.COOKIE, domain=HOST.partition(":")[0], path="/credentials")
+    cookie = signed_in(room)
     assert cookie is not None and cookie.http_only and cookie.secure and cookie.same_site == "Strict"
     with pytest.raises(GceError):
         room.bearer(cookie.value)
@@ -139,7 +161,7 @@ def test_the_session_is_bound_to_the_page_ends_and_is_no_bearer(room: Room) -> N
 
 def test_signing_out_ends_the_session_itself(room: Room) -> None:
     form = enter(room)
-    cookie = room.client.get_cookie(console.COOKIE, domain=HOST.partition(":")[0], path="/credentials")
+    cookie = signed_in(room)
     assert cookie is not None and press(room, "leave", form=form).status_code == 303
     room.client.set_cookie(console.COOKIE, cookie.value, domain=HOST.partition(":")[0], path="/credentials")
     assert "account <code>" not in see(room).text

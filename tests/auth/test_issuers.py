@@ -161,6 +161,22 @@ def test_keys_by_url_are_kept_and_asked_for_again_when_they_change(room: Room) -
         assert exchange(room, outside("RS256")).status_code == 200
 
 
+def test_nothing_of_the_surroundings_reaches_an_issuer(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine ci.test login root password hunter2\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter2@proxy.test:3128")
+    trust(room, room.service_account(name="ci").email, where=f'jwks_url = "{ISSUER}/jwks"')
+    with responses.RequestsMock() as web:
+        web.add_passthru("http://127.0.0.1")
+        web.add(responses.GET, f"{ISSUER}/jwks", body=public(EC))
+        assert exchange(room, outside()).status_code == 200
+        (call,) = web.calls
+    assert "Authorization" not in call.request.headers
+    assert not call.request.req_kwargs["proxies"]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("body", ["", "{}", "[]", '{"keys": 1}', '{"keys": [{}]}', "<html>"])
 def test_an_issuer_that_answers_nonsense_lets_nobody_in(room: Room, body: str) -> None:
     trust(room, room.service_account(name="ci").email, where=f'jwks_url = "{ISSUER}/jwks"')
@@ -207,7 +223,7 @@ def test_a_slow_issuer_keeps_no_other_waiting(room: Room, monkeypatch: pytest.Mo
 
 
 def test_a_file_that_cannot_be_looked_at_leaves_the_rules_as_they_are(
-    room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    room: Room, monkeypatch: pytest.MonkeyPatch, logged: list[dict[str, Any]]
 ) -> None:
     trust(room, "c")
     issuers = Issuers(room.settings)
@@ -217,7 +233,7 @@ def test_a_file_that_cannot_be_looked_at_leaves_the_rules_as_they_are(
 
     monkeypatch.setattr(Path, "stat", refuse)
     assert issuers.find(ISSUER) is not None
-    assert "Permission denied" in caplog.text
+    assert [event["event"] for event in logged] == ["issuers.unusable"] and "Permission denied" in logged[0]["why"]
 
 
 GOOD = '[[issuer]]\nissuer="i"\naudiences=["a"]\njwks_file="f"\n[[issuer.rule]]\nclaims={sub="s"}\ncredential="c"\n'

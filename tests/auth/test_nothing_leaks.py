@@ -236,7 +236,7 @@ def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(run: 
     assert found == []
     said = ('gstack_requests_total{method="compute.instances.insert",status="200"} 1.0', 'outcome="refused"')
     assert all(part in metrics for part in said) and 'command="deployVirtualMachine"' in metrics, "all processes'"
-    logins = [line for line in log.splitlines() if "token issued" in line or "token refused" in line]
+    logins = [line for line in log.splitlines() if "token.issued" in line or "token.refused" in line]
     assert len(logins) > 10 and all("address=127.0.0.1" in line and "client=" in line for line in logins)
     lines = [line for line in log.splitlines() if "method=compute.instances.insert" in line]
     assert lines and all(

@@ -16,7 +16,7 @@ from gstack.protocol.listing import Shape, aggregated, listing
 from gstack.protocol.paging import Seal
 from gstack.protocol.responses import check_response
 
-SEAL = Seal(b"k" * 32)
+SEAL = Seal(lambda: [b"k" * 32])
 DOWN = GceError("backendError", "CloudStack is not reachable.")
 Row = dict[str, Any]
 

@@ -16,7 +16,7 @@ from gstack.protocol.links import Links
 from gstack.protocol.listing import Shape, aggregated, listing
 from gstack.protocol.paging import Seal
 
-SEAL = Seal(b"k" * 32)
+SEAL = Seal(lambda: [b"k" * 32])
 
 
 class Shelf:
@@ -162,7 +162,7 @@ def test_even_what_is_renamed_between_two_pages_appears_once(
     with mock.patch.object(paging, "CARRIED", carried):
         while True:
             call = a_call("compute.instances.list", **params)
-            answer = listing(call, list(standing.values()), SHAPE, seal=Seal(b"k" * 32, shelf))
+            answer = listing(call, list(standing.values()), SHAPE, seal=Seal(lambda: [b"k" * 32], shelf))
             seen += [item["id"] for item in answer.get("items", [])]
             if "nextPageToken" not in answer:
                 break
@@ -191,7 +191,7 @@ def test_a_long_list_whose_order_was_lost_goes_on_where_it_was(found: list[Row],
     with mock.patch.object(paging, "CARRIED", 0):
         for _ in range(len(found) + 1):
             call = a_call("compute.instances.list", **params)
-            answer = listing(call, found, SHAPE, seal=Seal(b"k" * 32, shelf))
+            answer = listing(call, found, SHAPE, seal=Seal(lambda: [b"k" * 32], shelf))
             seen += [item["id"] for item in answer.get("items", [])]
             if "nextPageToken" not in answer:
                 break
@@ -209,7 +209,7 @@ def test_a_list_that_is_too_long_and_rows_that_cannot_be_told_apart_are_not_kept
     with mock.patch.object(paging, "CARRIED", 0), mock.patch.object(paging, limit, value):
         for _ in found:
             call = a_call("compute.instances.list", **params)
-            answer = listing(call, found, SHAPE, seal=Seal(b"k" * 32, shelf))
+            answer = listing(call, found, SHAPE, seal=Seal(lambda: [b"k" * 32], shelf))
             seen += [item["name"] for item in answer["items"]]
             if len(seen) < 3:
                 assert shelf.kept == {}

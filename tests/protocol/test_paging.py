@@ -14,7 +14,7 @@ from gstack.errors import GceError
 from gstack.protocol.paging import CARRIED, LIFE, Mark, Seal, current_seal, digest, init_app, page_size, query_digest
 
 RECORDED = json.loads((Path(__file__).parent.parent / "recordings" / "list_queries.json").read_text())
-SEAL = Seal(b"k" * 32)
+SEAL = Seal(lambda: [b"k" * 32])
 PARAMS = {"project": "p", "zone": "z", "filter": "name = a", "orderBy": "name", "maxResults": 10}
 QUERY = query_digest("compute.instances.list", PARAMS, "ann")
 
@@ -77,7 +77,18 @@ def test_a_token_with_any_character_changed_is_refused(data: st.DataObject) -> N
 
 
 def test_a_token_of_another_key_is_refused() -> None:
-    refusal(Seal(b"o" * 32).issue(QUERY, Mark(("a",))))
+    refusal(Seal(lambda: [b"o" * 32]).issue(QUERY, Mark(("a",))))
+
+
+def test_a_token_outlives_the_key_it_was_sealed_with_being_replaced_but_not_its_being_taken_away() -> None:
+    keys = [b"k" * 32]
+    running = Seal(lambda: keys)
+    token = running.issue(QUERY, Mark(("a",)))
+    keys.insert(0, b"o" * 32)
+    assert running.redeem(QUERY, token) == Mark(("a",))
+    assert Seal(lambda: keys[:1]).redeem(QUERY, running.issue(QUERY, Mark(("b",)))) == Mark(("b",))
+    keys.pop()
+    refusal(token, seal=running)
 
 
 def test_a_token_does_not_show_what_it_holds() -> None:
@@ -86,7 +97,7 @@ def test_a_token_does_not_show_what_it_holds() -> None:
 
 def test_the_applications_key_is_the_one_that_requests_use() -> None:
     app = Flask("test")
-    init_app(app, b"k" * 32)
+    init_app(app, lambda: [b"k" * 32])
     with app.app_context():
         assert current_seal().redeem(QUERY, SEAL.issue(QUERY, Mark(("a",)))) == Mark(("a",))
 
