@@ -57,6 +57,13 @@ def test_paragraphs_of_docstrings_stand_apart(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_gstack_logs_in_one_way(path: Path) -> None:
+    """The standard library's loggers are those of libraries, and named."""
+    found = re.findall(r"getLogger\(([^)]*)\)", path.read_text())
+    assert [name for name in found if name and not re.fullmatch(r'"(?!gstack)\w+"', name)] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_shipped_code_reads_no_recordings(path: Path) -> None:
     """Neither by path nor by name of a file: what it knows of them was made into data by ``tools/``."""
     texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]

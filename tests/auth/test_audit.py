@@ -74,3 +74,24 @@ def test_a_token_request_names_its_client_and_no_key(room: Room, logged: list[di
     form = {"grant_type": "client_credentials", "client_id": api_key, "client_secret": secret_key}
     room.client.post("/token", data=form, headers={"User-Agent": "curl/8"}, base_url=f"https://{HOST}")
     assert (logged[-1]["event"], logged[-1]["client"]) == ("token.issued", "'curl/8'") and api_key not in str(logged)
+
+
+@pytest.mark.parametrize("path", ["projects/{}/zones", "projects/tenant/zones/{}", "projects/tenant/zones/a/disks/{}"])
+def test_a_key_or_token_that_stands_where_a_name_belongs_is_not_logged(
+    gateway: Any, logged: list[dict[str, Any]], path: str
+) -> None:
+    secrets = [*gateway.simulator.keys("tenant"), gateway.token, "Hunter2", "a:b", "ey.ey.ey"]
+    for secret in secrets:
+        gateway.client.get("/compute/v1/" + path.format(secret), headers={"Authorization": f"Bearer {gateway.token}"})
+    lines = [event for event in logged if event["event"] == "request"]
+    assert [line["path"] for line in lines] == ["/compute/v1/" + path.format("***")] * len(secrets)
+    assert not any(secret in str(logged) for secret in secrets)
+
+
+def test_names_numbers_and_uuids_are_logged_as_they_are(gateway: Any, logged: list[dict[str, Any]]) -> None:
+    paths = [
+        f"/compute/v1/projects/{name}/zones" for name in ("other", "123456", "9f0c1c8e-3c57-4a4c-8a3b-2d1c0b9a8f7e")
+    ]
+    for path in paths:
+        gateway.client.get(path, headers={"Authorization": f"Bearer {gateway.token}"})
+    assert [event["path"] for event in logged if event["event"] == "request"] == paths
