@@ -1,4 +1,5 @@
-"""A whole gateway in its own processes: every flow, wrong attempts, and then a search for every secret that was used.
+"""A whole gateway in its own processes: every flow, wrong attempts, new sealing keys, a crash in the middle of an
+operation, and then a search for every secret that was used.
 
 Apart from the tests that look at one log line each: here everything that the gateway wrote is searched, whoever wrote
 it: its log at the lowest level, every file of its database, its metrics, and every answer that was an error.
@@ -10,11 +11,15 @@ import base64
 import contextlib
 import hashlib
 import html
+import json
 import os
 import re
+import socket
 import sqlite3
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +117,10 @@ def the_pairs_flows(run: Run) -> None:
 def the_key_files_flows(run: Run) -> str:
     """... and the page that makes the key file. Returns an access token."""
     person = {"action": "signin", "username": "tenant", "password": run.secrets["password"], "domain": "acme"}
-    run.ask("POST", "/credentials", 303, data=person)
+    run.ask("POST", "/credentials", 403, data=person)
+    found = re.search(r'name="page" value="([^"]+)"', run.ask("GET", "/credentials", 200).text)
+    assert found is not None
+    run.ask("POST", "/credentials", 303, data=person | {"page": html.unescape(found[1])})
     run.secrets["session"] = str(run.session.cookies["gstack_session"])
     found = re.search(r'name="form" value="([^"]+)"', run.ask("GET", "/credentials", 200).text)
     assert found is not None
@@ -134,19 +142,21 @@ def the_key_files_flows(run: Run) -> str:
     return str(made["access_token"])
 
 
+def instance(run: Run, name: str, script: str) -> dict[str, Any]:
+    image = "projects/debian-cloud/global/images/family/debian-12"
+    return {
+        "name": name,
+        "machineType": f"zones/{run.demo.environment['GSTACK_ZONE']}/machineTypes/micro",
+        "disks": [{"boot": True, "initializeParams": {"sourceImage": image}}],
+        "networkInterfaces": [{}],
+        "metadata": {"items": [{"key": "startup-script", "value": f"#!/bin/sh\necho {run.secrets[script]}\n"}]},
+    }
+
+
 def an_instance_with_secrets(run: Run, token: str) -> None:
     header = {"Authorization": f"Bearer {token}"}
     zone = f"/compute/v1/projects/tenant/zones/{run.demo.environment['GSTACK_ZONE']}"
-    image = "projects/debian-cloud/global/images/family/debian-12"
-    items = [{"key": "startup-script", "value": f"#!/bin/sh\necho {run.secrets['start-up script']}\n"}]
-    body = {
-        "name": "leaky",
-        "machineType": "zones/x/machineTypes/micro",
-        "disks": [{"boot": True, "initializeParams": {"sourceImage": image}}],
-        "networkInterfaces": [{}],
-        "metadata": {"items": items},
-    }
-    body["machineType"] = f"zones/{run.demo.environment['GSTACK_ZONE']}/machineTypes/micro"
+    body = instance(run, "leaky", "start-up script")
     run.ask("POST", f"{zone}/instances", 200, json=body, headers=header)
     run.ask("POST", f"{zone}/instances", 409, json=body, headers=header)
     run.ask(
@@ -157,14 +167,73 @@ def an_instance_with_secrets(run: Run, token: str) -> None:
         headers=header,
     )
     run.ask("GET", "/compute/v1/projects/other/zones", 404, headers=header)
-    run.ask("GET", "/metrics", 404, headers={"X-Forwarded-For": "192.0.2.1"})
+    run.ask("GET", "/metrics", 404)
+    for secret in (run.secrets["secret key"], run.secrets["API key"], token):  # pasted where the project belongs
+        answer = run.session.get(
+            f"{run.demo.environment['GSTACK_URL']}/compute/v1/projects/{secret}/zones", headers=header, timeout=60
+        )
+        assert answer.status_code in (400, 404)
+
+
+def another_issuers_flow(run: Run) -> None:
+    folder, key = run.demo.gateway.settings.folder, RSAKey.generate_key(2048, {"kid": "outside"})
+    run.secrets["the issuer's key"] = str(key.as_dict(private=True)["d"])
+    (folder / "jwks.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    robot = json.loads((folder / "key.json").read_text())["client_email"]
+    (folder / "issuers.toml").write_text(
+        f'[[issuer]]\nissuer = "https://ci.test"\naudiences = ["gstack"]\njwks_file = "{folder / "jwks.json"}"\n'
+        f'[[issuer.rule]]\nclaims = {{ sub = "shop:*" }}\ncredential = "{robot}"\n'
+    )
+    kind = {"grant_type": f"{GRANT}token-exchange", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt"}
+    for subject, status in (("shop:main", 200), ("other:main", 400)):
+        claims = {"iss": "https://ci.test", "sub": subject, "aud": "gstack", "exp": int(time.time()) + 300}
+        token = jwt.encode({"alg": "RS256", "kid": "outside"}, claims, key)
+        run.secrets[f"the issuer's token for {subject}"] = token.rpartition(".")[2]
+        run.token(status, subject_token=token, **kind)
+
+
+def new_sealing_keys(run: Run) -> None:
+    for step in ("rotate", "retire"):
+        keys = (run.demo.gateway.settings.folder / "secret.keys").read_text().split()
+        run.secrets |= {f"sealing key {number} before {step}": key for number, key in enumerate(keys)}
+        command = [sys.executable, "-m", "gstack", "--config", str(run.demo.gateway.config), "keys", step]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        run.errors.append(done.stdout + done.stderr)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def a_crash_in_the_middle_of_an_operation(run: Run, token: str, log: Path, until: Callable[..., Any]) -> None:
+    header, zone = {"Authorization": f"Bearer {token}"}, run.demo.environment["GSTACK_ZONE"]
+    root = f"/compute/v1/projects/tenant/zones/{zone}"
+    body = instance(run, "crash", "script of the crash")
+    started = run.ask("POST", f"{root}/instances", 200, json=body, headers=header).json()
+    assert started["status"] != "DONE"
+    gateway = run.demo.gateway
+    assert gateway.process is not None
+    gateway.process.kill()
+    gateway.process.wait()
+    until(lambda: is_free(gateway.settings["GSTACK_PORT"]), seconds=15, what="the end of its children")
+    with standard_error(log):
+        gateway.start()
+    found = run.ask("POST", f"{root}/operations/{started['name']}/wait", 200, headers=header).json()
+    assert found["status"] == "DONE" and "error" not in found
 
 
 @contextlib.contextmanager
 def standard_error(file: Path) -> Iterator[None]:
     """Processes that start in here write their standard error to ``file``, for as long as they live."""
     kept = os.dup(2)
-    with file.open("wb") as opened:
+    with file.open("ab") as opened:
         os.dup2(opened.fileno(), 2)
     try:
         yield
@@ -176,6 +245,7 @@ def standard_error(file: Path) -> Iterator[None]:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
     monkeypatch.setenv("GSTACK_CONF_LOG_LEVEL", "DEBUG")
+    monkeypatch.setenv("GSTACK_CONF_OPERATION_HOLD_SECONDS", "0")
     stack = contextlib.ExitStack()
     with standard_error(tmp_path / "log"):
         demo = stack.enter_context(prepared(job_seconds=0.05, gcloud=False))
@@ -189,6 +259,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
             "wrong password": "pAssw0rd-tried-in-vain",
             "wrong secret": "s3cret-tried-in-vain",
             "start-up script": "hunter2-in-the-start-up-script",
+            "script of the crash": "hunter3-in-another-script",
+            "token of the metrics": (demo.gateway.settings.folder / "metrics.token").read_text().strip(),
             "token of the demo": demo.environment["GSTACK_TOKEN"],
         }
         yield Run(demo, session, used)
@@ -214,28 +286,49 @@ def _unpacked(text: str) -> Iterator[str]:
             yield base64.b64decode(found, validate=True).decode("latin-1")
 
 
-def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(run: Run, tmp_path: Path) -> None:
+def found_in(places: dict[str, bytes], secrets: dict[str, str]) -> list[tuple[str, str]]:
+    """Which secret is where."""
+    return [
+        (name, place)
+        for name, secret in secrets.items()
+        for place, content in places.items()
+        if any(form in content for form in forms_of(secret))
+    ]
+
+
+@pytest.mark.parametrize("form", [*sorted(forms_of("s3cret+key/#")), base64.b64encode(b'["a step", "s3cret+key/#"]')])
+def test_the_search_finds_a_secret_in_every_form_it_may_have_been_written_in(tmp_path: Path, form: bytes) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as opened:
+        opened.execute("CREATE TABLE steps (output TEXT)")
+        opened.execute("INSERT INTO steps VALUES (?)", (form.decode(),))
+        opened.commit()
+    assert found_in(tables_of(tmp_path / "a.db"), {"secret": "s3cret+key/#", "other": "not there"}) == [
+        ("secret", "steps")
+    ]
+
+
+def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(
+    run: Run, tmp_path: Path, until: Callable[..., Any]
+) -> None:
     the_browsers_flows(run)
     the_pairs_flows(run)
-    an_instance_with_secrets(run, the_key_files_flows(run))
+    another_issuers_flow(run)
+    token = the_key_files_flows(run)
+    an_instance_with_secrets(run, token)
+    a_crash_in_the_middle_of_an_operation(run, token, tmp_path / "log", until)
+    new_sealing_keys(run)
 
     folder = Path(run.demo.gateway.settings.folder)
     written = {path.name: path.read_bytes() for path in folder.glob("*.db*")}
     tables = tables_of(folder / "gstack.db")
     log = (tmp_path / "log").read_text()
-    metrics = run.ask("GET", "/metrics", 200).text
+    opens = {"Authorization": f"Bearer {run.secrets['token of the metrics']}"}
+    metrics = run.ask("GET", "/metrics", 200, headers=opens).text
     written |= {"the log": log.encode(), "the errors": "".join(run.errors).encode(), "metrics": metrics.encode()}
-    assert len(run.secrets) >= 20 and len(run.errors) >= 9 and "gstack.db" in written
-    everything = written | tables
-    found = [
-        (name, place)
-        for name, secret in run.secrets.items()
-        for place, content in everything.items()
-        if any(form in content for form in forms_of(secret))
-    ]
-    assert found == []
-    said = ('gstack_requests_total{method="compute.instances.insert",status="200"} 1.0', 'outcome="refused"')
-    assert all(part in metrics for part in said) and 'command="deployVirtualMachine"' in metrics, "all processes'"
+    assert len(run.secrets) >= 30 and len(run.errors) >= 12 and "gstack.db-wal" in written
+    assert found_in(written | tables, run.secrets) == []
+    said = ("gstack_requests_total{", "gstack_upstream_calls_total{", 'gstack_operations{state="done"}')
+    assert all(part in metrics for part in said), "and something is there that could have held one"
     logins = [line for line in log.splitlines() if "token.issued" in line or "token.refused" in line]
     assert len(logins) > 10 and all("address=127.0.0.1" in line and "client=" in line for line in logins)
     lines = [line for line in log.splitlines() if "method=compute.instances.insert" in line]

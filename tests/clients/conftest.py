@@ -13,7 +13,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,19 +212,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.skipped and needs_gcloud and GCLOUD is not None and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped although gcloud is installed: {report.longrepr}"
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., Any]:
-    """Whatever a function gives as soon as it is true; fails the test after ``seconds``."""
-
-    def poll(happened: Callable[[], Any], seconds: float = 60, what: str = "it") -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = happened()
-            if found:
-                return found
-            time.sleep(0.02)
-        pytest.fail(f"{what} did not happen within {seconds} s")
-
-    return poll
