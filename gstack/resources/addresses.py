@@ -26,13 +26,23 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import addresses, kept, networks, permissions, places, reservations, scopes, tags, zone_reads
+from gstack.translate import (
+    addresses,
+    kept,
+    networks,
+    permissions,
+    places,
+    reasons,
+    reservations,
+    scopes,
+    tags,
+    zone_reads,
+)
 from gstack.translate.names import checked_name
 from gstack.translate.networks import Subnetwork
 from gstack.translate.reservations import KIND, Address
 from gstack.translate.times import rfc3339
 
-_IPV6 = "Only IPv4 is supported."
 BODY = Policy(
     honoured=("name", "labels", "address", "subnetwork"),
     remembered=("description", "labelFingerprint"),
@@ -43,8 +53,8 @@ BODY = Policy(
         "purpose": ("GCE_ENDPOINT",),
     },
     refused={
-        "ipCollection": "CloudStack has its own public addresses.",
-        "ipv6EndpointType": _IPV6,
+        "ipCollection": reasons.OWN_ADDRESSES,
+        "ipv6EndpointType": reasons.IPV6,
         "network": "Internal addresses belong to a subnetwork.",
         "prefixLength": "Ranges of addresses cannot be reserved.",
     },
@@ -53,7 +63,7 @@ INTERNAL = "INTERNAL"
 LABELS = Policy(honoured=("labels", "labelFingerprint"))
 NEEDS = ("listPublicIpAddresses",)
 
-refused("compute.addresses.move", "CloudStack cannot give an address to another account.")
+refused("compute.addresses.move", reasons.MOVED_ADDRESS)
 
 
 @method("compute.addresses.get", needs=NEEDS)

@@ -17,7 +17,7 @@ from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
-from gstack.translate import schedules, volumes
+from gstack.translate import reasons, schedules, volumes
 from gstack.translate.places import Place
 from gstack.translate.schedules import Schedule
 
@@ -27,14 +27,13 @@ READS = ("listVolumes", "listVirtualMachines")
 TAGS = ("createTags", "deleteTags", "listTags")
 
 _FIXED = "It is set when the disk is made, and stays."
-_SPEED = "Disk types say how fast a disk is."
 BODY = Policy(
     honoured=("name", "sizeGb", "labels", "labelFingerprint"),
     only={"accessMode": ("READ_WRITE_SINGLE",), "architecture": ("X86_64", "ARCHITECTURE_UNSPECIFIED")},
     refused={
         "description": _FIXED,
-        "provisionedIops": _SPEED,
-        "provisionedThroughput": _SPEED,
+        "provisionedIops": reasons.SPEED,
+        "provisionedThroughput": reasons.SPEED,
         "resourcePolicies": "addResourcePolicies and removeResourcePolicies change them.",
         "sourceDisk": _FIXED,
         "sourceImage": _FIXED,

@@ -32,6 +32,7 @@ from gstack.translate import (
     images,
     new_disks,
     places,
+    reasons,
     schedules,
     scopes,
     snapshots,
@@ -52,10 +53,6 @@ READS = ("listVolumes", "listVirtualMachines")
 TAGS = ("createTags", "deleteTags", "listTags")
 KIND = "disks"
 
-_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
-_SPEED = "Disk types say how fast a disk is."
-_ONE_ZONE = "Disks live in one zone."
-_LICENSES = "There are no licences to be paid for."
 # What is the same of every disk, and shown to those who said it.
 SAID = ("accessMode", "architecture")
 BODY = Policy(
@@ -68,26 +65,26 @@ BODY = Policy(
         "architecture": ("X86_64", "ARCHITECTURE_UNSPECIFIED"),
     },
     refused={
-        "asyncPrimaryDisk": _ONE_ZONE,
-        "diskEncryptionKey": _ENCRYPTION,
-        "enableConfidentialCompute": _ENCRYPTION,
-        "guestOsFeatures": "What a machine's hardware offers is decided by CloudStack's offerings and templates.",
-        "licenseCodes": _LICENSES,
-        "licenses": _LICENSES,
-        "locationHint": "CloudStack chooses storage by its own rules.",
+        "asyncPrimaryDisk": reasons.ONE_ZONE,
+        "diskEncryptionKey": reasons.ENCRYPTION,
+        "enableConfidentialCompute": reasons.ENCRYPTION,
+        "guestOsFeatures": reasons.HARDWARE,
+        "licenseCodes": reasons.LICENSES,
+        "licenses": reasons.LICENSES,
+        "locationHint": reasons.STORAGE,
         "options": "There are no options.",
-        "params": "Resource manager tags have no counterpart in CloudStack.",
-        "provisionedIops": _SPEED,
-        "provisionedThroughput": _SPEED,
-        "replicaZones": _ONE_ZONE,
-        "sourceImageEncryptionKey": _ENCRYPTION,
-        "sourceInstantSnapshot": "There are no instant snapshots.",
-        "sourceMachineImage": "There are no machine images.",
-        "sourceMachineImageDiskDeviceName": "There are no machine images.",
-        "sourceMachineImageEncryptionKey": _ENCRYPTION,
-        "sourceSnapshotEncryptionKey": _ENCRYPTION,
+        "params": reasons.RESOURCE_MANAGER_TAGS,
+        "provisionedIops": reasons.SPEED,
+        "provisionedThroughput": reasons.SPEED,
+        "replicaZones": reasons.ONE_ZONE,
+        "sourceImageEncryptionKey": reasons.ENCRYPTION,
+        "sourceInstantSnapshot": reasons.INSTANT_SNAPSHOTS,
+        "sourceMachineImage": reasons.MACHINE_IMAGES,
+        "sourceMachineImageDiskDeviceName": reasons.MACHINE_IMAGES,
+        "sourceMachineImageEncryptionKey": reasons.ENCRYPTION,
+        "sourceSnapshotEncryptionKey": reasons.ENCRYPTION,
         "sourceStorageObject": "CloudStack reads no disks from storage buckets.",
-        "storagePool": "Disk types say where a disk is kept.",
+        "storagePool": reasons.STORAGE_POOL,
     },
 )
 SNAPSHOT = Policy(
@@ -102,7 +99,7 @@ SIZE = Policy(honoured=("sizeGb",))
 
 for _verb in ("startAsyncReplication", "stopAsyncReplication", "stopGroupAsyncReplication"):
     refused(f"compute.disks.{_verb}", "CloudStack keeps a disk in one zone and replicates none.")
-refused("compute.disks.updateKmsKey", _ENCRYPTION)
+refused("compute.disks.updateKmsKey", reasons.ENCRYPTION)
 
 
 @method("compute.disks.get", needs=READS)

@@ -31,7 +31,7 @@ from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import machines, networks, permissions, places
+from gstack.translate import machines, networks, permissions, places, reasons
 from gstack.translate.names import is_label, label
 from gstack.translate.networks import Network, Subnetwork
 
@@ -46,7 +46,7 @@ BODY = Policy(
         *LISTS,
     ),
     remembered=("logConfig",),
-    refused={"params": "Resource manager tags have no counterpart in CloudStack."},
+    refused={"params": reasons.RESOURCE_MANAGER_TAGS},
 )
 NEEDS = ("listSecurityGroups",)
 WRITES = (

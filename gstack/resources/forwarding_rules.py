@@ -20,7 +20,7 @@ from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import balancing, kept, networks, places, reservations, tags
+from gstack.translate import balancing, kept, networks, places, reasons, reservations, tags
 from gstack.translate.networks import ISOLATED, Subnetwork
 
 _INTERNAL = "There are no internal balancers."
@@ -41,7 +41,7 @@ BODY = Policy(
         "allowPscGlobalAccess": _INTERNAL,
         "externalManagedBackendBucketMigrationState": _PROXY,
         "externalManagedBackendBucketMigrationTestingPercentage": _PROXY,
-        "ipCollection": "CloudStack has its own public addresses.",
+        "ipCollection": reasons.OWN_ADDRESSES,
         "isMirroringCollector": _INTERNAL,
         "metadataFilters": _PROXY,
         "network": _INTERNAL,

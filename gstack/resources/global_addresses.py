@@ -11,11 +11,12 @@ from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
+from gstack.translate import reasons
 
 refused("compute.globalAddresses.insert", "CloudStack's addresses belong to zones. Reserve one in a region.")
 refused("compute.globalAddresses.delete", "There are no global addresses.")
 refused("compute.globalAddresses.setLabels", "There are no global addresses.")
-refused("compute.globalAddresses.move", "CloudStack cannot give an address to another account.")
+refused("compute.globalAddresses.move", reasons.MOVED_ADDRESS)
 
 
 @method("compute.globalAddresses.get")

@@ -25,7 +25,7 @@ from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import images, places, snapshots, tags, volumes
+from gstack.translate import images, places, reasons, snapshots, tags, volumes
 from gstack.translate.images import Image
 from gstack.translate.names import NAME_RULE, checked_name, is_label
 from gstack.translate.times import NO_DATE, rfc3339
@@ -42,9 +42,6 @@ OBJECT = re.compile(r"https://(?:www|storage)\.googleapis\.com/storage/v1/b/([^/
 PACKED = (".gz", ".bz2", ".zip")
 SOURCES = ("sourceDisk", "sourceSnapshot", "sourceImage", "rawDisk")
 
-_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
-_LICENSES = "There are no licences to be paid for."
-_HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
 BODY = Policy(
     honoured=(
         "name",
@@ -66,16 +63,16 @@ BODY = Policy(
     refused={
         "archiveSizeBytes": "CloudStack finds out by itself how large an image is.",
         "diskSizeGb": "An image is as large as what it is made of.",
-        "guestOsFeatures": _HARDWARE,
-        "imageEncryptionKey": _ENCRYPTION,
-        "licenseCodes": _LICENSES,
-        "licenses": _LICENSES,
-        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "guestOsFeatures": reasons.HARDWARE,
+        "imageEncryptionKey": reasons.ENCRYPTION,
+        "licenseCodes": reasons.LICENSES,
+        "licenses": reasons.LICENSES,
+        "params": reasons.RESOURCE_MANAGER_TAGS,
         "rawDisk.sha1Checksum": "CloudStack checks no SHA-1.",
-        "shieldedInstanceInitialState": _HARDWARE,
-        "sourceDiskEncryptionKey": _ENCRYPTION,
-        "sourceImageEncryptionKey": _ENCRYPTION,
-        "sourceSnapshotEncryptionKey": _ENCRYPTION,
+        "shieldedInstanceInitialState": reasons.HARDWARE,
+        "sourceDiskEncryptionKey": reasons.ENCRYPTION,
+        "sourceImageEncryptionKey": reasons.ENCRYPTION,
+        "sourceSnapshotEncryptionKey": reasons.ENCRYPTION,
         "storageLocations": "CloudStack keeps a template in the zone of what it is made of.",
     },
 )

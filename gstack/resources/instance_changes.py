@@ -32,6 +32,7 @@ from gstack.translate import (
     machines,
     places,
     project_metadata,
+    reasons,
     scheduling,
     userdata,
     volumes,
@@ -52,16 +53,15 @@ FIREWALLS = (
 KIND, DISKS = "instances", "disks"
 MOST_DEVICE_NAME = 63
 
-_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
 ATTACHMENT = Policy(
     honoured=("source", "autoDelete", "boot"),
     remembered=("deviceName",),
     only={"type": ("PERSISTENT",), "mode": ("READ_WRITE",), "interface": ("SCSI",)},
     refused={
-        "diskEncryptionKey": _ENCRYPTION,
+        "diskEncryptionKey": reasons.ENCRYPTION,
         "diskSizeGb": "A disk that is there has its size; change it with disks.resize.",
         "forceAttach": "A disk is attached to one instance only.",
-        "guestOsFeatures": "What a machine's hardware offers is decided by CloudStack's offerings and templates.",
+        "guestOsFeatures": reasons.HARDWARE,
         "initializeParams": "Only disks that are there can be attached; make one with disks.insert.",
     },
 )

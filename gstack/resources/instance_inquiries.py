@@ -18,17 +18,15 @@ from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
 from gstack.store import overlay
 from gstack.store.db import db
-from gstack.translate import machines, passwords, permissions, places
+from gstack.translate import machines, passwords, permissions, places, reasons
 
 READS = ("listVirtualMachines",)
 PORTS = range(1, 5)
 
-_HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
 _HOST = "CloudStack looks after its hosts by itself and tells users nothing of it."
-_NO_POLICIES = "The resource policies there are, are snapshot schedules, which disks have."
 REASONS = {
-    "addResourcePolicies": _NO_POLICIES,
-    "removeResourcePolicies": _NO_POLICIES,
+    "addResourcePolicies": reasons.NO_POLICIES,
+    "removeResourcePolicies": reasons.NO_POLICIES,
     "getScreenshot": "CloudStack shows a machine's display in its own console only.",
     "getShieldedInstanceIdentity": "CloudStack's machines have no virtual TPM that gstack could ask.",
     "performMaintenance": _HOST,
@@ -36,15 +34,15 @@ REASONS = {
     "resume": "CloudStack keeps no memory of a machine that is not running; stop and start it instead.",
     "sendDiagnosticInterrupt": "CloudStack sends no interrupts to guests.",
     "setIamPolicy": permissions.NO_OWN_POLICY,
-    "setMachineResources": _HARDWARE,
-    "setMinCpuPlatform": _HARDWARE,
-    "setSecurityPolicy": "Google Cloud Armor has no counterpart in CloudStack.",
-    "setShieldedInstanceIntegrityPolicy": _HARDWARE,
+    "setMachineResources": reasons.HARDWARE,
+    "setMinCpuPlatform": reasons.HARDWARE,
+    "setSecurityPolicy": reasons.CLOUD_ARMOR,
+    "setShieldedInstanceIntegrityPolicy": reasons.HARDWARE,
     "simulateMaintenanceEvent": _HOST,
-    "startWithEncryptionKey": "CloudStack encrypts by offering, with keys of its own.",
+    "startWithEncryptionKey": reasons.ENCRYPTION,
     "suspend": "CloudStack keeps no memory of a machine that is not running; stop and start it instead.",
-    "updateDisplayDevice": "Every machine has a display; it cannot be taken away or added.",
-    "updateShieldedInstanceConfig": _HARDWARE,
+    "updateDisplayDevice": reasons.DISPLAY,
+    "updateShieldedInstanceConfig": reasons.HARDWARE,
 }
 for _verb, _reason in REASONS.items():
     refused(f"compute.instances.{_verb}", _reason)

@@ -31,6 +31,7 @@ from gstack.translate import (
     networks,
     places,
     project_metadata,
+    reasons,
     scheduling,
     scopes,
     tags,
@@ -79,7 +80,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 def insert(call: Call) -> dict[str, Any]:
     """Deploy a machine with its disks, tags and security groups."""
     if call.params.get("sourceMachineImage"):
-        message = f"The parameter 'sourceMachineImage' is refused. {instance_policy.NO_MACHINE_IMAGES}"
+        message = f"The parameter 'sourceMachineImage' is refused. {reasons.MACHINE_IMAGES}"
         raise GceError("unsupported", message, location="sourceMachineImage")
     place, alias = places.require_zone(call.caller, call.params["zone"]), call.params["project"]
     template = call.params.get("sourceInstanceTemplate")

@@ -12,8 +12,7 @@ from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
-
-_NONE = "There are no licences to be paid for."
+from gstack.translate import reasons
 
 
 @method("compute.licenses.get", public=True)
@@ -29,6 +28,6 @@ def list_(call: Call) -> dict[str, Any]:
 
 
 for _verb in ("insert", "update", "delete", "getIamPolicy", "setIamPolicy", "testIamPermissions"):
-    refused(f"compute.licenses.{_verb}", _NONE)
+    refused(f"compute.licenses.{_verb}", reasons.LICENSES)
 for _verb in ("get", "getIamPolicy", "setIamPolicy", "testIamPermissions"):
-    refused(f"compute.licenseCodes.{_verb}", _NONE)
+    refused(f"compute.licenseCodes.{_verb}", reasons.LICENSES)

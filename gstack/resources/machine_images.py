@@ -13,7 +13,7 @@ from gstack.errors import not_found
 from gstack.protocol.call import Call
 from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
-from gstack.translate.instance_policy import NO_MACHINE_IMAGES
+from gstack.translate import reasons
 
 
 @method("compute.machineImages.get")
@@ -29,4 +29,4 @@ def list_(call: Call) -> dict[str, Any]:
 
 
 for _verb in ("delete", "getIamPolicy", "insert", "setIamPolicy", "setLabels", "testIamPermissions"):
-    refused(f"compute.machineImages.{_verb}", NO_MACHINE_IMAGES)
+    refused(f"compute.machineImages.{_verb}", reasons.MACHINE_IMAGES)

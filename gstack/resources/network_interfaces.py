@@ -17,7 +17,7 @@ from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
-from gstack.translate import interfaces, machines, networks, places
+from gstack.translate import interfaces, machines, networks, places, reasons
 from gstack.translate.names import label
 from gstack.translate.networks import Subnetwork
 from gstack.translate.places import Place
@@ -30,11 +30,11 @@ BODY = Policy(
     remembered=("name",),
     only={"type": ("ONE_TO_ONE_NAT",), "networkTier": ("PREMIUM",)},
     refused={
-        "externalIpv6": "Only IPv4 is supported.",
-        "externalIpv6PrefixLength": "Only IPv4 is supported.",
-        "publicPtrDomainName": "CloudStack keeps no reverse DNS.",
-        "securityPolicy": "There are no security policies.",
-        "setPublicPtr": "CloudStack keeps no reverse DNS.",
+        "externalIpv6": reasons.IPV6,
+        "externalIpv6PrefixLength": reasons.IPV6,
+        "publicPtrDomainName": reasons.REVERSE_DNS,
+        "securityPolicy": reasons.CLOUD_ARMOR,
+        "setPublicPtr": reasons.REVERSE_DNS,
     },
 )
 ADDED = Policy(
@@ -53,9 +53,9 @@ ADDED = Policy(
         "nicType": ("VIRTIO_NET", "UNSPECIFIED_NIC_TYPE"),
     },
     refused={
-        "aliasIpRanges[].subnetworkRangeName": "A CloudStack network has one range.",
-        "ipv6AccessConfigs": "Only IPv4 is supported.",
-        "ipv6Address": "Only IPv4 is supported.",
+        "aliasIpRanges[].subnetworkRangeName": reasons.ONE_RANGE,
+        "ipv6AccessConfigs": reasons.IPV6,
+        "ipv6Address": reasons.IPV6,
         "vlan": "CloudStack gives an interface its VLAN.",
     },
 )
@@ -64,9 +64,9 @@ INTERFACE = Policy(
     only={"stackType": ("IPV4_ONLY", "UNSPECIFIED_STACK_TYPE"), "nicType": ("VIRTIO_NET", "UNSPECIFIED_NIC_TYPE")},
     refused={
         "accessConfigs": "Access configs have verbs of their own.",
-        "aliasIpRanges[].subnetworkRangeName": "A CloudStack network has one range.",
-        "ipv6AccessConfigs": "Only IPv4 is supported.",
-        "ipv6Address": "Only IPv4 is supported.",
+        "aliasIpRanges[].subnetworkRangeName": reasons.ONE_RANGE,
+        "ipv6AccessConfigs": reasons.IPV6,
+        "ipv6Address": reasons.IPV6,
     },
 )
 NAME = "External NAT"

@@ -24,12 +24,11 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import kept, networks, reservations, routers
+from gstack.translate import kept, networks, reasons, reservations, routers
 from gstack.translate.names import checked_name
 from gstack.translate.networks import Network
 from gstack.translate.times import rfc3339
 
-_IPV6 = "Only IPv4 is supported."
 BODY = Policy(
     honoured=("name", "autoCreateSubnetworks"),
     remembered=("description", "routingConfig.routingMode"),
@@ -41,10 +40,10 @@ BODY = Policy(
     },
     refused={
         "IPv4Range": "Legacy networks are not supported. Say autoCreateSubnetworks instead.",
-        "enableUlaInternalIpv6": _IPV6,
-        "internalIpv6Range": _IPV6,
+        "enableUlaInternalIpv6": reasons.IPV6,
+        "internalIpv6Range": reasons.IPV6,
         "networkProfile": "Network profiles have no counterpart in CloudStack.",
-        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "params": reasons.RESOURCE_MANAGER_TAGS,
         "routingConfig.bgpAlwaysCompareMed": "There are no BGP routes.",
         "routingConfig.bgpInterRegionCost": "There are no BGP routes.",
     },

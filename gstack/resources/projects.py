@@ -19,7 +19,7 @@ from gstack.protocol.listing import empty
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import project_metadata, userdata
+from gstack.translate import project_metadata, reasons, userdata
 from gstack.translate.quotas import PROJECT_METRICS, owner_row, quotas
 from gstack.translate.times import NO_DATE, rfc3339
 
@@ -98,4 +98,4 @@ for _verb in ("enableXpnHost", "disableXpnHost", "enableXpnResource", "disableXp
 refused("compute.projects.moveInstance", _NO_MOVES)
 refused("compute.projects.moveDisk", _NO_MOVES)
 refused("compute.projects.setUsageExportBucket", "There are no buckets here; CloudStack's usage records are its own.")
-refused("compute.projects.setCloudArmorTier", "Google Cloud Armor has no counterpart in CloudStack.")
+refused("compute.projects.setCloudArmorTier", reasons.CLOUD_ARMOR)

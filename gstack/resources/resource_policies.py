@@ -22,7 +22,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import permissions, places, schedules, scopes, volumes
+from gstack.translate import permissions, places, reasons, schedules, scopes, volumes
 from gstack.translate.names import checked_name
 from gstack.translate.schedules import KIND, Schedule
 from gstack.translate.times import NO_DATE
@@ -47,8 +47,8 @@ BODY = Policy(
         "groupPlacementPolicy": "CloudStack places machines by affinity groups, which gstack does not use.",
         "instanceSchedulePolicy": _BY_VOLUME,
         "workloadPolicy": "There are no workload policies.",
-        f"{_SCHEDULE}.snapshotProperties.chainName": "CloudStack keeps its own chains of snapshots.",
-        f"{_SCHEDULE}.snapshotProperties.guestFlush": "CloudStack does not ask a guest to write out what it holds.",
+        f"{_SCHEDULE}.snapshotProperties.chainName": reasons.SNAPSHOT_CHAINS,
+        f"{_SCHEDULE}.snapshotProperties.guestFlush": reasons.GUEST_FLUSH,
         f"{_SCHEDULE}.snapshotProperties.storageLocations": "CloudStack keeps a snapshot by its own rules.",
     },
 )

@@ -23,7 +23,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import kept, machines, networks, places, routers, scopes
+from gstack.translate import kept, machines, networks, places, reasons, routers, scopes
 from gstack.translate.names import NAME_RULE, is_label
 from gstack.translate.routers import KIND, Router
 from gstack.translate.times import rfc3339
@@ -64,12 +64,12 @@ BODY = Policy(
         "nats[].logConfig": "CloudStack keeps no logs of it.",
         "nats[].maxPortsPerVm": _FIXED,
         "nats[].minPortsPerVm": _FIXED,
-        "nats[].nat64Subnetworks": "Only IPv4 is supported.",
+        "nats[].nat64Subnetworks": reasons.IPV6,
         "nats[].natIps": "CloudStack chooses the address.",
         "nats[].rules": _FIXED,
-        "nats[].sourceSubnetworkIpRangesToNat64": "Only IPv4 is supported.",
+        "nats[].sourceSubnetworkIpRangesToNat64": reasons.IPV6,
         "nats[].subnetworks": "CloudStack translates for all subnetworks.",
-        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "params": reasons.RESOURCE_MANAGER_TAGS,
     },
 )
 

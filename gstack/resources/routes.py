@@ -27,7 +27,7 @@ from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import networks, permissions, tags
+from gstack.translate import networks, permissions, reasons, tags
 from gstack.translate.names import NAME_RULE, gce_names, is_label
 from gstack.translate.networks import Network, Networks, Subnetwork
 from gstack.translate.times import rfc3339
@@ -46,7 +46,7 @@ BODY = Policy(
         "nextHopInstance": _HOP,
         "nextHopNetwork": _HOP,
         "nextHopVpnTunnel": _HOP,
-        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "params": reasons.RESOURCE_MANAGER_TAGS,
         "tags": "A static route of CloudStack's speaks of a whole VPC.",
     },
 )

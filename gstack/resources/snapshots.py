@@ -23,7 +23,7 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import places, schedules, snapshots, tags, volumes
+from gstack.translate import places, reasons, schedules, snapshots, tags, volumes
 from gstack.translate.names import keyword as keyword_for
 from gstack.translate.names import label
 from gstack.translate.times import rfc3339
@@ -41,7 +41,7 @@ BODY = Policy(
 )
 LABELS = Policy(honoured=("labels", "labelFingerprint"))
 
-refused("compute.snapshots.updateKmsKey", "CloudStack encrypts by offering, with keys of its own.")
+refused("compute.snapshots.updateKmsKey", reasons.ENCRYPTION)
 
 
 @method("compute.snapshots.get", needs=READS)

@@ -23,13 +23,12 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import networks, permissions, places, reservations, scopes
+from gstack.translate import networks, permissions, places, reasons, reservations, scopes
 from gstack.translate.names import checked_name
 from gstack.translate.networks import MODEL_TAG, Network, Subnetwork
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
 
-_IPV6 = "Only IPv4 is supported."
 _LOGS = "CloudStack keeps no flow logs."
 _NO_SERVICES = "There are no Google services to be reached."
 BODY = Policy(
@@ -43,17 +42,17 @@ BODY = Policy(
     refused={
         "allowSubnetCidrRoutesOverlap": "There are no routes but those of the subnetworks.",
         "enableFlowLogs": _LOGS,
-        "externalIpv6Prefix": _IPV6,
-        "internalIpv6Prefix": _IPV6,
-        "ipCollection": "CloudStack has its own public addresses.",
-        "ipv6AccessType": _IPV6,
+        "externalIpv6Prefix": reasons.IPV6,
+        "internalIpv6Prefix": reasons.IPV6,
+        "ipCollection": reasons.OWN_ADDRESSES,
+        "ipv6AccessType": reasons.IPV6,
         "logConfig": _LOGS,
-        "params": "Resource manager tags have no counterpart in CloudStack.",
+        "params": reasons.RESOURCE_MANAGER_TAGS,
         "privateIpGoogleAccess": _NO_SERVICES,
         "reservedInternalRange": "Say ipCidrRange instead.",
         "resolveSubnetMask": "Guests get the mask of the subnetwork.",
         "role": "There are no proxies.",
-        "secondaryIpRanges": "A CloudStack network has one range.",
+        "secondaryIpRanges": reasons.ONE_RANGE,
     },
 )
 NEEDS = ("listNetworks",)

@@ -17,7 +17,7 @@ from gstack.protocol.call import Call
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import balancing, kept, permissions
+from gstack.translate import balancing, kept, permissions, reasons
 
 _NO_BACKUP = "CloudStack's balancers have no second pool to fall back to."
 MOST_CHECKS = 1  # GCE's limit for a pool
@@ -33,7 +33,7 @@ ASKED = Policy(honoured=("instance",))
 READS, CHANGES = ("listVirtualMachines",), ("listVirtualMachines", "assignToLoadBalancerRule")
 
 refused("compute.targetPools.setBackup", _NO_BACKUP)
-refused("compute.targetPools.setSecurityPolicy", "There are no security policies.")
+refused("compute.targetPools.setSecurityPolicy", reasons.CLOUD_ARMOR)
 
 
 @method("compute.targetPools.get")

@@ -11,12 +11,7 @@ from typing import Any
 
 from gstack.protocol.discovery import document
 from gstack.protocol.policy import Policy
-from gstack.translate import scheduling
-
-_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
-NO_MACHINE_IMAGES = "There are no machine images; make images or snapshots of an instance's disks."
-_HARDWARE = "What a machine's hardware offers is decided by CloudStack's offerings and templates."
-_IPV6 = "Only IPv4 is supported."
+from gstack.translate import reasons, scheduling
 
 HONOURED = (
     "name",
@@ -71,48 +66,48 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "privateIpv6GoogleAccess": ("INHERIT_FROM_SUBNETWORK",),
 }
 REFUSED = {
-    "advancedMachineFeatures": _HARDWARE,
+    "advancedMachineFeatures": reasons.HARDWARE,
     "canIpForward": "CloudStack filters the addresses a machine may send from.",
-    "confidentialInstanceConfig": _HARDWARE,
-    "disks[].diskEncryptionKey": _ENCRYPTION,
+    "confidentialInstanceConfig": reasons.HARDWARE,
+    "disks[].diskEncryptionKey": reasons.ENCRYPTION,
     "disks[].forceAttach": "A disk is attached to one instance only.",
-    "disks[].guestOsFeatures": _HARDWARE,
-    "disks[].initializeParams.enableConfidentialCompute": _HARDWARE,
-    "disks[].initializeParams.licenses": "There are no licences to be paid for.",
+    "disks[].guestOsFeatures": reasons.HARDWARE,
+    "disks[].initializeParams.enableConfidentialCompute": reasons.HARDWARE,
+    "disks[].initializeParams.licenses": reasons.LICENSES,
     "disks[].initializeParams.onUpdateAction": "It is for groups of instances.",
-    "disks[].initializeParams.provisionedIops": "Disk types say how fast a disk is.",
-    "disks[].initializeParams.provisionedThroughput": "Disk types say how fast a disk is.",
-    "disks[].initializeParams.replicaZones": "Disks live in one zone.",
-    "disks[].initializeParams.resourceManagerTags": "Resource manager tags have no counterpart in CloudStack.",
-    "disks[].initializeParams.sourceImageEncryptionKey": _ENCRYPTION,
-    "disks[].initializeParams.sourceSnapshotEncryptionKey": _ENCRYPTION,
-    "disks[].initializeParams.storagePool": "Disk types say where a disk is kept.",
-    "displayDevice": "Every machine has a display; it cannot be taken away or added.",
-    "guestAccelerators": _HARDWARE,
-    "instanceEncryptionKey": _ENCRYPTION,
-    "localSsdEncryptionMode": _ENCRYPTION,
-    "minCpuPlatform": _HARDWARE,
-    "networkInterfaces[].accessConfigs[].publicPtrDomainName": "CloudStack keeps no reverse DNS.",
-    "networkInterfaces[].accessConfigs[].setPublicPtr": "CloudStack keeps no reverse DNS.",
-    "networkInterfaces[].accessConfigs[].securityPolicy": "Google Cloud Armor has no counterpart in CloudStack.",
-    "networkInterfaces[].accessConfigs[].externalIpv6": _IPV6,
-    "networkInterfaces[].accessConfigs[].externalIpv6PrefixLength": _IPV6,
-    "networkInterfaces[].aliasIpRanges[].subnetworkRangeName": "A CloudStack network has one range.",
-    "networkInterfaces[].ipv6AccessConfigs": _IPV6,
-    "networkInterfaces[].ipv6Address": _IPV6,
-    "networkInterfaces[].internalIpv6PrefixLength": _IPV6,
+    "disks[].initializeParams.provisionedIops": reasons.SPEED,
+    "disks[].initializeParams.provisionedThroughput": reasons.SPEED,
+    "disks[].initializeParams.replicaZones": reasons.ONE_ZONE,
+    "disks[].initializeParams.resourceManagerTags": reasons.RESOURCE_MANAGER_TAGS,
+    "disks[].initializeParams.sourceImageEncryptionKey": reasons.ENCRYPTION,
+    "disks[].initializeParams.sourceSnapshotEncryptionKey": reasons.ENCRYPTION,
+    "disks[].initializeParams.storagePool": reasons.STORAGE_POOL,
+    "displayDevice": reasons.DISPLAY,
+    "guestAccelerators": reasons.HARDWARE,
+    "instanceEncryptionKey": reasons.ENCRYPTION,
+    "localSsdEncryptionMode": reasons.ENCRYPTION,
+    "minCpuPlatform": reasons.HARDWARE,
+    "networkInterfaces[].accessConfigs[].publicPtrDomainName": reasons.REVERSE_DNS,
+    "networkInterfaces[].accessConfigs[].setPublicPtr": reasons.REVERSE_DNS,
+    "networkInterfaces[].accessConfigs[].securityPolicy": reasons.CLOUD_ARMOR,
+    "networkInterfaces[].accessConfigs[].externalIpv6": reasons.IPV6,
+    "networkInterfaces[].accessConfigs[].externalIpv6PrefixLength": reasons.IPV6,
+    "networkInterfaces[].aliasIpRanges[].subnetworkRangeName": reasons.ONE_RANGE,
+    "networkInterfaces[].ipv6AccessConfigs": reasons.IPV6,
+    "networkInterfaces[].ipv6Address": reasons.IPV6,
+    "networkInterfaces[].internalIpv6PrefixLength": reasons.IPV6,
     "networkInterfaces[].networkAttachment": "Private Service Connect has no counterpart in CloudStack.",
-    "networkInterfaces[].queueCount": _HARDWARE,
-    "networkPerformanceConfig": _HARDWARE,
-    "params": "Resource manager tags have no counterpart in CloudStack.",
-    "resourcePolicies": "The resource policies there are, are snapshot schedules, which disks have.",
+    "networkInterfaces[].queueCount": reasons.HARDWARE,
+    "networkPerformanceConfig": reasons.HARDWARE,
+    "params": reasons.RESOURCE_MANAGER_TAGS,
+    "resourcePolicies": reasons.NO_POLICIES,
     **{f"scheduling.{member}": why for member, why in scheduling.REFUSED.items()},
-    "shieldedInstanceConfig": _HARDWARE,
-    "shieldedInstanceIntegrityPolicy": _HARDWARE,
-    "sourceMachineImage": NO_MACHINE_IMAGES,
-    "sourceMachineImageEncryptionKey": _ENCRYPTION,
+    "shieldedInstanceConfig": reasons.HARDWARE,
+    "shieldedInstanceIntegrityPolicy": reasons.HARDWARE,
+    "sourceMachineImage": reasons.MACHINE_IMAGES,
+    "sourceMachineImageEncryptionKey": reasons.ENCRYPTION,
     "workloadIdentityConfig": "Guests get no Google identity here.",
-    "resourceManagerTags": "Resource manager tags have no counterpart in CloudStack.",
+    "resourceManagerTags": reasons.RESOURCE_MANAGER_TAGS,
 }
 
 

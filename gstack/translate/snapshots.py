@@ -12,6 +12,7 @@ from typing import Any
 
 from gstack.cloudstack.client import Cloud
 from gstack.errors import invalid, not_found
+from gstack.translate import reasons
 from gstack.translate.caller import Caller
 from gstack.translate.names import called, gce_names, is_label
 
@@ -23,19 +24,17 @@ READY = "BackedUp"
 GONE = frozenset({"Destroying", "Destroyed", "Hidden"})
 GIB = 2**30
 
-_ENCRYPTION = "CloudStack encrypts by offering, with keys of its own."
-_INSTANT = "There are no instant snapshots."
 # What neither way of taking a snapshot can do, with the reason.
 REFUSED = {
-    "chainName": "CloudStack keeps its own chains of snapshots.",
-    "guestFlush": "CloudStack does not ask a guest to write out what it holds.",
-    "locationHint": "CloudStack chooses storage by its own rules.",
-    "params": "Resource manager tags have no counterpart in CloudStack.",
-    "snapshotEncryptionKey": _ENCRYPTION,
-    "sourceDiskEncryptionKey": _ENCRYPTION,
+    "chainName": reasons.SNAPSHOT_CHAINS,
+    "guestFlush": reasons.GUEST_FLUSH,
+    "locationHint": reasons.STORAGE,
+    "params": reasons.RESOURCE_MANAGER_TAGS,
+    "snapshotEncryptionKey": reasons.ENCRYPTION,
+    "sourceDiskEncryptionKey": reasons.ENCRYPTION,
     "sourceDiskForRecoveryCheckpoint": "There are no recovery checkpoints.",
-    "sourceInstantSnapshot": _INSTANT,
-    "sourceInstantSnapshotEncryptionKey": _INSTANT,
+    "sourceInstantSnapshot": reasons.INSTANT_SNAPSHOTS,
+    "sourceInstantSnapshotEncryptionKey": reasons.INSTANT_SNAPSHOTS,
     "storageLocations": "CloudStack keeps a snapshot by its own rules, near its disk.",
 }
 
