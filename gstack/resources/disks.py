@@ -259,8 +259,7 @@ class Views:
         self._caller = call.caller
         self._base = call.links.project(call.project)
         self._links = call.links
-        self._kept: dict[str, dict[str, Any]] = {}
-        self._prepared: set[str] = set()
+        self._kept = overlay.Remembered(KIND)
         self._names: dict[str, str] = {}
         self._machines: dict[str, str] = {}
         for found in places.by_zone(self.rows).values():
@@ -291,15 +290,12 @@ class Views:
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Read what is remembered of the rows that are about to be shown."""
-        self._prepared.update(row["id"] for row in rows)
-        self._kept |= overlay.read_many(KIND, [row["id"] for row in rows])
+        self._kept.prepare(row["id"] for row in rows)
 
     def view(self, row: Row) -> dict[str, Any]:
         """A disk."""
-        if row["id"] not in self._prepared:
-            self.prepare([row])
         name, zone = self.name(row), f"{self._base}/zones/{self.place(row).name}"
-        kept = self._kept.get(row["id"], {})
+        kept = self._kept.of(row["id"])
         shown = tags.labels(row.get("tags") or ())
         template, schedule = row.get("templateid"), schedules.of_volume(row)
         snapshot, snapshot_id = volumes.marked_source(row, volumes.SNAPSHOT) or (None, None)

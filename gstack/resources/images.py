@@ -111,12 +111,12 @@ def get_family_view(call: Call) -> dict[str, Any]:
 def list_(call: Call) -> dict[str, Any]:
     """The images of one project."""
     rows = images.of_caller(call.caller, own=call.project == call.caller.project.id).listed(call.project)
-    kept: dict[str, dict[str, Any]] = {}
+    kept = overlay.Remembered(KIND)
     shape = Shape[Image](
-        lambda image: view(call, image, kept.get(image.id, {})),
+        lambda image: view(call, image, kept.of(image.id)),
         lambda image: image.name,
         lambda image: image.row.get("created"),
-        prepare=lambda shown: kept.update(overlay.read_many(KIND, [image.id for image in shown])),
+        prepare=lambda shown: kept.prepare(image.id for image in shown),
     )
     return listing(call, rows, shape)
 

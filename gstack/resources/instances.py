@@ -207,9 +207,8 @@ class Views:
         self._names: dict[str, str] = {}
         self._disk_names: dict[str, str] = {}
         self._disks: dict[str, list[Row]] = {}
-        self._kept: dict[str, dict[str, Any]] = {}
-        self._kept_disks: dict[str, dict[str, Any]] = {}
-        self._prepared: set[str] = set()
+        self._kept = overlay.Remembered(KIND)
+        self._kept_disks = overlay.Remembered("disks")
         shown = volumes.visible(disks)
         for found in places.by_zone(self.rows).values():
             self._names |= machines.gce_names_of(found)
@@ -235,16 +234,13 @@ class Views:
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Read what is remembered of the rows that are about to be shown."""
-        self._prepared.update(row["id"] for row in rows)
-        self._kept |= overlay.read_many(KIND, [row["id"] for row in rows])
-        attached = [disk["id"] for row in rows for disk in self._disks.get(row["id"], ())]
-        self._kept_disks |= overlay.read_many("disks", attached)
+        self._kept.prepare(row["id"] for row in rows)
+        self._kept_disks.prepare(disk["id"] for row in rows for disk in self._disks.get(row["id"], ()))
 
     def view(self, row: Row) -> dict[str, Any]:
         """An instance."""
-        if row["id"] not in self._prepared:
-            self.prepare([row])
-        place, name, kept = self.place(row), self.name(row), self._kept.get(row["id"], {})
+        self.prepare([row])
+        place, name, kept = self.place(row), self.name(row), self._kept.of(row["id"])
         zone = f"{self._base}/zones/{place.name}"
         own = row.get("tags") or ()
         labels, network_tags = tags.labels(own), machines.network_tags(row)
@@ -314,7 +310,7 @@ class Views:
         return [
             {
                 "source": f"{zone}/disks/{self._disk_names[disk['id']]}",
-                "device_name": volumes.device_name(self._kept_disks.get(disk["id"], {}), index),
+                "device_name": volumes.device_name(self._kept_disks.of(disk["id"]), index),
                 "index": index,
                 "boot": volumes.is_boot(disk),
                 "auto_delete": volumes.auto_delete(disk),

@@ -113,8 +113,7 @@ class Views:
         self._call = call
         self._base = call.links.project(call.project)
         self._names = dict(names or {}) or snapshots.gce_names_of(self.rows)
-        self._kept: dict[str, dict[str, Any]] = {}
-        self._prepared: set[str] = set()
+        self._kept = overlay.Remembered(KIND)
 
     @cached_property
     def _places(self) -> places.Places:
@@ -139,14 +138,11 @@ class Views:
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Read what is remembered of the rows that are about to be shown."""
-        self._prepared.update(row["id"] for row in rows)
-        self._kept |= overlay.read_many(KIND, [row["id"] for row in rows])
+        self._kept.prepare(row["id"] for row in rows)
 
     def view(self, row: Row) -> dict[str, Any]:
         """A snapshot."""
-        if row["id"] not in self._prepared:
-            self.prepare([row])
-        name = self.name(row)
+        name, kept = self.name(row), self._kept.of(row["id"])
         shown = tags.labels(row.get("tags") or ())
         place = self._places.of(row.get("zoneid"))
         return render(
@@ -154,7 +150,7 @@ class Views:
             id=str(numeric_id(row["id"])),
             creation_timestamp=rfc3339(row.get("created")),
             name=name,
-            description=self._kept.get(row["id"], {}).get("description"),
+            description=kept.get("description"),
             status=snapshots.status(row),
             source_disk=f"{self._base}/zones/{place.name}/disks/{self._disk(row)}" if place else None,
             source_disk_id=str(numeric_id(row["volumeid"])) if row.get("volumeid") else None,
@@ -165,7 +161,7 @@ class Views:
             labels=shown or None,
             label_fingerprint=fingerprint(shown),
             # Shown to those who named it: Terraform makes a snapshot anew when it sees a type that nobody asked for.
-            snapshot_type=self._kept.get(row["id"], {}).get("snapshotType"),
+            snapshot_type=kept.get("snapshotType"),
             schedule=self._schedule(row),
             auto_created=row.get("intervaltype", "MANUAL") != "MANUAL",
         )

@@ -69,6 +69,26 @@ def read_many(kind: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+class Remembered:
+    """What is remembered of the objects of ``kind`` that one answer shows: of many read at once, where it is said
+    beforehand which they are."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def prepare(self, ids: Iterable[str]) -> None:
+        """Read what is remembered of the objects that are about to be shown, unless it is known."""
+        wanted = [one for one in ids if one not in self._known]
+        self._known |= {one: {} for one in wanted} | read_many(self._kind, wanted)
+
+    def of(self, cloudstack_id: str) -> dict[str, Any]:
+        """What is remembered of one object; empty if nothing is."""
+        if cloudstack_id not in self._known:
+            self.prepare([cloudstack_id])
+        return self._known[cloudstack_id]
+
+
 def of_project(kind: str, project: str) -> dict[str, dict[str, Any]]:
     """What is remembered of all objects of a kind and a project, by id."""
     query = select(Overlay.cloudstack_id, Overlay.data).where(Overlay.kind == kind, Overlay.project == project)

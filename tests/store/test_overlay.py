@@ -62,6 +62,22 @@ def test_many_are_read_at_once_and_those_without_anything_are_absent() -> None:
     assert overlay.read_many("instances", []) == {}
 
 
+def test_what_was_foreseen_is_read_once_and_the_rest_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("vm-1", "vm-2", "vm-3"):
+        overlay.write("instances", name, "p", {"name": name})
+    read, asked = overlay.read_many, []
+    monkeypatch.setattr(overlay, "read_many", lambda kind, ids: asked.append(list(ids)) or read(kind, ids))
+    remembered = overlay.Remembered("instances")
+    remembered.prepare(["vm-1", "vm-0"])
+    assert [remembered.of(name).get("name") for name in ("vm-0", "vm-1", "vm-2", "vm-2")] == [
+        None,
+        "vm-1",
+        "vm-2",
+        "vm-2",
+    ]
+    assert asked == [["vm-1", "vm-0"], ["vm-2"]]
+
+
 def test_dropping_what_is_not_there_is_no_error() -> None:
     overlay.drop("instances", "vm-1")
 
