@@ -100,12 +100,6 @@ BAD = [
     ("serviceAccounts", [{"email": "two words@example.com"}], 400, "resource.serviceAccounts[0].email"),
     ("serviceAccounts", [{}], 400, "resource.serviceAccounts[0].email"),
     ("serviceAccounts", [{"email": "a@b"}, {"email": "c@d"}], 400, "one service account"),
-    (
-        "disks",
-        [GOOD["disks"][0], {"initializeParams": {"sourceImage": DEBIAN}}],
-        400,
-        "resource.disks[1].initializeParams.sourceImage",
-    ),
     ("nonsense", 1, 400, "nonsense"),
 ]
 
@@ -161,7 +155,6 @@ def test_a_disk_that_does_not_exist_is_not_found(gateway: Any) -> None:
     [
         ({"diskSizeGb": "0"}, "needs a size"),
         ({"diskSizeGb": "20", "diskType": "ssd-10"}, "have 10 GB"),
-        ({"diskSizeGb": "20", "sourceImage": DEBIAN}, "Only the boot disk"),
         ({"diskSizeGb": "20", "diskName": "web"}, "Two disks of one name"),
     ],
 )
