@@ -42,7 +42,7 @@ from gstack.translate import (
 )
 from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DiskType
-from gstack.translate.names import checked_name, label
+from gstack.translate.names import checked_name
 from gstack.translate.new_disks import Fields, Wish
 from gstack.translate.places import Place
 from gstack.translate.times import rfc3339
@@ -318,7 +318,7 @@ class Views:
             source_disk=f"{zone}/disks/{disk}" if disk else None,
             source_disk_id=str(numeric_id(disk_id)) if disk_id else None,
             self_link=f"{zone}/disks/{name}",
-            type=f"{zone}/diskTypes/{self._type(row)}",
+            type=f"{zone}/diskTypes/{self._types.of_volume(row)}",
             last_attach_timestamp=rfc3339(row.get("attached")),
             users=[f"{zone}/instances/{self._user(row)}"] if "virtualmachineid" in row else None,
             resource_policies=[f"{self._base}/{schedule.path}"] if schedule else None,
@@ -329,15 +329,6 @@ class Views:
     def _image_link(self, templateid: str | None) -> str | None:
         image = self._images.of_template(templateid) if templateid else None
         return self._links.absolute(f"projects/{image.project}/global/images/{image.name}") if image else None
-
-    def _type(self, row: Row) -> str:
-        marked = volumes.marked_type(row)
-        if marked is not None:
-            return marked
-        found = self._types.of_offering(row.get("diskofferingid"))
-        # An offering that was removed goes on for the volumes that have it.
-        own = str(row.get("diskofferingname") or "")
-        return found.name if found else label(own) if own else volumes.DEFAULT_TYPE
 
     def _user(self, row: Row) -> str:
         """The instance's name. A data volume's row has the names of its machine as well."""

@@ -1,8 +1,9 @@
 """instanceTemplates and regionInstanceTemplates: rows of gstack's store, of all regions or of one.
 
 CloudStack has nothing of the kind, so a template costs it no call, and losing the store loses the templates. A template
-is what it was when it was made: machine types, images and networks are looked for when an instance is made of it.
-Visible difference: none is made of an instance. The members that no instance may have are refused here already.
+is what it was when it was made: machine types, images and networks are looked for when an instance is made of it. One
+that is made of an instance costs two calls, and stays as it is whatever becomes of that. The members that no instance
+may have are refused here already.
 """
 
 from __future__ import annotations
@@ -29,19 +30,20 @@ from gstack.translate import (
     places,
     scheduling,
     scopes,
+    template_of_instance,
     userdata,
 )
 from gstack.translate.instance_templates import KIND, Template
 from gstack.translate.names import checked_name
 from gstack.translate.times import rfc3339
 
-_OF_INSTANCE = "A template is made of what is said, not of an instance that is there."
+_CONFIG = "sourceInstanceParams.diskConfigs[]"
 BODY = instance_policy.of(
     "InstanceProperties",
     "properties.",
-    honoured=("name",),
+    honoured=("name", "sourceInstance", *(f"{_CONFIG}.{name}" for name in ("deviceName", "autoDelete", "customImage"))),
     remembered=("description",),
-    refused={"sourceInstance": _OF_INSTANCE, "sourceInstanceParams": _OF_INSTANCE},
+    only={f"{_CONFIG}.instantiateFrom": template_of_instance.WAYS},
 )
 
 refused("compute.instanceTemplates.setIamPolicy", permissions.NO_OWN_POLICY)
@@ -129,6 +131,8 @@ def view(call: Call, template: Template) -> dict[str, Any]:
         description=template["description"],
         properties=_properties(call, template),
         region=container if region else None,
+        source_instance=template.get("sourceInstance"),
+        source_instance_params=template.get("sourceInstanceParams"),
         self_link=f"{container}/instanceTemplates/{template['name']}",
     )
 
@@ -166,7 +170,11 @@ def _links(call: Call, nic: dict[str, Any]) -> dict[str, Any]:
 
 
 def _insert(call: Call, region: str | None) -> dict[str, Any]:
-    name, properties = checked_name(call.body.get("name")), call.body.get("properties")
+    name = checked_name(call.body.get("name"))
+    body = template_of_instance.described(
+        call.caller, call.body, alias=call.params["project"], link=call.links.absolute
+    )
+    properties = body.get("properties")
     if not properties:
         raise required("resource.properties")
     if not properties.get("machineType"):
@@ -177,7 +185,7 @@ def _insert(call: Call, region: str | None) -> dict[str, Any]:
     key = instance_templates.store_key(call.caller.project, region, name)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     number = numeric_id(f"{key}/{now}")
-    content = instance_templates.row(call.caller.project, region, call.body, number, now)
+    content = instance_templates.row(call.caller.project, region, body, number, now)
     if not overlay.add(KIND, key, call.caller.project.id, content):
         raise already_exists(path)
     return engine.done(call, type="insert", target=path, target_id=number)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gstack.protocol.ids import numbered
+from gstack.translate import volumes
 from gstack.translate.caller import Caller
-from gstack.translate.names import named
+from gstack.translate.names import label, named
 from gstack.translate.zonal import OfOffering, offered
 
 Row = Mapping[str, Any]
@@ -71,9 +72,15 @@ class DiskTypes:
         """The disk type of that name or number."""
         return self._types.get(name) or numbered(name, self._types.values())
 
-    def of_offering(self, offering_id: str | None) -> DiskType | None:
-        """The type of an existing volume, under its offering's name."""
-        return self._by_id.get(offering_id or "")
+    def of_volume(self, row: Row) -> str:
+        """The name of an existing volume's type: the one it was asked for, or its offering's."""
+        marked = volumes.marked_type(row)
+        if marked is not None:
+            return marked
+        found = self._by_id.get(str(row.get("diskofferingid") or ""))
+        # An offering that was removed goes on for the volumes that have it.
+        own = str(row.get("diskofferingname") or "")
+        return found.name if found else label(own) if own else volumes.DEFAULT_TYPE
 
 
 def of_caller(caller: Caller, zoneid: str | None = None, *, refresh: bool = False) -> DiskTypes:

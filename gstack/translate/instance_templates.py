@@ -45,6 +45,8 @@ def row(project: Project, region: str | None, body: Mapping[str, Any], number: i
         "number": str(number),
         "created": created,
         "description": body.get("description"),
+        "sourceInstance": body.get("sourceInstance"),
+        "sourceInstanceParams": body.get("sourceInstanceParams"),
         "properties": properties,
         METADATA: metadata,
     }

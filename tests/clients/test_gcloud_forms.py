@@ -86,6 +86,26 @@ def test_instances_are_made_of_a_template_one_and_many(gcloud: Gcloud, cloudstac
         _well(gcloud, "instance-templates", "delete", "forms-small")
 
 
+def test_a_template_is_made_of_an_instance_and_an_instance_of_it(gcloud: Gcloud, cloudstack: Cloud) -> None:
+    disk = "--create-disk=name=forms-data,device-name=data,size=3,auto-delete=yes"
+    _well(gcloud, "instances", "create", "forms-model", "--machine-type=micro", "--labels=env=model", disk, *IMAGE)
+    source = ("--source-instance=forms-model", "--source-instance-zone=ch-gva-2")
+    without = "--configure-disk=device-name=data,instantiate-from=do-not-include"
+    try:
+        _well(gcloud, "instance-templates", "create", "forms-like", *source, without)
+        shown = gcloud("compute", "instance-templates", "describe", "forms-like", as_json=True).json
+        assert shown["sourceInstance"].endswith("/zones/ch-gva-2/instances/forms-model")
+        _well(gcloud, "instances", "create", "forms-next", "--source-instance-template=forms-like")
+        row = _machine(cloudstack, "forms-next")
+        assert (row["serviceofferingname"], row["state"]) == ("Micro", "Running")
+        assert [tag["value"] for tag in row["tags"] if tag["key"] == "env"] == ["model"]
+        assert len(cloudstack.list("listVolumes", virtualmachineid=row["id"])) == 1
+        assert _root(cloudstack, "forms-next")["templateid"] == _root(cloudstack, "forms-model")["templateid"]
+    finally:
+        gcloud("compute", "instances", "delete", "forms-model", "forms-next")
+        _well(gcloud, "instance-templates", "delete", "forms-like")
+
+
 @pytest.mark.long
 def test_an_instance_is_exported_edited_and_updated(gcloud: Gcloud, cloudstack: Cloud, tmp_path: Path) -> None:
     _well(gcloud, "instances", "create", "forms-edit", "--machine-type=micro", "--labels=env=a", *IMAGE)

@@ -36,7 +36,7 @@ def test_settings_choose_another():
     types = DiskTypes(OFFERINGS, {"pd-ssd": "ssd-custom", "pd-extreme": "ssd-custom", "pd-balanced": "none"})
     assert types.get("pd-ssd").id == types.get("pd-extreme").id == "id-ssd-custom"
     assert types.get("pd-balanced") is None
-    assert types.of_offering("id-ssd-custom").name == "ssd-custom"
+    assert types.of_volume({"diskofferingid": "id-ssd-custom"}) == "ssd-custom"
 
 
 def test_offerings_are_listed_besides():
@@ -72,5 +72,6 @@ def test_an_offering_bound_to_a_zone_is_in_that_only():
 
 
 def test_a_volume_shows_its_offering():
-    assert DiskTypes(OFFERINGS).of_offering("id-Small").name == "small"
-    assert DiskTypes(OFFERINGS).of_offering(None) is None
+    assert DiskTypes(OFFERINGS).of_volume({"diskofferingid": "id-Small"}) == "small"
+    assert DiskTypes(OFFERINGS).of_volume({"diskofferingid": "gone", "diskofferingname": "Was Fast"}) == "was-fast"
+    assert DiskTypes(OFFERINGS).of_volume({}) == "pd-standard"
