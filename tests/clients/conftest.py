@@ -6,11 +6,14 @@ is CI and gcloud is installed, a skipped test of gcloud counts as failed, so tha
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +30,9 @@ from gstack.demo import Demo, prepared
 ROOT = Path(__file__).parents[2]
 GCLOUD = shutil.which("gcloud")
 COMMAND_SECONDS = 180
+ALL_CLIENTS = os.environ.get("GSTACK_TEST_CLIENTS") == "all"
+COUNTED = re.compile(r'^gstack_requests_total\{method="compute\.([\w.]+)",status="2\d\d"\} (\S+)$', re.M)
+FAILED = re.compile(r'^gstack_operations\{state="failed"\} (\S+)$', re.M)
 SET_BY_MACHINES = ("CLOUDSDK_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GOOGLE_", "HTTPLIB2_")
 
 
@@ -143,16 +149,22 @@ def _start(
     # What this machine tells clients about itself is not what a reader of the documentation has set.
     ours = {name: value for name, value in os.environ.items() if not name.startswith(SET_BY_MACHINES)}
     python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    done = subprocess.run(
+    with subprocess.Popen(
         command,
         env=ours | {"PYTHONPATH": python_path} | environment,
         cwd=folder,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=seconds,
-        check=False,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+        start_new_session=True,
+    ) as running:
+        try:
+            out, err = running.communicate(timeout=seconds)
+        except BaseException:  # too late, or interrupted: what the command has started goes with it
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+            raise
+    return Ran(running.returncode, out, err)
 
 
 @pytest.fixture
@@ -195,12 +207,36 @@ def gcloud(run: Callable[..., Ran], installed_gcloud: str) -> Callable[..., Ran]
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """``make test`` stays a matter of minutes: what is marked long is left to ``make test-clients``."""
-    if os.environ.get("GSTACK_TEST_CLIENTS") == "all":
+    if ALL_CLIENTS:
         return
     long = [item for item in items if item.get_closest_marker("long")]
     if long:
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
+
+
+def _counted(demo: Demo) -> dict[str, float]:
+    """How often each method was answered, and how many operations failed, by the gateway's own counting."""
+    with contextlib.suppress(requests.RequestException), requests.Session() as session:
+        session.trust_env = False
+        url, authority = demo.gateway.settings.public_url, demo.gateway.settings.folder / "ca.pem"
+        text = session.get(f"{url}/metrics", verify=str(authority), timeout=30).text
+        found = {method: float(number) for method, number in COUNTED.findall(text)}
+        return found | {"a failed operation": sum(float(number) for number in FAILED.findall(text))}
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def asked(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """What the test has its client ask, for the table of ``make test-clients``: see tools/client_duties.py."""
+    if not ALL_CLIENTS or "demo" not in request.fixturenames:
+        yield
+        return
+    demo: Demo = request.getfixturevalue("demo")
+    before = _counted(demo)
+    yield
+    grown = [name for name, number in _counted(demo).items() if number > before.get(name, 0)]
+    record_property("asked", ",".join(sorted(grown)))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -40,7 +40,9 @@ def served(client_environment: dict[str, str], api: Any) -> Iterator[Any]:
 def _wait(client: Any, place: dict[str, str], operation: dict[str, Any]) -> dict[str, Any]:
     """The operation, DONE: what the samples of Google's documentation do."""
     while operation["status"] != "DONE":
-        operation = client.zoneOperations().wait(**place, operation=operation["name"]).execute()
+        where = {"project": place["project"]} if "zone" not in operation else place
+        waiter = client.zoneOperations() if "zone" in operation else client.globalOperations()
+        operation = waiter.wait(**where, operation=operation["name"]).execute()
     return operation
 
 
@@ -57,6 +59,12 @@ def test_the_discovery_service_may_be_the_gateway(client_environment: dict[str, 
     with discovery.build("compute", "v1", discoveryServiceUrl=url, static_discovery=False) as client:
         answer = client.regions().list(project=client_environment["GSTACK_PROJECT"]).execute()
     assert "ch-gva" in [region["name"] for region in answer["items"]]
+
+
+def test_images_are_listed_and_found_by_their_family(served: Any) -> None:
+    newest = served.images().getFromFamily(project="debian-cloud", family="debian-12").execute()
+    listed = served.images().list(project="debian-cloud", filter="family = debian-12").execute()["items"]
+    assert [row["selfLink"] for row in listed] == [newest["selfLink"]]
 
 
 def test_lists_are_paged_with_list_next(served: Any, client_environment: dict[str, str]) -> None:
@@ -109,6 +117,9 @@ def test_an_instance_is_inserted_and_deleted(
     assert "error" not in done
     assert [row["name"] for row in cloudstack.list("listVirtualMachines", name=name)] == [name]
     assert served.instances().get(**place, instance=name).execute()["status"] == "RUNNING"
+    assert name in [row["name"] for row in served.instances().list(**place).execute()["items"]]
+    scopes = served.instances().aggregatedList(project=place["project"]).execute()["items"]
+    assert name in [row["name"] for row in scopes[f"zones/{place['zone']}"]["instances"]]
     done = _wait(served, place, served.instances().delete(**place, instance=name).execute())
     assert "error" not in done
     assert cloudstack.list("listVirtualMachines", name=name) == []
@@ -118,7 +129,7 @@ def test_a_machine_and_its_disks_change(
     served: Any, client_environment: dict[str, str], cloudstack: Cloud, fresh: Callable[[str], str]
 ) -> None:
     place = {"project": client_environment["GSTACK_PROJECT"], "zone": client_environment["GSTACK_ZONE"]}
-    name, data = fresh("day"), fresh("data")
+    name, data, snap = fresh("day"), fresh("data"), fresh("snap")
     instances, disks = served.instances(), served.disks()
 
     def done(request: Any) -> None:
@@ -140,12 +151,31 @@ def test_a_machine_and_its_disks_change(
     done(instances.attachDisk(**place, instance=name, body={"source": source, "deviceName": "data"}))
     machine = cloudstack.list("listVirtualMachines", name=name)[0]["id"]
     assert data in [row["name"] for row in cloudstack.list("listVolumes", virtualmachineid=machine)]
+    done(disks.createSnapshot(**place, disk=data, body={"name": snap}))
+    assert [row["state"] for row in cloudstack.list("listSnapshots", name=snap)] == ["BackedUp"]
     done(instances.detachDisk(**place, instance=name, deviceName="data"))
     assert data not in [row["name"] for row in cloudstack.list("listVolumes", virtualmachineid=machine)]
     done(instances.stop(**place, instance=name))
     assert instances.get(**place, instance=name).execute()["status"] == "TERMINATED"
+    done(instances.start(**place, instance=name))
+    assert instances.get(**place, instance=name).execute()["status"] == "RUNNING"
     done(instances.delete(**place, instance=name))
     done(disks.delete(**place, disk=data))
+    done(served.snapshots().delete(project=place["project"], snapshot=snap))
+    assert cloudstack.list("listSnapshots", name=snap) == []
+
+
+def test_a_firewall_is_inserted_and_deleted(
+    served: Any, client_environment: dict[str, str], cloudstack: Cloud, fresh: Callable[[str], str]
+) -> None:
+    project, name = client_environment["GSTACK_PROJECT"], fresh("web")
+    body = {"name": name, "allowed": [{"IPProtocol": "tcp", "ports": ["80"]}]}
+    firewalls = served.firewalls()
+    assert "error" not in _wait(served, {"project": project}, firewalls.insert(project=project, body=body).execute())
+    assert cloudstack.first("listSecurityGroups", securitygroupname=name) is not None
+    done = _wait(served, {"project": project}, firewalls.delete(project=project, firewall=name).execute())
+    assert "error" not in done
+    assert cloudstack.first("listSecurityGroups", securitygroupname=name) is None
 
 
 def test_an_operation_that_fails_says_so(
