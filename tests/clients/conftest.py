@@ -30,6 +30,7 @@ from gstack.demo import Demo, prepared
 ROOT = Path(__file__).parents[2]
 GCLOUD = shutil.which("gcloud")
 COMMAND_SECONDS = 180
+BUILDING_SECONDS = 3600
 ALL_CLIENTS = os.environ.get("GSTACK_TEST_CLIENTS") == "all"
 COUNTED = re.compile(r'^gstack_requests_total\{method="compute\.([\w.]+)",status="2\d\d"\} (\S+)$', re.M)
 FAILED = re.compile(r'^gstack_operations\{state="failed"\} (\S+)$', re.M)
@@ -185,6 +186,20 @@ def alone(tools: str, tmp_path: Path) -> Callable[..., Ran]:
         return _start(command, {"PATH": tools, "HOME": str(tmp_path)} | environment, tmp_path)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def terraform_configuration(tools: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """terraform.rc that leads to Google's provider, built from its module as docs/clients/terraform.md says."""
+    module = re.search(r"go install (\S+)", (ROOT / "docs" / "clients" / "terraform.md").read_text())
+    assert module is not None
+    folder = tmp_path_factory.mktemp("provider")
+    command = ("env", f"GOBIN={folder}", "go", "install", module[1])
+    ran = _start(command, {"PATH": tools}, None, BUILDING_SECONDS)
+    assert ran.status == 0, ran.err
+    overrides = f'dev_overrides {{ "hashicorp/google" = "{folder}" }}'
+    (folder / "terraform.rc").write_text(f"provider_installation {{\n{overrides}\ndirect {{}}\n}}\n")
+    return folder / "terraform.rc"
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,19 @@
 """Apache Libcloud's GCE driver, unmodified but for its URL.
 
 Apart because it is imported late: it reads SSL_CERT_FILE when it is imported. It looks at operations by their
-selfLink, once even when they were answered DONE.
+selfLink, once even when they were answered DONE. The surprising thing: ``deploy_node`` speaks SSH with a guest, and no
+machine of the embedded CloudStack has one; a server on loopback stands in, and lets in whom CloudStack told it of.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import importlib
 import json
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,80 @@ import pytest
 from gstack.cloudstack.client import Cloud
 
 Fresh = Callable[[str], str]
+
+
+class Guest:
+    """A machine's SSH server on loopback: lets in those keys that the machine's user data names, runs nothing."""
+
+    def __init__(self, cloudstack: Cloud) -> None:
+        self.ran: list[str] = []
+        self._cloudstack = cloudstack
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._transports: list[Any] = []
+        self.port = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def told(self) -> str:
+        """What CloudStack hands to the guests of this account."""
+        texts = []
+        for machine in self._cloudstack.list("listVirtualMachines"):
+            answer = self._cloudstack.call("getVirtualMachineUserData", virtualmachineid=machine["id"])
+            data = base64.b64decode(answer["virtualmachineuserdata"].get("userdata") or "")
+            texts.append((gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode())
+        return "\n".join(texts)
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+        for transport in self._transports:
+            transport.close()
+            transport.join()
+
+    def _serve(self) -> None:
+        paramiko = importlib.import_module("paramiko")
+        guest = self
+
+        class Server(paramiko.ServerInterface):  # type: ignore[misc, name-defined]
+            def get_allowed_auths(self, username: str) -> str:
+                return "publickey"
+
+            def check_auth_publickey(self, username: str, key: Any) -> int:
+                known = f"{username}:{key.get_name()} {key.get_base64()}" in guest.told().replace('"', "")
+                return int(paramiko.AUTH_SUCCESSFUL if known else paramiko.AUTH_FAILED)
+
+            def check_channel_request(self, kind: str, chanid: int) -> int:
+                return int(paramiko.OPEN_SUCCEEDED)
+
+            def check_channel_exec_request(self, channel: Any, command: bytes) -> bool:
+                guest.ran.append(command.decode())
+                threading.Thread(target=self._answer, args=(channel,)).start()
+                return True
+
+            @staticmethod
+            def _answer(channel: Any) -> None:
+                channel.sendall(b"done\n")
+                channel.send_exit_status(0)
+                channel.close()
+
+        own = paramiko.RSAKey.generate(2048)
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(own)
+            transport.start_server(server=Server())
+            self._transports.append(transport)
+
+
+@pytest.fixture
+def guest(cloudstack: Cloud) -> Iterator[Guest]:
+    found = Guest(cloudstack)
+    yield found
+    found.close()
 
 
 @pytest.fixture
@@ -54,7 +133,7 @@ def test_an_image_is_found_by_its_family(driver: Any) -> None:
     assert image.name == "linux-debian-12-64-bit"
 
 
-def test_a_node_is_deployed_and_destroyed(driver: Any, cloudstack: Cloud, fresh: Fresh) -> None:
+def test_a_node_is_made_and_destroyed(driver: Any, cloudstack: Cloud, fresh: Fresh) -> None:
     name = fresh("node")
     image = driver.ex_get_image_from_family("debian-12", ex_project_list=["debian-cloud"])
     metadata = {"items": [{"key": "greeting", "value": "hello"}]}
@@ -68,6 +147,43 @@ def test_a_node_is_deployed_and_destroyed(driver: Any, cloudstack: Cloud, fresh:
     assert driver.destroy_node(node)
     assert name not in [each.name for each in driver.list_nodes()]
     assert cloudstack.list("listVirtualMachines", name=name) == []
+
+
+def test_a_node_is_deployed_with_the_key_that_its_metadata_named(
+    driver: Any, guest: Guest, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paramiko, deployment = (importlib.import_module(name) for name in ("paramiko", "libcloud.compute.deployment"))
+    key = paramiko.RSAKey.generate(2048)
+    key.write_private_key_file(str(tmp_path / "key"))
+    look_up: Callable[..., Any] = socket.getaddrinfo
+    asked: list[str] = []
+
+    def led_to_the_guest(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
+        asked.append(str(host))
+        return look_up("127.0.0.1" if port == guest.port else host, port, *rest, **more)
+
+    class Step(deployment.Deployment):  # type: ignore[misc, name-defined]
+        def run(self, node: Any, client: Any) -> Any:
+            self.out, self.err, self.status = client.run("apt-get install --yes nginx")
+            return node
+
+    monkeypatch.setattr(socket, "getaddrinfo", led_to_the_guest)
+    step, name = Step(), fresh("deployed")
+    node = driver.deploy_node(
+        name=name,
+        size="micro",
+        image=driver.ex_get_image_from_family("debian-12", ex_project_list=["debian-cloud"]),
+        ex_metadata={"ssh-keys": f"me:{key.get_name()} {key.get_base64()} me@home"},
+        deploy=step,
+        ssh_username="me",
+        ssh_key=str(tmp_path / "key"),
+        ssh_port=guest.port,
+        wait_period=0.1,
+        timeout=60,
+    )
+    assert (step.out, step.status, guest.ran) == ("done\n", 0, ["apt-get install --yes nginx"])
+    assert node.public_ips[0] in asked, "it went to the address that it was shown"
+    assert driver.destroy_node(node)
 
 
 def test_a_node_is_stopped_and_started(driver: Any, fresh: Fresh) -> None:

@@ -266,6 +266,28 @@ def test_nulls_in_a_body_are_no_values_and_come_back_nowhere(api: Any, fresh: Fr
     api.done("DELETE", f"global/firewalls/{name}")
 
 
+def test_what_terraform_leaves_empty_is_as_if_it_was_left_out(api: Any, fresh: Fresh) -> None:
+    name = fresh("policy")
+    days = {"daysInCycle": 1, "startTime": "04:00", "duration": None}
+    kept = {"maxRetentionDays": 7, "onSourceDiskDelete": None}
+    body = {
+        "name": name,
+        "description": "",
+        "workloadPolicy": None,
+        "groupPlacementPolicy": None,
+        "snapshotSchedulePolicy": {
+            "schedule": {"dailySchedule": days, "hourlySchedule": None, "weeklySchedule": None},
+            "retentionPolicy": kept,
+            "snapshotProperties": {},
+        },
+    }
+    assert "error" not in api.done("POST", "regions/ch-gva/resourcePolicies", json=body)
+    made = api.get(f"regions/ch-gva/resourcePolicies/{name}")
+    assert not {"workloadPolicy", "groupPlacementPolicy"} & made.keys(), "echoed, they are a change at every plan"
+    assert ": null" not in json.dumps(made)
+    api.done("DELETE", f"regions/ch-gva/resourcePolicies/{name}")
+
+
 # 7. int64 in requests: string or number; 8. in answers: always a string
 
 
@@ -334,7 +356,18 @@ def test_an_operation_answers_to_its_number_and_names_its_targets(api: Any, fire
     assert api.get(f"global/firewalls/{firewall['targetId']}")["name"] == "quirks-seen"
 
 
-# 12. what is never left out
+def test_a_template_is_read_by_its_number_straight_after_it_was_made(api: Any, fresh: Fresh) -> None:
+    """And may say its machine's type and its disk's type by their bare names, as Terraform does."""
+    name = fresh("template")
+    properties = {key: value for key, value in _body(name, machineType="micro").items() if key != "name"}
+    properties["disks"][0]["initializeParams"]["diskType"] = "pd-standard"
+    operation = api.done("POST", "global/instanceTemplates", json={"name": name, "properties": properties})
+    read = api.get(f"global/instanceTemplates/{operation['targetId']}")
+    assert (read["name"], read["properties"]["machineType"]) == (name, "micro")
+    api.done("DELETE", f"global/instanceTemplates/{operation['targetId']}")
+
+
+# 12. what is never left out; tests/clients/test_read_unchecked.py has all of it
 
 
 def test_an_instance_always_has_what_terraform_reads_unchecked(instance: dict[str, Any]) -> None:
@@ -385,6 +418,18 @@ def test_an_instance_is_made_from_what_clients_write(api: Any, fresh: Fresh, mac
     assert "error" not in api.done("POST", "Z/instances", json=body)
     assert api.get(f"Z/instances/{name}")["machineType"].endswith("/zones/ch-gva-2/machineTypes/micro")
     api.done("DELETE", f"Z/instances/{name}")
+
+
+@pytest.mark.parametrize("scope", ["", "global/"], ids=["right", "as Terraform writes it"])
+def test_the_own_place_in_a_body_may_be_written_wrongly(api: Any, fresh: Fresh, scope: str) -> None:
+    name, project = fresh("placed"), f"projects/{api.project}/{scope}"
+    assert "error" not in api.done(
+        "POST", "Z/disks", json={"name": name, "sizeGb": 1, "zone": f"{project}zones/ch-gva-2"}
+    )
+    body = {"name": name, "region": f"{project}regions/de-fra"}
+    assert "error" not in api.done("POST", "regions/de-fra/addresses", json=body)
+    api.done("DELETE", f"Z/disks/{name}")
+    api.done("DELETE", f"regions/de-fra/addresses/{name}")
 
 
 # 14. X-HTTP-Method-Override

@@ -132,6 +132,13 @@ def test_a_fingerprint_is_base64(seen: Seen) -> None:
     assert [part for part in prints if not re.fullmatch(r"[-_A-Za-z0-9]{10,}=", part[2])] == []
 
 
+def test_every_link_is_whole_and_https(seen: Seen, api: Any) -> None:
+    texts = [(path, value) for path, _, value in seen if isinstance(value, str) and "/projects/" in value]
+    assert texts
+    begin = f"{api.root}/compute/v1/projects/"
+    assert [part for part in texts if not part[1].startswith(begin)] == []
+
+
 def test_nothing_is_null(seen: Seen) -> None:
     assert [part for part in seen if part[2] is None] == []
 

@@ -21,8 +21,7 @@ from gstack.simulator import Simulator, serve
 if os.environ.get("GSTACK_TEST_CLIENTS") != "all":
     pytest.skip("make test-clients runs it: its provider comes from a registry", allow_module_level=True)
 
-ROOT = Path(__file__).parents[2]
-BUILDING_SECONDS, SECONDS = 3600, 600
+SECONDS = 600
 KINDS = (
     ("listVirtualMachines", {}),
     ("listVolumes", {}),
@@ -138,18 +137,9 @@ def demo(world: Simulator) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def terraform(run: Callable[..., Any], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+def terraform(run: Callable[..., Any], tmp_path: Path, terraform_configuration: Path) -> Callable[..., Any]:
     """terraform in a folder of its own, with the provider that the page builds."""
-    page = (ROOT / "docs" / "clients" / "terraform.md").read_text()
-    module = re.search(r"go install (\S+)", page)
-    assert module is not None
-    built = tmp_path_factory.getbasetemp() / "provider"
-    if not built.exists():
-        ran = run("env", f"GOBIN={built}", "go", "install", module[1], seconds=BUILDING_SECONDS)
-        assert ran.status == 0, ran.err
-    overrides = f'dev_overrides {{ "hashicorp/google" = "{built}" }}'
-    (tmp_path / "terraform.rc").write_text(f"provider_installation {{\n{overrides}\ndirect {{}}\n}}\n")
-    words = ("env", f"TF_CLI_CONFIG_FILE={tmp_path / 'terraform.rc'}", "terraform")
+    words = ("env", f"TF_CLI_CONFIG_FILE={terraform_configuration}", "terraform")
 
     def start(command: str, *more: str) -> Any:
         return run(*words, command, *more, folder=tmp_path, seconds=SECONDS)
