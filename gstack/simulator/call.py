@@ -168,6 +168,8 @@ class Call:
         if project is not None:
             self.check_access(project)
             return self.world.account[project.account]
+        if self.text("account") is not None and "domainid" not in self.args:
+            raise errors.invalid("AccountName and domainId must be specified together")
         return self.named_account() or self.account
 
     def submit(

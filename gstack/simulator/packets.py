@@ -38,6 +38,7 @@ class Packet:
 
     def is_of(self, protocol: str, start: int | None, end: int | None, kind: int | None, code: int | None) -> bool:
         """Whether a rule with these members means it; no ports, or ICMP numbers of -1, mean all."""
+        protocol = protocol.lower()
         if protocol == "all":
             return True
         if NAMES.get(protocol, protocol) != self.protocol:

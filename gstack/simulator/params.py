@@ -98,8 +98,6 @@ PLACES = {
     ("listSystemVms", "podid"): "pod",
     ("listSystemVms", "hostid"): "host",
 }
-# Refused when empty, with the text of the validation they carry.
-NOT_EMPTY = {("createSecurityGroup", "name"), ("createSSHKeyPair", "name"), ("registerSSHKeyPair", "name")}
 # The length error names the Java field, which is the parameter's name but for these.
 JAVA_FIELDS = {
     ("createSecurityGroup", "name"): "securityGroupName",
@@ -177,6 +175,8 @@ class Checker:
         raw = self.raw.get(param.name)
         if raw is None:
             return None
+        if param.required and not raw:
+            raise errors.invalid(f"Invalid value provided for API arg: {param.name}")
         self.check_length(param, raw)
         if param.type == "boolean":
             return raw.lower() == "true"
@@ -188,8 +188,6 @@ class Checker:
             return self.items(param, raw)
         if param.type == "uuid":
             return self.reference(param, raw)
-        if not raw and (self.api.name, param.name) in NOT_EMPTY:
-            raise errors.invalid(f"Invalid value provided for API arg: {param.name}")
         return raw
 
     def check_length(self, param: Param, raw: str) -> None:

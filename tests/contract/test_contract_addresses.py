@@ -281,6 +281,10 @@ def test_foreign_addresses_are_neither_seen_nor_touched(cloud, stranger, network
         with pytest.raises(CloudStackError) as refused:
             stranger.list("listPublicIpAddresses", **where)
         assert refused.value.code == 531
+    assert stranger.failed("disableStaticNat", ipaddressid=address["id"]).code == 431
+    cloud.call("enableStaticNat", ipaddressid=address["id"], virtualmachineid=machine["id"])
+    assert stranger.failed("disableStaticNat", ipaddressid=address["id"]).code == 530
+    assert cloud.one("listPublicIpAddresses", id=address["id"])["virtualmachineid"] == machine["id"]
     assert stranger.failed("disassociateIpAddress", id=address["id"]).code == 530
     assert stranger.failed("updateIpAddress", id=address["id"]).code == 530
     assert cloud.one("listPublicIpAddresses", id=address["id"])["state"] == "Allocated"

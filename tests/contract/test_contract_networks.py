@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gstack.cloudstack.errors import CloudStackError
+
 
 @pytest.fixture(scope="module")
 def alive(subject):
@@ -95,6 +97,9 @@ def test_a_foreign_network_is_neither_seen_nor_touched(cloud, stranger, network)
     assert stranger.list("listNetworks", id=network["id"]) == []
     assert stranger.refused("deleteNetwork", id=network["id"]).code == 531
     assert stranger.refused("createEgressFirewallRule", networkid=network["id"], protocol="all").code == 531
+    with pytest.raises(CloudStackError) as refused:
+        stranger.neighbour(network)
+    assert refused.value.code == 531
     assert _row(cloud, network)["id"] == network["id"]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+UNKNOWN = "11111111-2222-3333-4444-555555555555"
+
 
 @pytest.fixture
 def tagged(cloud):
@@ -105,6 +107,17 @@ def test_deleting_with_another_value_or_an_absent_key_fails_the_job(cloud, tagge
     assert _tags(cloud, tagged) == {"env": "prod"}
 
 
+def test_deleting_takes_what_is_there_and_passes_over_the_rest(cloud, tagged):
+    _create(cloud, tagged, {"env": "prod", "stays": "1"})
+    _delete(cloud, tagged, {"env": "prod", "absent": "1", "stays": "2"})
+    assert _tags(cloud, tagged) == {"stays": "1"}
+
+
+def test_deleting_from_what_is_not_there_or_has_no_tags_fails_the_job(cloud, tagged):
+    for key in (tagged["id"], UNKNOWN):
+        assert cloud.failed("deleteTags", resourceids=[key], resourcetype="SecurityGroup").code == 530
+
+
 def test_deleting_without_tags_deletes_all(cloud, tagged):
     _create(cloud, tagged, {"env": "prod", "two": "2"})
     cloud.run("deleteTags", resourceids=[tagged["id"]], resourcetype="SecurityGroup")
@@ -130,9 +143,11 @@ def test_a_destroyed_machines_tags_do_not_keep_a_new_one_from_having_them(cloud)
     assert _tags(cloud, second, "listVirtualMachines") == {"env": "prod"}
 
 
-def test_another_accounts_object_is_not_tagged(cloud, stranger, tagged):
-    assert _create(stranger, tagged, {"env": "prod"}, run=_either(stranger)) in (530, 531)
-    assert _tags(cloud, tagged) == {}
+def test_another_accounts_object_is_not_tagged_and_keeps_its_tags(cloud, stranger, tagged):
+    _create(cloud, tagged, {"env": "prod"})
+    assert _create(stranger, tagged, {"two": "2"}, run=_either(stranger)) in (530, 531)
+    assert _delete(stranger, tagged, {"env": "prod"}, run=_either(stranger)) in (530, 531)
+    assert _tags(cloud, tagged) == {"env": "prod"}
 
 
 def _either(cloud):

@@ -117,6 +117,13 @@ def test_an_item_for_everything_has_no_ports(cloud, acl):
     assert "startport" not in row
 
 
+def test_a_protocol_is_told_in_the_case_it_was_sent_in(cloud, acl):
+    key = _item(cloud, acl, protocol="ALL", traffictype="EGRESS", action="DENY")
+    item = cloud.one("listNetworkACLs", id=key)
+    assert (item["protocol"], item["traffictype"], item["action"]) == ("ALL", "Egress", "Deny")
+    assert [row["id"] for row in cloud.list("listNetworkACLs", aclid=acl, protocol="all")] == [key]
+
+
 def test_an_item_is_changed_in_part_and_deleted(cloud, acl):
     key = _item(cloud, acl, number=7)
     cloud.run("updateNetworkACLItem", id=key, action="Deny", partialupgrade=True)

@@ -22,17 +22,19 @@ MEASURED = (
     *("cpuused", "memoryintfreekbs", "memorykbs", "memorytargetkbs", "networkkbsread", "networkkbswrite"),
     *("diskioread", "diskiowrite", "diskkbsread", "diskkbswrite"),
 )
-# Compared by type alone, as no two runs can share the value.
+# Compared by type and, where it is text, by what is left when numbers stand for each other: no two runs share these.
 MOMENTS = "created completed allocated attached lastupdated sent startdate expireAfter"
+# Compared by type alone, as are the counts below.
 SECRETS = "apikey secretkey password encryptedpassword privatekey fingerprint token url sessionkey"
 # Chosen at random, or the next that is free after all that the recorder had used.
 DRAWN = "ipaddress macaddress broadcasturi isolationuri publicip vmguestip vmipaddress lbvmipaddresses hostname"
 # How much of everything the recorded cloud and its accounts held at that moment.
 COUNTED = (
     "alerts iptotal networktotal volumetotal snapshottotal templatetotal vpctotal primarystoragetotal"
-    " secondarystoragetotal receivedbytes sentbytes capacityused capacitytotal capacityallocated percentused"
+    " secondarystoragetotal receivedbytes sentbytes capacityused capacitytotal percentused"
     " disksizeallocated memoryallocated memoryallocatedbytes memoryallocatedpercentage gputotal"
 )
+SHAPED = frozenset(f"{MOMENTS} {DRAWN}".split())
 UNLIKE = frozenset(" ".join((MOMENTS, SECRETS, DRAWN, COUNTED)).split())
 # The same of one command's answer: wrapper and field.
 UNLIKE_IN = {
@@ -44,6 +46,21 @@ UNLIKE_IN = {
     ("listtagsresponse", "resourceid"): "tags of one resource type come in no order, so a page may begin with either",
     ("listhostsresponse", "name"): "drawn at random for each host",
     ("listdomainsresponse", "backupstorageavailable"): "a limit of the domain that no recorded call set",
+}
+# Lists that the real one reads in no order, so that no two runs share it.
+UNORDERED = {
+    ".listtagsresponse.tag": "sorted by nothing but the resource type",
+    ".listzonesresponse.zone[].capacity": "held in a hash table",
+    ".listresourcedetailsresponse.resourcedetail": "held in a hash table",
+    ".listsecuritygroupsresponse.securitygroup": "the ids of a page are sorted, and then its rows are read by them",
+}
+# Lines whose rows stand in an order that hangs on the moment each was made.
+UNORDERED_IN = {
+    ("edge_races", "race: VMs with same name"): "made at once; which call made which row nobody knows",
+    ("vpc", "listVPCs"): "of those made in one second the older comes first; here seconds lie between all",
+    ("vpc", "listVPCs name partial"): "as above",
+    ("vpc", "listVPCs keyword"): "as above",
+    ("vpc", "listStaticRoutes"): "as above",
 }
 # Shown by an object while a job of it is still in the queue, which the real one clears a moment after the job's end.
 QUEUED = ("jobid", "jobstatus")

@@ -20,6 +20,27 @@ def test_a_deploy_goes_from_stopped_over_starting_to_running(cloud: Cloud) -> No
     assert seen == [("Stopped", True), ("Starting", True), ("Running", True), ("Running", False)]
 
 
+def test_a_machine_is_made_of_one_thing_and_of_a_disk_only_where_storage_spans_the_zone(cloud: Cloud) -> None:
+    root = cloud.do("listVolumes", virtualmachineid=cloud.deploy("vm"))["volume"][0]["id"]
+    snapshot = cloud.do("createSnapshot", volumeid=root)["id"]
+    cloud.clock.now += 10
+
+    def answer(who: str = "tenant", **source: str) -> tuple[int, str]:
+        told = cloud.do("deployVirtualMachine", who, zoneid=ZONE, serviceofferingid=MICRO, **source)
+        return told["errorcode"], told["errortext"]
+
+    both = "Please provide only one of the following parameters - template ID, volume ID or snapshot ID"
+    narrow = "Deployment of virtual machine is supported only for Zone-wide storage pools"
+    assert answer(volumeid=root) == answer(snapshotid=snapshot) == answer("other", volumeid=root) == (431, narrow)
+    assert answer("other", snapshotid=snapshot)[0] == 531
+    for source in ({}, {"templateid": DEBIAN, "volumeid": root}, {"volumeid": root, "snapshotid": snapshot}):
+        assert answer("admin", **source) == (530, both)
+        assert answer(**source)[1].startswith("Internal error executing command")
+    volume = cloud.simulator.world.volume
+    volume.remove(volume[root])
+    assert answer(snapshotid=snapshot)[0] == 530
+
+
 def test_the_job_holds_a_snapshot_with_the_only_password(cloud: Cloud) -> None:
     params = {"zoneid": ZONE, "templateid": UBUNTU, "serviceofferingid": TINY, "name": "web-1"}
     job = cloud.run("deployVirtualMachine", **params)

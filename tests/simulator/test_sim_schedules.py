@@ -25,6 +25,8 @@ NOW = datetime(2026, 11, 21, 9, 23, 20)  # a Saturday
         ("5/15 9 * * 6", "2026-11-21T09:35"),
         ("0 8 * * 7", "2026-11-22T08:00"),
         ("0 8 13 * 5", "2027-08-13T08:00"),
+        ("0 8 * * MON#2", "2026-12-14T08:00"),
+        ("0 8 * * 7-1", "2026-11-22T08:00"),
     ],
 )
 def test_an_expression_strikes_next_at(text: str, strikes: str) -> None:
@@ -53,11 +55,18 @@ def test_nothing_between_now_and_the_next_time_fits(first: int, step: int, hour:
     ("text", "words"),
     [
         ("nope", "must consist of 6 fields (found 2"),
-        ("60 0 * * *", "Invalid value for MinuteOfHour (valid values 0 - 59): 60"),
-        ("0 0 0 * *", "DayOfMonth"),
-        ("0 0 * * MOO", 'For input string: "MOO"'),
-        ("0 0 L * *", 'For input string: "L"'),
-        ("*/0 0 * * *", "Invalid value"),
+        (
+            "1,61 0 * * *",
+            "Invalid value for MinuteOfHour (valid values 0 - 59): 61 '1,61' in cron expression \"0 1,61 0 * * *\"",
+        ),
+        ("0 0 0 * *", "Invalid value for DayOfMonth (valid values 1 - 28/31): 0 '0' in"),
+        ("0 0 * * 8", "Invalid value for DayOfWeek (valid values 1 - 7): 8 '8' in"),
+        ("0 0 * * MONDAY", "For input string: \"1DAY\" '1DAY' in"),
+        ("? 0 * * *", "For input string: \"?\" '?' in"),
+        ("0 0 L * *", "Failed to parse cron expression. Invalid chars in expression! Expression: L Invalid chars: L"),
+        ("*/0 0 * * *", "Incrementer delta must be 1 or higher '*/0' in"),
+        ("*/61 0 * * *", "Failed to parse cron expression. Period 61 not in range [0, 59]"),
+        ("0 0 * * FRI-MON", "Minimum value must be less than maximum value '5-1' in cron expression"),
     ],
 )
 def test_what_is_no_expression_is_refused_in_the_servers_words(cloud: Cloud, text: str, words: str) -> None:

@@ -28,6 +28,13 @@ HOUR, DAY = 3600, 86_400
         (2, "00:1:1", "UTC", "2026-11-22T01:00"),
         (3, "00:1:28", "UTC", "2026-11-28T01:00"),
         (3, "00:1:2", "UTC", "2026-12-02T01:00"),
+        (0, "61", "UTC", "2026-11-21T10:01"),
+        (0, "5:17", "UTC", "2026-11-21T10:05"),
+        (1, "61:25", "UTC", "2026-11-22T02:01"),
+        (2, "00:1:8", "UTC", "2026-11-22T01:00"),
+        (2, "00:1:0", "UTC", "2026-11-21T09:28:20"),
+        (3, "00:1:0", "UTC", "2026-11-30T01:00"),
+        (0, "-500", "UTC", "2026-11-21T09:28:20"),
     ],
 )
 def test_a_schedule_strikes_next_at(interval: int, schedule: str, zone: str, strikes: str) -> None:
@@ -44,6 +51,13 @@ def test_a_daily_schedule_strikes_within_a_day_at_its_own_hour(minute: int, hour
     here = datetime.fromtimestamp(strikes, ZoneInfo(zone))
     assert here.minute == minute
     assert here.hour == hour or (here.month == 3 and here.hour == hour + 1), "one hour of a year does not exist"
+
+
+@given(
+    st.integers(0, 3), st.lists(st.integers(-(2**31), 2**31 - 1), min_size=3, max_size=3), st.floats(NOW, NOW + 400 * DAY)
+)
+def test_no_number_stops_the_clock(interval: int, numbers: list[int], now: float) -> None:
+    assert upcoming(interval, ":".join(map(str, numbers)), "Europe/Zurich", now) > now
 
 
 def policy(cloud: Cloud, volume: str, **more: object) -> str:

@@ -7,7 +7,7 @@ deleted, and membership changes on a stopped machine only.
 from __future__ import annotations
 
 from ..call import Call
-from ..errors import invalid
+from ..errors import denied, invalid
 from ..jobs import Steps
 from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_name, select, visible_accounts
 from ..model import Account, Machine, Row
@@ -35,13 +35,19 @@ def named(call: Call, owner: Account, name: str) -> AffinityGroup | None:
     return next(rows, None)
 
 
+def check_access(call: Call, group: AffinityGroup) -> None:
+    if not call.reaches(group):
+        shown = f'AffinityGroup {{"id":{group.number},"name":"{group.name}","uuid":"{group.id}"}}'
+        raise denied(f"Account [{call.described()}] does not have permission to operate with resource {shown}")
+
+
 def chosen(call: Call, owner: Account) -> list[str]:
     """Ids of the groups that `affinitygroupids` or `affinitygroupnames` name; none if neither is given."""
     ids, names = call.entities("affinitygroupids", AffinityGroup), call.words("affinitygroupnames")
     if ids and names:
         raise invalid("affinitygroupids parameter is mutually exclusive with affinitygroupnames parameter")
     for group in ids or ():
-        call.check_access(group)
+        check_access(call, group)
     found = list(ids or ())
     for name in names or ():
         match = named(call, owner, name)
@@ -77,7 +83,7 @@ def delete(call: Call) -> Row:
     if given is None and name is None:
         raise invalid("Either the affinity group Id or group name must be specified to delete the group")
     if given is not None:
-        call.check_access(given)
+        check_access(call, given)
 
     def work() -> Steps:
         group = call.world.affinity_group.get(given.id) if given else named(call, owner, name or "")

@@ -50,10 +50,79 @@ EVENT_FILTERS: Filters = {
 }
 
 
+# What `resourcetype` may be, and the table of the world that holds such objects here.
+RESOURCES = {
+    "VirtualMachine": "machine",
+    "Volume": "volume",
+    "Snapshot": "snapshot",
+    "Template": "template",
+    "Iso": "template",
+    "Host": "host",
+    "StoragePool": "storage_pool",
+    "SystemVm": "system_vm",
+    "IpAddress": "public_ip",
+    "SecurityGroup": "security_group",
+    "FirewallRule": "net_rule",
+    "LoadBalancerRule": "net_rule",
+    "Account": "account",
+    "User": "user",
+    "PrivateGateway": "gateway",
+    "StaticRoute": "static_route",
+    "Counter": "counter",
+    "Condition": "condition",
+    "AutoScalePolicy": "scale_policy",
+    "AutoScaleVmProfile": "scale_profile",
+    "AutoScaleVmGroup": "scale_group",
+    "AffinityGroup": "affinity_group",
+    "GuestOsCategory": "os_category",
+    "GuestOs": "os_type",
+    "Network": "network",
+    "NetworkAcl": "acl",
+    "NetworkAclItem": "acl_item",
+    "Project": "project",
+    "Domain": "domain",
+    "DiskOffering": "disk_offering",
+    "ServiceOffering": "service_offering",
+    "NetworkOffering": "network_offering",
+    "VpcOffering": "vpc_offering",
+    "Zone": "zone",
+    "Vpc": "vpc",
+    "Cluster": "cluster",
+    "Pod": "pod",
+    "VmSnapshot": "machine_snapshot",
+    "ManagementServer": "management_server",
+}
+# Those of which this cloud never holds any (`ApiCommandResourceType` of CloudStack).
+NEVER_HELD = frozenset(
+    "None DomainRouter ConsoleProxy Backup ImageStore PortableIpAddress PhysicalNetwork TrafficType"
+    " PhysicalNetworkServiceProvider GlobalLoadBalancerRule InternalLbVm DedicatedGuestVlanRange GuestOsMapping"
+    " BackupOffering Role VpnCustomerGateway ObjectStore Bucket QuotaTariff KubernetesCluster"
+    " KubernetesSupportedVersion SharedFS Extension ExtensionCustomAction".split()
+)
+STATES = ("Created", "Scheduled", "Started", "Completed")
+
+
+def check_resource(call: Call) -> None:
+    """Here, unlike in other lists, what a filter names must be there once and be the caller's."""
+    kind, key, state = call.text("resourcetype"), call.text("resourceid"), call.text("state")
+    if kind is not None and kind not in RESOURCES and kind not in NEVER_HELD:
+        raise invalid("Invalid resourcetype")
+    if key is not None:
+        if kind is None:
+            raise invalid("resourceid parameter must be used with resourcetype parameter")
+        table = getattr(call.world, RESOURCES[kind]) if kind in RESOURCES else None
+        if table is None or (table.get(key.lower()) is None and key.lower() not in table.gone):
+            raise invalid("Invalid resourceid")
+        call.check_access(table.get(key.lower()))
+    if state and state not in STATES:
+        raise invalid(f"Invalid state specified: {state}")
+
+
 @command("listEvents", "event")
 def list_events(call: Call) -> Row:
     """The first page holds the newest events, yet inside a page they ascend."""
     check_page(call)
+    check_resource(call)
     mine = visible_accounts(call)
     archived = call.flag("archived")
     rows = [event for event in call.world.event if mine(event.account) and event.archived == archived]

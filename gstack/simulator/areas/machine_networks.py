@@ -62,10 +62,8 @@ def named(call: Call, key: str) -> Network:
 
 
 def check_usable(call: Call, zone: Record, owner: Account, network: Network) -> None:
-    if network.account is not None:
-        call.check_access(network)
-        if network.account != owner.id:
-            raise errors.denied(f"Unable to use network with id= {network.id}, permission denied")
+    if network.account not in (None, owner.id):
+        raise errors.denied(f"Unable to use network with id= {network.id}, permission denied")
     if network.zone != zone.id:
         raise invalid(f"Network {network.name} is not in the zone of the machine")
 

@@ -16,7 +16,7 @@ from ..call import Call
 from ..errors import ApiError, invalid
 from ..jobs import Steps
 from ..lists import same_name
-from ..model import Account, KeyPair, Machine, Network, Record, Row, SecurityGroup, Template, Volume
+from ..model import Account, KeyPair, Machine, Network, Record, Row, SecurityGroup, Snapshot, Template, Volume
 from ..model_owned import UserData
 from ..registry import command
 from . import addresses, affinity, instance_groups, machine_networks, machines, placement, volume_sizes
@@ -30,6 +30,14 @@ TOP = 2**31 - 1
 TWO_USERDATA = "Both userdata and userdata ID inputs are not allowed"
 READABLE = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
+# What a machine boots from: one of these, and of the last two only what lies on storage of the whole zone.
+SOURCES = ("templateid", "volumeid", "snapshotid")
+NOT_ONE_SOURCE = "Please provide only one of the following parameters - template ID, volume ID or snapshot ID"
+NO_ZONE_STORAGE = "Deployment of virtual machine is supported only for Zone-wide storage pools"
+NO_VOLUME = (
+    'Cannot invoke "org.apache.cloudstack.engine.subsystem.api.storage.VolumeInfo.getTemplateId()" because'
+    ' "volumeOfSnapshot" is null'
+)
 NO_ROOT = "Installing from ISO requires a disk offering to be specified for the root disk."
 NO_BOOT = "Installing from ISO requires an ISO that is bootable"
 
@@ -167,10 +175,20 @@ def not_launchable(call: Call, template: Template) -> str:
     return f"Account Account [{call.described()}] {permission} {described(template)}"
 
 
+def from_disk(call: Call) -> ApiError:
+    """Why no machine is made of a volume or a snapshot: every pool of this cloud serves one cluster."""
+    snapshot = call.entity("snapshotid", Snapshot)
+    if snapshot is not None:
+        call.check_access(snapshot)
+        if call.world.volume.get(snapshot.volume) is None:
+            return ApiError(530, NO_VOLUME, 9999, errors.HIDDEN)
+    return invalid(NO_ZONE_STORAGE)
+
+
 def need_template(call: Call, zone: Record) -> Template:
     template = call.entity("templateid", Template)
     if template is None:
-        raise errors.hidden("Unable to use template null")
+        raise from_disk(call)
     if template.row["format"] == "ISO":
         raise invalid(f"{NO_BOOT}: {template.id}" if "diskofferingid" in call.args else NO_ROOT)
     if zone.id not in template.zones or template.state != "Active":
@@ -214,6 +232,8 @@ def start_groups(call: Call, zone: Record, owner: Account) -> list[str]:
 @command("deployVirtualMachine")
 def deploy(call: Call) -> Row:
     world = call.world
+    if sum(name in call.args for name in SOURCES) != 1:
+        raise errors.hidden(NOT_ONE_SOURCE)
     zone, offering = call.need("zoneid", Record), call.need("serviceofferingid", Record)
     if call.text("customid") and not call.is_root:
         raise errors.denied("Please check your permissions, you are not allowed to create/update custom id")

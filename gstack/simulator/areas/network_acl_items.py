@@ -42,13 +42,14 @@ def view(call: Call, item: AclItem) -> Row:
 
 
 def checked_protocol(protocol: str) -> str:
+    """It is kept in the case it was sent in."""
     name = protocol.lower()
     if name.isdecimal():
         if not 0 <= int(name) <= 255:
             raise invalid(f"Invalid protocol number: {name}")
     elif name not in NAMED:
         raise invalid(f"Invalid protocol [{protocol}]. Expected one of: [{','.join(NAMED)}]")
-    return name
+    return protocol
 
 
 def checked_action(action: str) -> str:
@@ -79,13 +80,14 @@ def check_traffic(item: AclItem) -> None:
         raise invalid(f"End public port is an invalid value: {end}")
     if start is not None and end is not None and start > end:
         raise invalid(f"Start port can't be bigger than end port [startport={start},endport={end}]")
-    if item.protocol == "icmp":
+    protocol = item.protocol.lower()
+    if protocol == "icmp":
         if start is not None or end is not None:
             raise invalid("Can't specify start/end port when protocol is ICMP")
         return
     if item.icmptype is not None or item.icmpcode is not None:
         raise invalid("Can specify icmpCode and icmpType for ICMP protocol only")
-    if item.protocol == "all" and (start is not None or end is not None):
+    if protocol == "all" and (start is not None or end is not None):
         raise invalid("start port and end port must be null if protocol = 'all'")
 
 
@@ -123,7 +125,7 @@ def create_item(call: Call) -> Row:
     if asked is not None:
         check_position(call, acl, asked)
     given = call.words("cidrlist")
-    icmp = protocol == "icmp"
+    icmp = protocol.lower() == "icmp"
     start, end = call.number("startport"), call.number("endport")
     if start is None and end is not None:
         raise ApiError(530, UNSTARTED, 9999, errors.HIDDEN)
@@ -161,7 +163,7 @@ def default(value: int | None, otherwise: int | None) -> int | None:
 FILTERS: Filters = {
     **ID_FILTERS,
     "aclid": same_id("acl"),
-    "protocol": lambda item, wanted: item.protocol == str(wanted).lower(),
+    "protocol": lambda item, wanted: item.protocol.lower() == str(wanted).lower(),
     "traffictype": lambda item, wanted: (item.traffictype or "").lower() == str(wanted).lower(),
     "action": lambda item, wanted: item.action.lower() == str(wanted).lower(),
 }

@@ -287,10 +287,13 @@ def check_free_for_nat(call: Call, address: PublicIp, machine: Machine) -> None:
 @command("disableStaticNat")
 def disable(call: Call) -> Row:
     address = net_rules.need_allocated(call, "ipaddressid")
+    call.unchecked.clear()  # whose it is comes second
 
     def work() -> Steps:
         if address.machine is None:
             raise invalid("Specified IP address id is not associated with any vm Id")
+        if not call.reaches(address):
+            raise ApiError(530, errors.DENIED)
         yield 0.1
         address.machine = address.nic = address.inner = None
         for rule in [one for one in call.world.net_rule if one.ip == address.id]:

@@ -2,11 +2,13 @@
 
 Apart from the policies, which users change. Surprising: what is kept is counted by volume and interval and not by
 policy, a snapshot gets the tags of its policy, and a volume without storage is passed over (CloudStack's
-`SnapshotSchedulerImpl`, which looks every five minutes; here it happens on time).
+`SnapshotSchedulerImpl`, which looks every five minutes; here it happens on time). A minute 61 or a weekday 8 is one
+of the next hour or week, as Java's calendar counts on.
 """
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -15,29 +17,46 @@ from ..errors import ApiError
 from ..model_owned import SnapshotPolicy
 from ..own_calls import call_as, user_of
 from . import snapshots
-from .snapshot_policies import INTERVALS
+from .snapshot_policies import INTERVALS, parts
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
 
-LONGEST = 62  # days until a day of the month comes again, with one to spare
+LOOK_SECONDS = 300.0  # from one look of CloudStack's at its schedules to the next
+NEVER = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 def upcoming(interval: int, schedule: str, timezone: str, now: float) -> float:
-    """When, after now, a schedule strikes next; its hours and days are those of its time zone."""
-    zone = ZoneInfo(timezone)
-    parts = [int(word) for word in schedule.split(":")]
-    minute, hour, day = (*parts, None, None)[:3]
-    here = datetime.fromtimestamp(now, zone).replace(tzinfo=None, second=0, microsecond=0)
-    step = timedelta(hours=1) if hour is None else timedelta(days=1)
-    moment = here.replace(minute=minute or 0, hour=here.hour if hour is None else hour)
-    for _ in range(LONGEST):
-        strikes = moment.replace(tzinfo=zone).astimezone(UTC).timestamp()
-        weekly, today = interval == 2, moment.isoweekday() % 7 + 1  # Sunday is 1
-        if strikes > now and day in (None, today if weekly else moment.day):
-            return strikes
-        moment += step
-    raise ValueError(f"{schedule} never strikes")
+    """When, after now, a schedule strikes next; its hours and days are those of its time zone. One that lies behind
+    even in the next hour, day, week or month strikes at every look.
+    """
+    zone, kind = ZoneInfo(timezone), list(INTERVALS)[interval]
+    here = datetime.fromtimestamp(now, zone).replace(tzinfo=None, minute=0, second=0, microsecond=0)
+    try:
+        this, following = around(kind, here, *parts(kind, schedule))
+        for moment in (this, following):
+            strikes = moment.replace(tzinfo=zone).astimezone(UTC).timestamp()
+            if strikes > now:
+                return strikes
+    except (OverflowError, ValueError):  # beyond all calendars
+        return NEVER
+    return now + LOOK_SECONDS
+
+
+def around(kind: str, here: datetime, minute: int, hour: int = 0, day: int = 0) -> tuple[datetime, datetime]:
+    """What a schedule means in this hour, day, week or month and in the one after."""
+    if kind == "HOURLY":
+        moment = here + timedelta(minutes=minute)
+        return moment, moment + timedelta(hours=1)
+    moment = here.replace(hour=0) + timedelta(hours=hour, minutes=minute)
+    if kind == "DAILY":
+        return moment, moment + timedelta(days=1)
+    if kind == "WEEKLY":
+        moment += timedelta(days=day - 1 - here.isoweekday() % 7)  # Sunday is 1
+        return moment, moment + timedelta(days=7)
+    moment += timedelta(days=day - here.day)
+    after = moment.replace(day=1) + timedelta(days=31)
+    return moment, after.replace(day=min(moment.day, monthrange(after.year, after.month)[1]))
 
 
 def tend(simulator: Simulator) -> None:

@@ -7,6 +7,8 @@ comes out as a number.
 
 from __future__ import annotations
 
+import re
+
 from .. import limits
 from ..call import Call
 from ..cron import known_zone
@@ -18,13 +20,12 @@ from ..model_owned import SnapshotPolicy
 from ..registry import command
 from . import tags, volumes
 
-# interval → how many may be kept, and the upper bound of each part of the schedule: minute, hour, day
-INTERVALS: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
-    "HOURLY": (8, ((0, 59),)),
-    "DAILY": (8, ((0, 59), (0, 23))),
-    "WEEKLY": (8, ((0, 59), (0, 23), (1, 7))),
-    "MONTHLY": (8, ((0, 59), (0, 23), (1, 28))),
-}
+# interval → how many parts of a schedule it heeds: minute, hour, day
+INTERVALS = {"HOURLY": 1, "DAILY": 2, "WEEKLY": 3, "MONTHLY": 3}
+MOST_KEPT = 8
+LAST_DAY = 28  # that every month has
+JAVA_INTEGER = re.compile(r"[+-]?\d+")
+INTEGERS = range(-(2**31), 2**31)
 IN_POLICY = frozenset[str]()
 
 
@@ -45,6 +46,19 @@ def pool_id(zone: str) -> str:
     return f"{zone[:14]}3{zone[15:19]}8{zone[20:]}"
 
 
+def parts(kind: str, schedule: str) -> list[int]:
+    """Minute, hour and day, as many as the interval heeds; more are ignored. Any number will do, one that no clock
+    shows counts on: minute 61 is the first of the next hour (CloudStack's `DateUtil.getNextRunTime`). ValueError.
+    """
+    words = schedule.rstrip(":").split(":")[: INTERVALS[kind]]
+    if len(words) < INTERVALS[kind] or not all(JAVA_INTEGER.fullmatch(word) for word in words):
+        raise ValueError(schedule)
+    found = [int(word) for word in words]
+    if not all(number in INTEGERS for number in found) or (kind == "MONTHLY" and found[2] > LAST_DAY):
+        raise ValueError(schedule)
+    return found
+
+
 def check(call: Call, volume: Volume) -> tuple[str, str, int]:
     given, schedule = call.text("intervaltype") or "", call.text("schedule") or ""
     kind = given.upper()
@@ -54,17 +68,15 @@ def check(call: Call, volume: Volume) -> tuple[str, str, int]:
         raise invalid(f"Volume: {shown} is not in Ready state but {volume.state}. Cannot take snapshot.")
     if kind not in INTERVALS:
         raise invalid(f"Unsupported interval type {given}")
-    top, parts = INTERVALS[kind]
-    words = schedule.split(":")
-    fits = len(words) == len(parts) and all(
-        word.isdecimal() and low <= int(word) <= high for word, (low, high) in zip(words, parts, strict=True)
-    )
-    if not fits:
-        raise invalid(f"Volume {shown[7:]} has an invalid schedule [{schedule}] for interval type [{given}].")
+    try:
+        parts(kind, schedule)
+    except ValueError:
+        problem = f"has an invalid schedule [{schedule}] for interval type [{given}]."
+        raise invalid(f"Volume {shown[7:]} {problem}") from None
     if keep <= 0:
         raise invalid(f"maxSnaps [{keep}] for volume {shown} should be greater than 0.")
-    if keep > top:
-        raise invalid(f"maxSnaps [{keep}] for volume {shown} exceeds limit [{top}] for interval type [{given}].")
+    if keep > MOST_KEPT:
+        raise invalid(f"maxSnaps [{keep}] for volume {shown} exceeds limit [{MOST_KEPT}] for interval type [{given}].")
     limit = limits.limit_of(call.world.account[volume.account], "snapshot")
     if limits.UNLIMITED != limit < keep:
         raise invalid("Max number of snapshots shouldn't exceed the domain/account level snapshot limit")

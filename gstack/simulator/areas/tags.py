@@ -49,11 +49,16 @@ def wanted_pairs(call: Call) -> list[tuple[str | None, str | None]]:
     return [(pair.get("key"), pair.get("value")) for pair in call.maps("tags")]
 
 
-def resource_type(call: Call) -> str:
+def known_type(call: Call) -> str:
     asked = call.text("resourcetype") or ""
     name = BY_FOLDED.get(asked.lower())
     if name is None:
         raise ApiError(431, f"Invalid resource type {asked}")
+    return name
+
+
+def resource_type(call: Call) -> str:
+    name = known_type(call)
     if name in UNTAGGABLE:
         raise ApiError(431, f"The resource type {name} doesn't support resource tags")
     return name
@@ -144,36 +149,39 @@ def create_tags(call: Call) -> Row:
 
 @command("deleteTags")
 def delete_tags(call: Call) -> Row:
+    """It succeeds if any tag goes; what it names and is not there it passes over, the object too."""
     pairs, ids = wanted_pairs(call), call.words("resourceids") or []
 
     def work() -> Steps:
-        kind = resource_type(call)
-        for key in ids:
-            remove(call, find(call, kind, key), pairs)
+        tags, kind = call.world.tags, known_type(call)
+        held = [tag for key in ids for tag in tags.get(uuid_of(call, kind, key), ()) if tag.resourcetype == kind]
+        if pairs and any(tag.key is None for tag in held):
+            raise ApiError(530, NO_KEY)
+        doomed = [tag for tag in held if not pairs or any(is_meant(tag, *pair) for pair in pairs)]
+        if not doomed:
+            raise ApiError(530, "Failed to delete tags")
+        if not all(map(call.reaches, doomed)):
+            raise ApiError(530, DENIED)
+        for target in {tag.resourceid for tag in doomed}:
+            tags[target] = [tag for tag in tags[target] if tag not in doomed]
         yield 0.1
         return {"success": True}
 
     return call.later(work)
 
 
-def remove(call: Call, entity: Entity, pairs: list[tuple[str | None, str | None]]) -> None:
-    tags = call.world.tags.get(entity.id, [])
-    if not pairs:
-        call.world.tags.pop(entity.id, None)
-        return
-    if any(tag.key is None for tag in tags):
-        raise ApiError(530, NO_KEY)
-    doomed = []
-    for key, value in pairs:
-        match = [
-            tag
-            for tag in tags
-            if fold(tag.key or "") == fold(key or "") and (value is None or fold(value) == fold(tag.value))
-        ]
-        if not match:
-            raise ApiError(530, "Failed to delete tags")
-        doomed.extend(match)
-    call.world.tags[entity.id] = [tag for tag in tags if tag not in doomed]
+def uuid_of(call: Call, kind: str, key: str) -> str:
+    table = TABLES.get(kind)
+    if not key.isdecimal() or table is None:
+        return key.lower()
+    numbers: dict[int, str] = getattr(call.world, table).numbers
+    return numbers.get(int(key), key)
+
+
+def is_meant(tag: Tag, key: str | None, value: str | None) -> bool:
+    """No value means any. Here Java compares, which knows of no accents and trailing spaces."""
+    same = (tag.key or "").lower() == (key or "").lower()
+    return same and (value is None or tag.value.lower() == value.lower())
 
 
 @command("listTags")
