@@ -31,7 +31,16 @@ ROW = {"id": OLD, "name": "n", "size": 1, "created": "2026-11-21T09:13:44+0000",
 
 @pytest.mark.parametrize(
     "change",
-    [{"size": 2}, {"size": "1"}, {"name": "m"}, {"details": {}}, {"tags": [{}]}, {"more": 1}, {"created": 1}, {"created": "2027-01-02"}],
+    [
+        {"size": 2},
+        {"size": "1"},
+        {"name": "m"},
+        {"details": {}},
+        {"tags": [{}]},
+        {"more": 1},
+        {"created": 1},
+        {"created": "2027-01-02"},
+    ],
     ids=str,
 )
 def test_another_value_type_length_or_field_is_a_difference(change: dict) -> None:

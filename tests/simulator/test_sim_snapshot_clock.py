@@ -54,7 +54,9 @@ def test_a_daily_schedule_strikes_within_a_day_at_its_own_hour(minute: int, hour
 
 
 @given(
-    st.integers(0, 3), st.lists(st.integers(-(2**31), 2**31 - 1), min_size=3, max_size=3), st.floats(NOW, NOW + 400 * DAY)
+    st.integers(0, 3),
+    st.lists(st.integers(-(2**31), 2**31 - 1), min_size=3, max_size=3),
+    st.floats(NOW, NOW + 400 * DAY),
 )
 def test_no_number_stops_the_clock(interval: int, numbers: list[int], now: float) -> None:
     assert upcoming(interval, ":".join(map(str, numbers)), "Europe/Zurich", now) > now

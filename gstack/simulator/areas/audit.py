@@ -93,11 +93,12 @@ RESOURCES = {
     "ManagementServer": "management_server",
 }
 # Those of which this cloud never holds any (`ApiCommandResourceType` of CloudStack).
-NEVER_HELD = frozenset(
-    "None DomainRouter ConsoleProxy Backup ImageStore PortableIpAddress PhysicalNetwork TrafficType"
-    " PhysicalNetworkServiceProvider GlobalLoadBalancerRule InternalLbVm DedicatedGuestVlanRange GuestOsMapping"
-    " BackupOffering Role VpnCustomerGateway ObjectStore Bucket QuotaTariff KubernetesCluster"
-    " KubernetesSupportedVersion SharedFS Extension ExtensionCustomAction".split()
+NEVER_HELD = (
+    *("None", "DomainRouter", "ConsoleProxy", "Backup", "ImageStore", "PortableIpAddress", "PhysicalNetwork"),
+    *("TrafficType", "PhysicalNetworkServiceProvider", "GlobalLoadBalancerRule", "InternalLbVm"),
+    *("DedicatedGuestVlanRange", "GuestOsMapping", "BackupOffering", "Role", "VpnCustomerGateway", "ObjectStore"),
+    *("Bucket", "QuotaTariff", "KubernetesCluster", "KubernetesSupportedVersion", "SharedFS", "Extension"),
+    "ExtensionCustomAction",
 )
 STATES = ("Created", "Scheduled", "Started", "Completed")
 
