@@ -7,6 +7,7 @@ answer is DONE already.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -265,16 +266,24 @@ def gateway_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proces
             db.engine.dispose()
 
 
-@pytest.fixture
-def gateway(gateway_process: Process) -> Iterator[Gateway]:
-    """A gateway with an empty store and a new CloudStack, whose jobs take no time."""
-    simulator = gateway_process.renew()
-    app, settings = gateway_process.app, gateway_process.settings
+@contextlib.contextmanager
+def renewed(process: Process) -> Iterator[Gateway]:
+    """A gateway with an empty store and a new CloudStack, whose jobs take no time. Tests use ``gateway``; those that
+    need several, this."""
+    simulator = process.renew()
+    app, settings = process.app, process.settings
     with launch_in_process(app, services(app, settings)) as worker:
         yield Gateway(app, simulator, settings, worker)
     with app.app_context():
         db.session.remove()
-    if app.extensions[EXTENSION].settings is not settings:
+
+
+@pytest.fixture
+def gateway(gateway_process: Process) -> Iterator[Gateway]:
+    """A gateway of the test's own."""
+    with renewed(gateway_process) as made:
+        yield made
+    if made.app.extensions[EXTENSION].settings is not made.settings:
         raise Failed("The test changed the settings of the application that all tests share: use monkeypatch.")
 
 

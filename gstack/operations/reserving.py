@@ -27,12 +27,14 @@ RESOURCE = "PublicIpAddress"
 MOST_TRIES = 8
 FREE_SECONDS = 30.0
 NOT_FREE = 431  # CloudStack's answer where an address is somebody's by now
+LEFT = "The free public address {} has tags of its former owner's, which CloudStack lets nobody else delete: {}"
 SHORTAGE = "CloudStack's public addresses are being taken faster than they can be asked for."
 
 
 def reserve(run: Run, zoneid: str, wanted: Tags) -> Row:
     """A new address of a zone that lies in no network, with its ``id`` and ``ipaddress``, and with the tags ``wanted``,
     of which one is its name; given back if the workflow fails. Raises GceError quotaExceeded or stockout."""
+    why: str | None = SHORTAGE
     for number in range(MOST_TRIES):
         chosen: Row = run.step(f"choose address {number}", choose, run, zoneid, number)
         try:
@@ -42,9 +44,10 @@ def reserve(run: Run, zoneid: str, wanted: Tags) -> Row:
                 continue
             raise
         run.undo(f"the address {chosen['ipaddress']}", give_back, run, chosen["id"], wanted)
-        if run.step(f"tags {number}", lambda key=chosen["id"]: using(run, lambda writer: _claim(writer, key, wanted))):
+        why = run.step(f"tags {number}", lambda row=chosen: using(run, lambda writer: _claim(writer, row, wanted)))
+        if why is None:
             return chosen
-    raise GceError("stockout", SHORTAGE)
+    raise GceError("stockout", why)
 
 
 def set_aside(run: Run, row: Row) -> None:
@@ -96,7 +99,7 @@ def look(run: Run, address: str) -> Row:
 
 def facts(row: Mapping[str, Any]) -> Row:
     """As :func:`look`, of CloudStack's row. When it was made is among the tags, as CloudStack forgets it."""
-    there = [{"key": tag["key"], "value": tag["value"]} for tag in row.get("tags") or () if tag.get("key")]
+    there = _keyed(row)
     made = tags.plan_own((), {addresses.CREATED: str(row.get("allocated"))}).create
     return {
         "id": row["id"],
@@ -116,14 +119,17 @@ def find(cloud: Cloud, address: str) -> Mapping[str, Any] | None:
 
 
 def choose(run: Run, zoneid: str, number: int) -> Row:
-    """A free address. Another one for each operation, so that those side by side seldom want the same."""
+    """A free address: its ``id``, ``ipaddress``, and the ``tags`` of a former owner, which CloudStack leaves on it; one
+    with such tags only where there is no other. Another one for each operation, so that those side by side seldom want
+    the same."""
     rows = run.cloud.list("listPublicIpAddresses", zoneid=zoneid, state="Free", allocatedonly=False)
-    free = sorted((str(row["ipaddress"]), str(row["id"])) for row in rows if row.get("state") == "Free")
+    rows = [row for row in rows if row.get("state") == "Free"]
+    free = sorted([row for row in rows if not row.get("tags")] or rows, key=lambda row: str(row["ipaddress"]))
     if not free:
         raise GceError("stockout", "CloudStack has no free public address in this zone.")
     place = int.from_bytes(hashlib.blake2b(f"{run.name}/{number}".encode(), digest_size=4).digest(), "big")
-    shown, key = free[place % len(free)]
-    return {"id": key, "ipaddress": shown}
+    row = free[place % len(free)]
+    return {"id": str(row["id"]), "ipaddress": str(row["ipaddress"]), "tags": _keyed(row)}
 
 
 def give_back(run: Run, address: str, wanted: Tags) -> None:
@@ -136,9 +142,7 @@ def give_back(run: Run, address: str, wanted: Tags) -> None:
             return
         if row.get("state") == addresses.RESERVED:
             retag(writer, address, [], _tags(writer.cloud, address))
-        refusal = writer.one("disassociateIpAddress", {"id": address})
-        if refusal is not None:
-            raise refusal
+        _release(writer, address)
 
     using(run, body)
 
@@ -169,20 +173,37 @@ def _gone(run: Run, address: str) -> Row | None:
 
 
 def _tags(cloud: Cloud, address: str) -> Tags:
-    return [tag for tag in (find(cloud, address) or {}).get("tags") or () if tag.get("key")]
+    return _keyed(find(cloud, address) or {})
 
 
-def _claim(writer: Writer, address: str, wanted: Tags) -> bool:
-    """Tag a reserved address, unless another operation has. CloudStack refuses a second tag of one key."""
+def _keyed(row: Mapping[str, Any]) -> Tags:
+    return [{"key": tag["key"], "value": tag["value"]} for tag in row.get("tags") or () if tag.get("key")]
+
+
+def _claim(writer: Writer, chosen: Row, wanted: Tags) -> str | None:
+    """Tag a reserved address (of :func:`choose`); a sentence where that cannot be: it is another operation's, or, and
+    then it is given back, has a former owner's tags. CloudStack refuses a second tag of one key."""
+    address = chosen["id"]
+    try:
+        retag(writer, address, [], [tag for tag in chosen["tags"] if tag in _tags(writer.cloud, address)])
+    except GceError as error:
+        _release(writer, address)
+        return LEFT.format(chosen["ipaddress"], error.message)
     if _is_anothers(writer.cloud, address, wanted):
-        return False
+        return SHORTAGE
     try:
         retag(writer, address, wanted, [])
     except GceError:
         if _is_anothers(writer.cloud, address, wanted):
-            return False
+            return SHORTAGE
         raise
-    return True
+    return None
+
+
+def _release(writer: Writer, address: str) -> None:
+    refusal = writer.one("disassociateIpAddress", {"id": address})
+    if refusal is not None:
+        raise refusal
 
 
 def _is_anothers(cloud: Cloud, address: str, wanted: Tags) -> bool:

@@ -33,7 +33,7 @@ BODY = Policy(
     honoured=("name", "autoCreateSubnetworks"),
     remembered=("description", "routingConfig.routingMode"),
     only={
-        "params.resourceManagerTags.*": (networks.ISOLATED, networks.VPC),
+        "params.resourceManagerTags.*": tuple(networks.MODELS),
         "mtu": (1500,),
         "routingConfig.bgpBestPathSelectionMode": ("LEGACY",),
         "networkFirewallPolicyEnforcementOrder": ("AFTER_CLASSIC_FIREWALL",),
@@ -224,11 +224,14 @@ def _keep(call: Call, network: Network, members: dict[str, Any]) -> None:
 def _model(call: Call) -> str:
     """What the subnetworks will be in CloudStack."""
     chosen = ((call.body.get("params") or {}).get("resourceManagerTags")) or {}
-    other = next((key for key in chosen if key != networks.MODEL_TAG), None)
+    other = next((key for key in chosen if key.removeprefix("tagKeys/") != networks.MODEL_TAG), None)
     if other is not None:
         where = f"resource.params.resourceManagerTags.{other}"
         raise GceError("unsupported", f"'{where}': the one tag is {networks.MODEL_TAG}.", location=where)
-    return str(chosen.get(networks.MODEL_TAG) or call.caller.settings["NETWORK_MODEL"])
+    if len({networks.MODELS[word] for word in chosen.values()}) > 1:
+        where = "resource.params.resourceManagerTags"
+        raise invalid(where, ", ".join(chosen.values()), "A network has one model.")
+    return next((networks.MODELS[word] for word in chosen.values()), call.caller.settings["NETWORK_MODEL"])
 
 
 def _routing(body: dict[str, Any]) -> str | None:

@@ -3,12 +3,13 @@
 See translate/routers.py for which there are. Visible differences: CloudStack translates whether or not a router says
 so, for all subnetworks of the network in the region, by an address that it chooses; so a router with a NAT states what
 is the case, one without it stops nothing, and what a NAT could be set to is refused. There is no BGP. A network has one
-router in a region. Upstream calls: one, two for a status.
+router in a region. Upstream calls: one, two for a status,
+three for what is translated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
@@ -104,48 +105,44 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 @method("compute.routers.insert", needs=NEEDS, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Give the source NAT of a network in a region a name."""
-    region, name = places.require_region(call.caller, call.params["region"]), str(call.body.get("name") or "")
-    for member in ("name", "network"):
-        if not call.body.get(member):
-            raise required(f"resource.{member}")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
-    path = _path(call, name)
-    known = [router for router in routers.of_caller(call.caller) if router.region == region]
-    if any(router.name == name for router in known):
-        raise already_exists(path)
-    network = networks.require_network(call.caller, call.body["network"], "resource.network").name
-    other = next((router for router in known if router.kept and router.network == network), None)
-    if other is not None:
-        why = f"It has the router '{other.name}' in this region already, for all that leaves it."
-        raise invalid("resource.network", call.body["network"], why)
-    created = datetime.now(UTC).isoformat(timespec="milliseconds")
-    number = numeric_id(f"{kept.owner(call.caller.project)}/{region}/{name}/{created}")
-    content = {
-        "owner": kept.owner(call.caller.project),
-        "name": name,
-        "region": region,
-        "network": network,
-        "number": str(number),
-        "created": created,
-        "description": call.body.get("description"),
-        "nats": _nats(call.body),
-    }
+    name = str(call.body.get("name") or "")
+    if not name:
+        raise required("resource.name")
+    content, path = _new(call, name), _path(call, name)
     if not overlay.add(KIND, _key(call, name), call.project, content):
         raise already_exists(path)  # by another request, since the look above
-    return engine.done(call, type="insert", target=path, target_id=number)
+    return engine.done(call, type="insert", target=path, target_id=content["number"])
+
+
+@method("compute.routers.preview", needs=NEEDS, body=BODY)
+def preview(call: Call) -> dict[str, Any]:
+    """What update would make of a router that is there, or insert of one that is not; nothing changes."""
+    name = call.params["router"]
+    there = next((one for one in routers.of_caller(call.caller) if _is(call, one, name)), None)
+    if there is not None and there.kept:
+        content = _updated(call, there)
+    elif call.body.get("name", name) != name:
+        raise invalid("resource.name", call.body["name"], f"It must be that of the URL, {name}.")
+    else:
+        content = _new(call, name)
+    known = networks.of_caller(call.caller)
+    (shown,) = (one for one in routers.routers(known, [content]) if one.kept)
+    return {"resource": view(call, shown)}
 
 
 @method("compute.routers.patch", needs=NEEDS, body=BODY)
 def patch(call: Call) -> dict[str, Any]:
     """Change the description or the NAT that the body names."""
-    return _change(call, lambda before: {**before, **{key: call.body[key] for key in CHANGING if key in call.body}})
+    router = _own(call)
+    _check(call, router)
+    return _write(call, router, {key: call.body[key] for key in CHANGING if key in call.body})
 
 
 @method("compute.routers.update", needs=NEEDS, body=BODY)
 def update(call: Call) -> dict[str, Any]:
     """Put the body in the place of a router."""
-    return _change(call, lambda before: {**before, **{key: call.body.get(key) for key in CHANGING}})
+    router = _own(call)
+    return _write(call, router, _updated(call, router))
 
 
 @method("compute.routers.delete", needs=NEEDS)
@@ -165,19 +162,26 @@ def get_router_status(call: Call) -> dict[str, Any]:
     return render("router_status", network=_network(call, router), nats=nats)
 
 
+@method("compute.routers.getNatIpInfo", needs=(*NEEDS, "listPublicIpAddresses", "listVirtualMachines"))
+def get_nat_ip_info(call: Call) -> dict[str, Any]:
+    """The addresses of each NAT, and whether any interface is translated to them."""
+    router, wanted = _found(call), call.params.get("natName")
+    addresses, translated = _translated(call, router) if router.pieces else ([], [])
+    usage = "IN_USE" if translated else "UNUSED"
+    mappings = [{"natIp": address, "mode": "AUTO", "usage": usage} for address in addresses]
+    named = [nat["name"] for nat in router.nats if wanted in (None, nat["name"])]
+    return render("nat_ip_infos", nats=[{"name": name, "mappings": mappings} for name in named])
+
+
 @method("compute.routers.getNatMappingInfo", needs=(*NEEDS, "listPublicIpAddresses", "listVirtualMachines"))
 def get_nat_mapping_info(call: Call) -> dict[str, Any]:
     """The interfaces that a router translates for: those without an external address."""
     router, wanted = _found(call), call.params.get("natName")
-    found: list[Mapping[str, Any]] = []
-    if router.pieces and any(wanted in (None, nat["name"]) for nat in router.nats):
-        cloud = call.caller.cloud
-        rows, machines_ = cloud.together(("listPublicIpAddresses", {}), ("listVirtualMachines", {"details": ["nics"]}))
-        found = [one for row in machines.visible(machines_) if (one := _mapping(router, rows, row))["interfaces"]]
+    named = router.pieces and any(wanted in (None, nat["name"]) for nat in router.nats)
     shape = Shape[Mapping[str, Any]](
         lambda one: {"instanceName": one["name"], "interfaceNatMappings": one["interfaces"]}, itemgetter("name")
     )
-    return listing(call, found, shape, member="result")
+    return listing(call, _translated(call, router)[1] if named else [], shape, member="result")
 
 
 def view(call: Call, router: Router) -> dict[str, Any]:
@@ -199,15 +203,51 @@ def view(call: Call, router: Router) -> dict[str, Any]:
 CHANGING = ("description", "nats")
 
 
-def _change(call: Call, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    router = _own(call)
-    fixed = {"name": router.name, "network": router.network}
-    for member, value in fixed.items():
+def _new(call: Call, name: str) -> dict[str, Any]:
+    """What the store would hold of a router that is not there yet."""
+    region = places.require_region(call.caller, call.params["region"])
+    if not call.body.get("network"):
+        raise required("resource.network")
+    if not is_label(name):
+        raise invalid("resource.name", name, NAME_RULE)
+    known = [router for router in routers.of_caller(call.caller) if router.region == region]
+    if any(router.name == name for router in known):
+        raise already_exists(_path(call, name))
+    network = networks.require_network(call.caller, call.body["network"], "resource.network").name
+    other = next((router for router in known if router.kept and router.network == network), None)
+    if other is not None:
+        why = f"It has the router '{other.name}' in this region already, for all that leaves it."
+        raise invalid("resource.network", call.body["network"], why)
+    created = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {
+        "owner": kept.owner(call.caller.project),
+        "name": name,
+        "region": region,
+        "network": network,
+        "number": str(numeric_id(f"{kept.owner(call.caller.project)}/{region}/{name}/{created}")),
+        "created": created,
+        "description": call.body.get("description"),
+        "nats": _nats(call.body),
+    }
+
+
+def _updated(call: Call, router: Router) -> dict[str, Any]:
+    """What the store would hold of a router after an update."""
+    _check(call, router)
+    return {**router.kept, **{key: call.body.get(key) for key in CHANGING}}
+
+
+def _check(call: Call, router: Router) -> None:
+    """Raise GceError for a body that changes what a router keeps for life, or has NATs that cannot be."""
+    for member, value in {"name": router.name, "network": router.network}.items():
         given = call.body.get(member)
         if given and given.rpartition("/")[2] != value:
             raise invalid(f"resource.{member}", given, "It cannot be changed.")
     _nats(call.body)
-    overlay.write(KIND, _key(call, router.name), call.project, change(dict(router.kept)))
+
+
+def _write(call: Call, router: Router, members: Mapping[str, Any]) -> dict[str, Any]:
+    overlay.write(KIND, _key(call, router.name), call.project, {**router.kept, **members})
     path = _path(call, router.name)
     return engine.done(call, type=call.method.verb, target=path, target_id=router.number)
 
@@ -225,20 +265,34 @@ def _nats(body: dict[str, Any]) -> list[dict[str, Any]]:
     return nats
 
 
-def _mapping(router: Router, rows: list[dict[str, Any]], machine: Mapping[str, Any]) -> dict[str, Any]:
+def _translated(call: Call, router: Router) -> tuple[list[str], list[dict[str, Any]]]:
+    """The addresses that a router translates to, and the machines that it translates for."""
+    cloud = call.caller.cloud
+    rows, there = cloud.together(("listPublicIpAddresses", {}), ("listVirtualMachines", {"details": ["nics"]}))
+    addresses = router.addresses(rows)
+    found = [_mapping(router, addresses, row) for row in machines.visible(there)]
+    return addresses, [one for one in found if one["interfaces"]]
+
+
+def _mapping(router: Router, addresses: list[str], machine: Mapping[str, Any]) -> dict[str, Any]:
     mine = {piece.id for piece in router.pieces}
-    ranges = [f"{address}:{PORTS}" for address in router.addresses(rows)]
+    ranges = [f"{address}:{PORTS}" for address in addresses]
     nics = [nic for nic in machine.get("nic") or () if nic.get("networkid") in mine and not nic.get("publicip")]
     mappings = [{"sourceVirtualIp": nic.get("ipaddress"), "natIpPortRanges": ranges} for nic in nics if ranges]
     return {"id": machine["id"], "name": machines.wanted_name(machine), "interfaces": mappings}
 
 
 def _found(call: Call) -> Router:
-    region, wanted = places.require_region(call.caller, call.params["region"]), call.params["router"]
+    places.require_region(call.caller, call.params["region"])
+    wanted = call.params["router"]
     for router in routers.of_caller(call.caller):
-        if router.region == region and wanted in (router.name, str(router.number)):
+        if _is(call, router, wanted):
             return router
     raise not_found(_path(call, wanted))
+
+
+def _is(call: Call, router: Router, wanted: str) -> bool:
+    return router.region == call.params["region"] and wanted in (router.name, str(router.number))
 
 
 def _own(call: Call) -> Router:

@@ -35,6 +35,8 @@ GROUPS, ISOLATED, TIER, SHARED = "groups", "isolated", "tier", "shared"
 # What the subnetworks of a network are where gstack makes them: isolated networks, or tiers of one VPC in a zone.
 VPC = "vpc"
 MODEL_TAG = "gstack-network-model"  # the key of params.resourceManagerTags by which a client chooses
+# Its values. gcloud and Terraform send names as Resource Manager gives them out; gcloud looks up all others there.
+MODELS = {prefix + model: model for prefix in ("", "tagValues/") for model in (ISOLATED, VPC)}
 
 # The ranges of an auto network, as far apart as GCE's; CloudStack takes none larger than /22 (as shipped).
 AUTO_RANGE, AUTO_STEP, WIDEST, NARROWEST = ipaddress.IPv4Network("10.128.0.0/9"), 4096, 22, 29

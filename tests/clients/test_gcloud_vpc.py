@@ -31,7 +31,7 @@ def ids(cloudstack: Cloud) -> set[str]:
 
 @pytest.mark.long
 def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(
-    gcloud: Gcloud, api: Any, cloudstack: Cloud, fresh: Fresh
+    gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh
 ) -> None:
     name, before = fresh("vpc"), ids(cloudstack)
     inner = f"{name}-inner"
@@ -46,9 +46,10 @@ def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(
         assert ran.status == 1, ran.out
         return str(ran.err)
 
-    # gcloud asks Google for the number of a tag; where the operator's NETWORK_MODEL says vpc it need not.
-    choice = {"resourceManagerTags": {"gstack-network-model": "vpc"}}
-    api.done("POST", "global/networks", json={"name": name, "autoCreateSubnetworks": False, "params": choice})
+    # gcloud looks up tags at Google unless they are named as Google numbers them.
+    choice = "--resource-manager-tags=tagKeys/gstack-network-model=tagValues/vpc"
+    made = gcloud("beta", "compute", "networks", "create", name, "--subnet-mode=custom", choice)
+    assert made.status == 0, made.err
     done("networks", "update", name, "--bgp-routing-mode=global")
     for tier, cidr in ((name, "10.5.0.0/24"), (inner, "10.6.0.0/24")):
         done("networks", "subnets", "create", tier, f"--network={name}", REGION, f"--range={cidr}")
@@ -96,6 +97,8 @@ def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(
     assert status["natStatus"][0]["autoAllocatedNatIps"] == [source["ipaddress"]]
     mapped = gcloud("compute", "routers", "get-nat-mapping-info", name, REGION, as_json=True).json
     assert [one["instanceName"] for one in mapped] == [inner]
+    info = gcloud("compute", "routers", "get-nat-ip-info", name, REGION, as_json=True).json["result"]
+    assert info[0]["natIpInfoMappings"] == [{"natIp": source["ipaddress"], "mode": "AUTO", "usage": "IN_USE"}]
 
     done("instances", "delete", name, inner, ZONE)
     for command in (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gstack.simulator.model import Tag
 from tests.conftest import Gateway
 
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
@@ -122,6 +123,34 @@ def test_two_that_choose_one_address_get_two(fra: Gateway, monkeypatch: pytest.M
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda number: reserve(fra, f"front-{number}")["address"], range(3)))
     assert len(set(found)) == len(lying(fra)) == 3
+
+
+def leave_tags(gateway: Gateway, *besides: str) -> None:
+    """What a former owner, another account, has left on all free addresses but ``besides``. By hand: there are 500, and
+    an account may have 20."""
+    world = gateway.simulator.world
+    owner = next(one.id for one in world.account if one.name == "other")
+    for one in world.public_ip:
+        if one.address not in besides:
+            pairs = (("gstack:address", "theirs"), ("A", "c"))
+            world.tags[one.id] = [Tag(key, value, "PublicIpAddress", one.id, owner) for key, value in pairs]
+
+
+def test_an_address_with_a_former_owners_tags_is_the_last_to_be_chosen(fra: Gateway) -> None:
+    clean = "192.168.2.77"
+    leave_tags(fra, clean)
+    assert reserve(fra)["address"] == clean
+    # And where there is no other, they go.
+    assert reserve(fra, "back")["labels"] == {"a": "b"}
+    assert sorted(fra.names(ADDRESSES)) == ["back", "front"]
+
+
+def test_an_address_whose_old_tags_cannot_be_deleted_is_given_back(fra: Gateway) -> None:
+    leave_tags(fra)
+    fra.simulator.faults.add("fail-job", "deleteTags", times=None, code=531, text="tags of another account")
+    assert "tags of another account" in fra.fail("POST", ADDRESSES, {"name": "front"})["message"]
+    assert (lying(fra), fra.names(ADDRESSES)) == ([], [])
+    fra.simulator.faults.clear()
 
 
 class _Digest:

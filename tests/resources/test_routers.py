@@ -108,6 +108,30 @@ def test_status_and_mappings_show_the_address_that_cloudstack_chose(fra: Gateway
         {"sourceVirtualIp": address, "natIpPortRanges": [f"{row['ipaddress']}:1024-65535"]}
     ]
     assert "result" not in fra.get(f"{ROUTERS}/mine/getNatMappingInfo", natName="other")
+    used = {"natIp": row["ipaddress"], "mode": "AUTO", "usage": "IN_USE"}
+    info = [{"natName": "nat1", "natIpInfoMappings": [used]}]
+    assert fra.get(f"{ROUTERS}/mine/getNatIpInfo") == fra.get(f"{ROUTERS}/mine/getNatIpInfo", natName="nat1")
+    assert fra.get(f"{ROUTERS}/mine/getNatIpInfo")["result"] == info
+    assert fra.get(f"{ROUTERS}/mine/getNatIpInfo", natName="other") == {}
+    fra.run("DELETE", f"{INSTANCES}/inner")
+    info[0]["natIpInfoMappings"] = [{**used, "usage": "UNUSED"}]
+    assert fra.get(f"{ROUTERS}/mine/getNatIpInfo")["result"] == info
+
+
+def test_a_preview_is_what_insert_or_update_would_make_and_makes_nothing(fra: Gateway) -> None:
+    body = {"network": "global/networks/net", "nats": [NAT]}
+    shown = fra.call("POST", f"{ROUTERS}/mine/preview", body)["resource"]
+    assert (shown["name"], shown["nats"]) == ("mine", [NAT])
+    assert "resource.name" in fra.refuse("POST", f"{ROUTERS}/mine/preview", {**body, "name": "other"})
+    fra.refuse("POST", f"{ROUTERS}/sub-router/preview", body, status=409)
+    assert fra.names(ROUTERS) == ["sub-router"]
+    router = make(fra, description="d", nats=[NAT])
+    assert fra.call("POST", f"{ROUTERS}/mine/preview", {"description": "e"})["resource"] == {
+        **{key: value for key, value in router.items() if key != "nats"},
+        "description": "e",
+    }
+    assert "resource.bgp" in fra.refuse("POST", f"{ROUTERS}/mine/preview", {"bgp": {"asn": 64512}})
+    assert fra.get(f"{ROUTERS}/mine") == router
 
 
 def test_a_vpc_has_one_router_for_all_of_its_subnetworks(fra: Gateway) -> None:

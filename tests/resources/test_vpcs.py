@@ -134,8 +134,19 @@ def test_of_several_subnetworks_one_must_be_named(fra: Gateway) -> None:
     assert "several subnetworks" in fra.refuse("POST", INSTANCES, body)
 
 
+def test_the_model_is_chosen_by_names_as_resource_manager_gives_them_out_too(fra: Gateway) -> None:
+    body: dict[str, Any] = {"name": "n", "autoCreateSubnetworks": False}
+    tag = {"tagKeys/gstack-network-model": "tagValues/vpc"}
+    fra.run("POST", "global/networks", {**body, "params": {"resourceManagerTags": tag}})
+    for name, cidr in (("one", "10.3.0.0/24"), ("two", "10.4.0.0/24")):
+        fra.run("POST", PIECES, {"name": name, "network": "global/networks/n", "ipCidrRange": cidr})
+    assert {"net", "n"} == {vpc["name"] for vpc in fra.cloudstack("listVPCs")}
+    both = {"resourceManagerTags": {"gstack-network-model": "isolated", **tag}}
+    assert "one model" in fra.refuse("POST", "global/networks", {**body, "name": "m", "params": both})
+
+
 def test_other_tags_are_refused_by_name(fra: Gateway) -> None:
-    for tag, value in (("other", "vpc"), ("gstack-network-model", "flat")):
+    for tag, value in (("other", "vpc"), ("gstack-network-model", "flat"), ("tagKeys/1", "vpc")):
         body = {"name": "n", "autoCreateSubnetworks": False, "params": {"resourceManagerTags": {tag: value}}}
         assert f"resource.params.resourceManagerTags.{tag}" in fra.refuse("POST", "global/networks", body)
 
