@@ -30,9 +30,7 @@ def ids(cloudstack: Cloud) -> set[str]:
 
 
 @pytest.mark.long
-def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(
-    gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh
-) -> None:
+def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh) -> None:
     name, before = fresh("vpc"), ids(cloudstack)
     inner = f"{name}-inner"
 
