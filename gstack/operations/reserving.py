@@ -34,7 +34,7 @@ SHORTAGE = "CloudStack's public addresses are being taken faster than they can b
 def reserve(run: Run, zoneid: str, wanted: Tags) -> Row:
     """A new address of a zone that lies in no network, with its ``id`` and ``ipaddress``, and with the tags ``wanted``,
     of which one is its name; given back if the workflow fails. Raises GceError quotaExceeded or stockout."""
-    why: str | None = SHORTAGE
+    why: str | None = None
     for number in range(MOST_TRIES):
         chosen: Row = run.step(f"choose address {number}", choose, run, zoneid, number)
         try:
@@ -47,7 +47,7 @@ def reserve(run: Run, zoneid: str, wanted: Tags) -> Row:
         why = run.step(f"tags {number}", lambda row=chosen: using(run, lambda writer: _claim(writer, row, wanted)))
         if why is None:
             return chosen
-    raise GceError("stockout", why)
+    raise GceError("stockout", why or SHORTAGE)
 
 
 def set_aside(run: Run, row: Row) -> None:

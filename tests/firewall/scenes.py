@@ -1,8 +1,8 @@
 """A zone with a network in it, told what to do as clients tell it, and asked for every packet.
 
 Apart from the tests because told and random stories are judged in the same way: what CloudStack does is asked of its
-own rule tables (gstack/simulator/packets.py), which know nothing of gstack's compiler; what GCE does is worked out here,
-from the firewalls and instances that clients see. The one difference that is accepted in silence is what the
+own rule tables (gstack/simulator/packets.py), which know nothing of gstack's compiler; what GCE does is worked out
+here, from the firewalls and instances that clients see. The one difference that is accepted in silence is what the
 documentation names: inside of an isolated network or of a tier everything passes. What stays closed although GCE would
 open it has to be said by the enforcers.
 """
@@ -34,8 +34,8 @@ INSTANCES = "zones/{zone}/instances"
 
 @dataclass
 class Scene:
-    """``pieces`` are where instances go in turn, ``open`` whether nothing is filtered inside of one, ``targets`` whether
-    firewalls may aim at some instances."""
+    """``pieces`` are where instances go in turn, ``open`` whether nothing is filtered inside of one, ``targets``
+    whether firewalls may aim at some instances."""
 
     gateway: Gateway
     cloud: Cloud
