@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> Flask:
     load_handlers()
     oauth.register(app, guard)
     register_methods(app, guard)
-    edges.register(app, settings["OPERATION_HOLD_SECONDS"], settings["GSTACK_THREADS"])
+    edges.register(app, settings["OPERATION_HOLD_SECONDS"])
     metrics.register(app, engine.by_state, settings)
     transport.register(app, settings["GSTACK_CORS_ORIGINS"])
     app.wsgi_app = PathForms(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way

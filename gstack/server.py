@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import FrameType
@@ -31,6 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gstack import certificates, logs, metrics
 from gstack.app import create_app
+from gstack.doorway import Doorway
 from gstack.operations import engine
 from gstack.settings import Settings, SettingsError
 from gstack.store.db import db, open_store
@@ -60,9 +60,9 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
         "gstack.app:create_app",
         address=address,
         port=settings["GSTACK_PORT"],
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=settings["GSTACK_WORKERS"],
-        blocking_threads=settings["GSTACK_THREADS"],
+        websockets=False,
         backpressure=4 * settings["GSTACK_THREADS"],
         http=HTTPModes.auto,
         log_level=LogLevels.error,
@@ -78,11 +78,11 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
     server.on_startup(lambda: tell_of_the_end(stopping))
     parent = os.getpid()
 
-    def load() -> Callable[..., Any]:
+    def load() -> Doorway:
         die_with(parent)
         app = create_app(settings)
         let_go_when(stopping, app)
-        return app
+        return Doorway(app, settings["GSTACK_THREADS"])
 
     log.info("gateway.starting", url=settings.public_url, cloudstack=settings.cloudstack_url)
     server.serve(target_loader=load, wrap_loader=False)

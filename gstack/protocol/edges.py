@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -45,29 +44,12 @@ VERSIONS = ("v1", "beta", "alpha")
 INHERITED = ("Authorization", "Host", "User-Agent", "X-Goog-User-Project")
 
 
-def register(app: Flask, hold_seconds: float, threads: int) -> None:
+def register(app: Flask, hold_seconds: float) -> None:
     """Add the routes that are no method of a resource, and GCE-shaped answers for what matches no route.
 
-    ``hold_seconds`` is how long the parts of a batch may wait for their operations, all together; ``threads`` how many
-    requests this process answers at a time.
+    ``hold_seconds`` is how long the parts of a batch may wait for their operations, all together.
     """
-    reading = threading.BoundedSemaphore(max(1, threads // 4))
-
-    def take_in() -> Response | None:
-        """Read the body of a client that nobody knows yet: it may never end, so only some threads do so at a time."""
-        if request.path.startswith("/compute/") or transport.DEADLINE in request.environ:
-            return None
-        if not request.content_length and "Transfer-Encoding" not in request.headers:
-            return None
-        if not reading.acquire(blocking=False):
-            return pipeline.write_error(GceError("backendError", "Too many requests are being read. Come again."))
-        try:
-            request.get_data()
-        finally:
-            reading.release()
-        return None
-
-    app.before_request(take_in)
+    app.before_request(_refused)
     helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch")
 
     def run_batch(version: str = "v1") -> Response:
@@ -149,6 +131,17 @@ def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dic
     chunks, status, answer = run_wsgi_app(app.wsgi_app, builder.get_environ(), buffered=True)
     content = {"Content-Type": answer.get("Content-Type", "application/json; charset=UTF-8")}
     return part.content_id, int(status.split(" ", 1)[0]), content, b"".join(chunks)
+
+
+def _refused() -> Response | None:
+    """The answer to a request that never came in as a whole: there may be more of it on the connection."""
+    refusal = request.environ.get(transport.REFUSAL)
+    if refusal is None:
+        return None
+    response = pipeline.write_error(refusal)
+    if request.environ["SERVER_PROTOCOL"].startswith("HTTP/1"):
+        response.headers["Connection"] = "close"
+    return response
 
 
 def _root() -> str:

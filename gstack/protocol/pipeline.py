@@ -8,7 +8,6 @@ pass the guard is never sent, whatever a step or handler did; it becomes a serve
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,10 +33,7 @@ log = structlog.get_logger(__name__)
 
 # Seconds after which to come again, by status, where the error does not know better.
 RETRY_AFTER = {429: 1, 503: 5}
-# Bytes of a refused request that may stay unread: the server takes in as many by itself.
-UNREAD = 4096
 _PLACE = re.compile(r"<(?:\w+:)?(\w+)>")  # where a value stands in a rule of Flask's
-_taking_in = threading.BoundedSemaphore(2)  # threads of a process that read what is of no use; it has four at least
 
 
 class Guard(Protocol):
@@ -76,25 +72,8 @@ class Exchange:
 
 
 def authenticate(exchange: Exchange) -> None:
-    """Who is this? Before anything is said about what exists, and before the body is read: that takes a thread for as
-    long as the client likes."""
-    try:
-        exchange.grant = exchange.guard.authenticate(exchange.request.headers, exchange.request.args)
-    except GceError:
-        _take_in(exchange.request)
-        raise
-
-
-def _take_in(refused: Request) -> None:
-    """Read what a client is still sending, or the connection may break before it sees why it was refused. Not for more
-    than a few at a time, as bodies may never end."""
-    if (refused.content_length or 0) > UNREAD and _taking_in.acquire(blocking=False):
-        try:
-            refused.get_data(cache=False)
-        except RequestEntityTooLarge:
-            pass
-        finally:
-            _taking_in.release()
+    """Who is this? Before anything is said about what exists, and before the body is read."""
+    exchange.grant = exchange.guard.authenticate(exchange.request.headers, exchange.request.args)
 
 
 def decode(exchange: Exchange) -> None:

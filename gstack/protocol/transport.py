@@ -16,6 +16,8 @@ from flask import Flask, Response, request
 # In the WSGI environment: until when (monotonic clock) a batch's part may wait; and the id of the request.
 DEADLINE = "gstack.deadline"
 REQUEST_ID = "gstack.request_id"
+# There too: the GceError by which a request is answered that was not taken in as a whole.
+REFUSAL = "gstack.refusal"
 
 # What of a client's own id is repeated to it and written into the log: nothing that could break a line or a header.
 HARMLESS = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._:/+=@]{0,127}")

@@ -98,18 +98,24 @@ def test_a_body_in_chunks_is_read(connection: Any, bearer: dict[str, str], fresh
     assert (answer.status, "nowhere" in error["message"]) in ((400, True), (404, True)), error
 
 
-def test_a_body_that_is_too_large_is_a_413_in_googles_shape(connection: Any, bearer: dict[str, str]) -> None:
-    path = "/compute/v1/projects/tenant/global/firewalls"
-    connection.request("POST", path, b" " * 2_000_000, bearer | {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    assert (answer.status, json.loads(answer.read())["error"]["errors"][0]["reason"]) == (413, "uploadTooLarge")
+@pytest.mark.parametrize("path", ["/compute/v1/projects/tenant/global/firewalls", "/batch/compute/v1", "/token"])
+def test_a_body_that_is_too_large_is_a_413_in_googles_shape(
+    connection: Any, bearer: dict[str, str], path: str
+) -> None:
+    for size in (12_000_000, 30_000_000):  # more than all buffers on the way hold
+        connection.request("POST", path, b" " * size, bearer | {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Connection"]) == (413, "close")
+        assert json.loads(answer.read())["error"]["errors"][0]["reason"] == "uploadTooLarge"
 
 
 @pytest.mark.parametrize("path", ["/compute/v1/projects/p/global/networks", "/token", "/batch/compute/v1"])
-def test_bodies_that_never_end_of_who_has_no_credentials_keep_nobody_waiting(
-    demo: Demo, connection: Any, path: str
+@pytest.mark.parametrize("known", [True, False])
+def test_bodies_that_never_end_keep_nobody_waiting(
+    demo: Demo, connection: Any, bearer: dict[str, str], path: str, known: bool
 ) -> None:
-    head = f"POST {path}".encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+    credentials = f"Authorization: {bearer['Authorization']}\r\n" if known else ""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{credentials}Content-Length: ".encode()
     tls, kept = context(demo), []
     try:
         for number in range(100):  # more than all threads there are

@@ -1,0 +1,185 @@
+"""Between the server and the WSGI application: a request's body is read in the event loop, before it has a thread.
+
+Apart from the application because no thread may wait for a client: one that sends its body slowly, or never, would keep
+it for as long as it likes, and the server has no limit of its own. The surprising thing: a body that is too large is
+read on and dropped for a while, or its client, which is still sending, would see a broken connection and no 413.
+
+Source of the interface: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
+
+from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]  # imported there for users
+from werkzeug.test import run_wsgi_app
+
+from gstack.errors import GceError
+from gstack.protocol import decoding, edges, pathforms, transport
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+# Seconds that a body may take, and the bytes a second that give it more.
+PATIENCE = 20.0
+LEAST_RATE = 32 * 1024
+# Bytes of a body that are read at all; what is beyond its limit is dropped.
+MOST_READ = 64 * 1024 * 1024
+# Bytes of bodies that a process holds while they come in.
+MOST_HELD = 64 * 1024 * 1024
+
+
+class Headers(Protocol):
+    """What of RSGI's headers is used here: names are in lower case."""
+
+    def get(self, key: str) -> str | None:
+        """The first value."""
+
+    def items(self) -> list[tuple[str, str]]:
+        """Every header, in order; of several of one name each."""
+
+
+class Scope(Protocol):
+    """What of RSGI's scope is used here."""
+
+    http_version: str
+    server: str
+    client: str
+    scheme: str
+    method: str
+    path: str
+    query_string: str
+    authority: str | None
+    headers: Headers
+
+
+class Exchange(Protocol):
+    """What of RSGI's protocol is used here."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces of the body."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Send the answer; from any thread."""
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Send an answer without a body."""
+
+
+class Doorway:
+    """An RSGI application that runs the WSGI application ``app`` in ``threads`` threads."""
+
+    def __init__(self, app: WSGIApplication, threads: int, patience: float = PATIENCE) -> None:
+        self._app = app
+        self._patience = patience
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
+        self._held = 0  # bytes; the event loop alone counts them
+
+    async def __call__(self, scope: Scope, exchange: Exchange) -> None:
+        body, refusal = b"", None
+        try:
+            body = await self._take_in(scope, exchange)
+        except GceError as error:
+            refusal = error
+        except (ProtocolClosed, ProtocolError, EOFError):  # the client is gone, and half of a request is none
+            exchange.response_empty(400, [])
+            return
+        environ = environ_of(scope, body)
+        if refusal is not None:
+            environ[transport.REFUSAL] = refusal
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ, exchange)
+
+    def _answer(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+        exchange.response_bytes(int(status.split(" ", 1)[0]), list(headers), b"".join(chunks))
+
+    async def _take_in(self, scope: Scope, exchange: Exchange) -> bytes:
+        """The body. GceError 413 for one that is too large, 408 for one that does not come, 503 where too many are on
+        their way; EOFError for one that ends before its declared length."""
+        declared = _declared(scope)
+        if declared == 0:
+            return b""
+        limit = edges.LARGEST if pathforms.canonical_path(scope.path).startswith("/batch") else decoding.LIMIT
+        if declared is not None and declared > limit and (declared > MOST_READ or scope.headers.get("expect")):
+            raise decoding.too_large(limit)
+        pieces: list[bytes] = []
+        size = held = 0
+        started = asyncio.get_running_loop().time() + self._patience
+        try:
+            async with asyncio.timeout_at(started) as until:
+                async for piece in exchange:
+                    size += len(piece)
+                    until.reschedule(started + size / LEAST_RATE)
+                    if size > MOST_READ:
+                        break
+                    if size <= limit:
+                        pieces.append(piece)
+                        held += len(piece)
+                        self._held += len(piece)
+                        if self._held > MOST_HELD:
+                            raise GceError("backendError", "Too many requests are on their way. Come again.")
+        except TimeoutError:
+            raise GceError("requestTimeout", "The body of the request did not come in time.") from None
+        finally:
+            self._held -= held
+        if size > limit:
+            raise decoding.too_large(limit)
+        if declared is not None and size < declared:
+            raise EOFError
+        return b"".join(pieces)
+
+
+def _declared(scope: Scope) -> int | None:
+    """Bytes that the body has, as its client says; 0 without one, None where the client does not say how many."""
+    if scope.headers.get("transfer-encoding") is not None:
+        return None
+    given = scope.headers.get("content-length")
+    if given is not None:
+        return int(given)  # the server has refused what is no number
+    return 0 if scope.http_version.startswith("1") else None
+
+
+def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
+    """The WSGI environment of a request whose body is ``body``.
+
+    The authority of the request line goes before the Host header, as RFC 9112 (3.2.2) wants it; headers whose names
+    have underscores are left out, since they would be taken for those with hyphens.
+    """
+    name, _, port = scope.server.rpartition(":")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "SERVER_NAME": name.strip("[]"),
+        "SERVER_PORT": port,
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for header, value in scope.headers.items():
+        if "_" in header:
+            continue
+        key = f"HTTP_{header.upper().replace('-', '_')}"
+        joint = "; " if key == "HTTP_COOKIE" else ","
+        environ[key] = f"{environ[key]}{joint}{value}" if key in environ else value
+    for key in ("HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"):
+        environ.pop(key, None)  # the body is here, and its length known
+    if "HTTP_CONTENT_TYPE" in environ:
+        environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE")
+    environ["CONTENT_LENGTH"] = str(len(body))
+    if scope.authority:
+        environ["HTTP_HOST"] = scope.authority
+    return environ

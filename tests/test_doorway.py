@@ -1,0 +1,171 @@
+"""Bodies are taken in before a request has a thread: slow ones, large ones, broken ones, and what the application sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask, request
+
+from gstack import doorway
+from gstack.doorway import Doorway, environ_of
+from gstack.protocol import decoding, edges
+
+NEVER = None
+
+
+class Headers(dict[str, str]):
+    """As RSGI has them; no header twice."""
+
+
+@dataclass
+class Scope:
+    headers: Any = field(default_factory=Headers)
+    http_version: str = "1.1"
+    server: str = "10.0.0.1:5000"
+    client: str = "10.0.0.2:41000"
+    scheme: str = "https"
+    method: str = "POST"
+    path: str = "/compute/v1/x"
+    query_string: str = ""
+    authority: str | None = None
+
+
+@dataclass
+class Exchange:
+    """A client that sends ``pieces``; NEVER is where it falls silent."""
+
+    pieces: Iterable[bytes | None] = ()
+    read: int = 0
+    answer: tuple[int, dict[str, str], bytes] | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            if piece is NEVER:
+                await asyncio.Event().wait()
+            else:
+                self.read += len(piece)
+                yield piece
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.answer = status, dict(headers), body
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.answer = status, dict(headers), b""
+
+
+def sent(length: int | None = None, **more: Any) -> Scope:
+    headers = {"transfer-encoding": "chunked"} if length is None else {"content-length": str(length)}
+    return Scope(headers=Headers(headers | more.pop("headers", {})), **more)
+
+
+def asked(scope: Scope, exchange: Exchange, patience: float = 60, door: Doorway | None = None) -> Any:
+    """The status, and what the application saw of the body or the reason of the refusal."""
+    app = Flask("test")
+    app.add_url_rule("/<path:path>", "echo", lambda path: {"seen": len(request.get_data())}, methods=["GET", "POST"])
+    edges.register(app, 1)
+    door = door or Doorway(app, 1, patience)
+    asyncio.run(door(scope, exchange))
+    assert exchange.answer is not None
+    status, headers, body = exchange.answer
+    told = json.loads(body) if body else {}
+    if status >= 400 and told:
+        assert headers["Connection"] == "close"
+        return status, told["error"]["errors"][0]["reason"]
+    return status, told.get("seen")
+
+
+def test_a_body_is_handed_on_as_a_whole() -> None:
+    assert asked(sent(10), Exchange([b"12345", b"67890"])) == (200, 10)
+    assert asked(sent(), Exchange([b"12345", b"67890"])) == (200, 10)
+    assert asked(Scope(http_version="2"), Exchange([b"123"])) == (200, 3)
+
+
+def test_where_no_body_is_declared_none_is_waited_for() -> None:
+    assert asked(Scope(), Exchange([NEVER])) == (200, 0)
+    assert asked(sent(0), Exchange([NEVER])) == (200, 0)
+
+
+@pytest.mark.parametrize("length", [100, None])
+def test_a_body_that_falls_silent_is_a_408_and_never_has_a_thread(length: int | None) -> None:
+    assert asked(sent(length), Exchange([b"{", NEVER]), patience=0) == (408, "requestTimeout")
+
+
+def test_a_body_that_keeps_its_rate_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorway, "LEAST_RATE", 0.001)  # bytes a second: one byte is worth a quarter of an hour
+    assert asked(sent(2), Exchange([b"{", b"}"]), patience=0.0) == (200, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("/compute/v1/x", decoding.LIMIT), ("/token", decoding.LIMIT), ("//batch/compute/v1", edges.LARGEST)],
+)
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_that_is_too_large_is_read_to_its_end_and_answered_with_a_413(
+    path: str, limit: int, declared: bool
+) -> None:
+    exchange = Exchange([b" " * (limit // 2)] * 3)
+    assert asked(sent(limit // 2 * 3 if declared else None, path=path), exchange) == (413, "uploadTooLarge")
+    assert exchange.read == limit // 2 * 3
+
+
+def test_a_body_without_end_is_read_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorway, "MOST_READ", 3 * decoding.LIMIT)
+    exchange = Exchange(b" " * decoding.LIMIT for _ in range(1000))
+    assert asked(sent(), exchange) == (413, "uploadTooLarge")
+    assert exchange.read == 4 * decoding.LIMIT
+
+
+@pytest.mark.parametrize("headers", [{"expect": "100-continue"}, {}])
+def test_who_waits_to_be_told_or_has_far_too_much_is_refused_at_once(headers: dict[str, str]) -> None:
+    length = decoding.LIMIT + 1 if headers else doorway.MOST_READ + 1
+    exchange = Exchange([b"x"])
+    assert asked(sent(length, headers=headers), exchange) == (413, "uploadTooLarge")
+    assert exchange.read == 0
+
+
+def test_half_of_a_request_is_never_carried_out() -> None:
+    assert asked(sent(10), Exchange([b"1234"])) == (400, None)
+
+
+def test_bodies_on_their_way_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorway, "MOST_HELD", 100)
+    assert asked(sent(101), Exchange([b"x" * 101])) == (503, "backendError")
+    door = Doorway(Flask("test"), 1)
+    for _ in range(3):  # what was handed on is held no longer
+        exchange = Exchange([b"x" * 60])
+        asyncio.run(door(sent(60), exchange))
+        assert exchange.answer is not None
+        assert exchange.answer[0] == 404
+
+
+def test_the_application_sees_what_any_wsgi_server_shows_it() -> None:
+    headers = {"content-type": "a/b", "content-length": "3", "x-request-id": "x", "cookie": "a=b", "host": "h:1"}
+    environ = environ_of(Scope(headers=Headers(headers), path="/ü", query_string="a=%20", client="[::1]:9"), b"abc")
+    assert {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/Ã¼",
+        "QUERY_STRING": "a=%20",
+        "SERVER_NAME": "10.0.0.1",
+        "SERVER_PORT": "5000",
+        "REMOTE_ADDR": "::1",
+        "CONTENT_TYPE": "a/b",
+        "CONTENT_LENGTH": "3",
+        "HTTP_X_REQUEST_ID": "x",
+        "HTTP_COOKIE": "a=b",
+        "HTTP_HOST": "h:1",
+        "wsgi.url_scheme": "https",
+    }.items() <= environ.items()
+    assert environ["wsgi.input"].read() == b"abc"
+
+
+def test_the_authority_that_was_asked_goes_before_the_host_header() -> None:
+    assert environ_of(Scope(headers=Headers(host="a"), authority="b:2"), b"")["HTTP_HOST"] == "b:2"
+
+
+def test_a_header_cannot_be_given_under_another_ones_name() -> None:
+    assert "HTTP_X_FORWARDED_FOR" not in environ_of(Scope(headers=Headers(x_forwarded_for="1.2.3.4")), b"")
