@@ -1,4 +1,4 @@
-"""Bodies are taken in before a request has a thread: slow ones, large ones, broken ones, and what the application sees."""
+"""Bodies are taken in before a request has a thread: slow, large and broken ones, and what the application sees of it."""
 
 from __future__ import annotations
 

@@ -99,9 +99,7 @@ def test_a_body_in_chunks_is_read(connection: Any, bearer: dict[str, str], fresh
 
 
 @pytest.mark.parametrize("path", ["/compute/v1/projects/tenant/global/firewalls", "/batch/compute/v1", "/token"])
-def test_a_body_that_is_too_large_is_a_413_in_googles_shape(
-    connection: Any, bearer: dict[str, str], path: str
-) -> None:
+def test_a_body_that_is_too_large_is_a_413_in_googles_shape(connection: Any, bearer: dict[str, str], path: str) -> None:
     for size in (12_000_000, 30_000_000):  # more than all buffers on the way hold
         connection.request("POST", path, b" " * size, bearer | {"Content-Type": "application/json"})
         answer = connection.getresponse()
