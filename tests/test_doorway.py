@@ -1,4 +1,4 @@
-"""Bodies are taken in before a request has a thread: slow, large and broken ones, and what the application sees of it."""
+"""Bodies are taken in before a request has a thread: slow, large and broken ones, and what the application sees."""
 
 from __future__ import annotations
 
