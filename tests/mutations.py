@@ -60,6 +60,8 @@ CHECKED = {"name": "hc", "type": "TCP"}
 POOL, RULE = "regions/de-fra/targetPools/pool", "regions/de-fra/forwardingRules/rule"
 FORWARDED = {"name": "rule", "target": POOL, "portRange": "80"}
 MEMBERS = {"instances": [{"instance": "zones/de-fra-1/instances/vm"}]}
+GROUP, SERVICE = "zones/de-fra-1/instanceGroups/ig", "regions/de-fra/backendServices/be"
+SERVED = {"name": "be", "protocol": "TCP", "backends": [{"group": GROUP, "capacityScaler": 1}], "description": "d"}
 CHECKS_OF_POOL = {"healthChecks": [{"healthCheck": HTTP_CHECK}]}
 
 Change = tuple[str, str, Any, tuple[str, ...]]
@@ -108,6 +110,21 @@ CHANGES: dict[str, Change] = {
     "images.insert": ("POST", "global/images", {"name": "img", "sourceDisk": ROOT}, ("stopped",)),
     "images.patch": ("PATCH", IMAGE, {"description": "d"}, ("img",)),
     "images.setLabels": ("POST", f"{IMAGE}/setLabels", {"labelFingerprint": FINGERPRINT}, ("img",)),
+    "instanceGroups.addInstances": ("POST", f"{GROUP}/addInstances", MEMBERS, ("fra vm", "group")),
+    "instanceGroups.delete": ("DELETE", GROUP, None, ("group",)),
+    "instanceGroups.insert": ("POST", GROUP.rpartition("/")[0], {"name": "ig"}, ()),
+    "instanceGroups.removeInstances": (
+        "POST",
+        f"{GROUP}/removeInstances",
+        MEMBERS,
+        ("fra vm", "group", "grouped"),
+    ),
+    "instanceGroups.setNamedPorts": (
+        "POST",
+        f"{GROUP}/setNamedPorts",
+        {"namedPorts": [{"name": "http", "port": 80}], **SEEN},
+        ("group",),
+    ),
     "instanceTemplates.delete": ("DELETE", TEMPLATE, None, ("template",)),
     "instanceTemplates.insert": ("POST", "global/instanceTemplates", OF_TEMPLATE, ()),
     "instances.addAccessConfig": ("POST", f"{FRA}/addAccessConfig", {"name": "nat"}, ("fra vm",)),
@@ -150,6 +167,10 @@ CHANGES: dict[str, Change] = {
     "networks.switchToCustomMode": ("POST", "global/networks/auto/switchToCustomMode", None, ("auto",)),
     "projects.setCommonInstanceMetadata": ("POST", "setCommonInstanceMetadata", {"fingerprint": FINGERPRINT}, ()),
     "projects.setDefaultNetworkTier": ("POST", "setDefaultNetworkTier", {"networkTier": "PREMIUM"}, ()),
+    "regionBackendServices.delete": ("DELETE", SERVICE, None, ("group", "service")),
+    "regionBackendServices.insert": ("POST", SERVICE.rpartition("/")[0], SERVED, ("group",)),
+    "regionBackendServices.patch": ("PATCH", SERVICE, {"timeoutSec": 8, **SEEN}, ("group", "service")),
+    "regionBackendServices.update": ("PUT", SERVICE, {**SERVED, "timeoutSec": 8, **SEEN}, ("group", "service")),
     "regionHealthChecks.delete": ("DELETE", REGION_CHECK, None, ("region check",)),
     "regionHealthChecks.insert": ("POST", REGION_CHECK.rpartition("/")[0], CHECKED, ()),
     "regionHealthChecks.patch": ("PATCH", REGION_CHECK, {"timeoutSec": 3}, ("region check",)),
@@ -263,6 +284,9 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "pool": lambda gateway: gateway.run("POST", "regions/de-fra/targetPools", {"name": "pool"}),
     "checked pool": lambda gateway: gateway.run("POST", f"{POOL}/addHealthCheck", CHECKS_OF_POOL),
     "member": lambda gateway: gateway.run("POST", f"{POOL}/addInstance", MEMBERS),
+    "group": lambda gateway: gateway.run("POST", GROUP.rpartition("/")[0], {"name": "ig"}),
+    "grouped": lambda gateway: gateway.run("POST", f"{GROUP}/addInstances", MEMBERS),
+    "service": lambda gateway: gateway.run("POST", SERVICE.rpartition("/")[0], SERVED),
     "rule": lambda gateway: gateway.run("POST", "regions/de-fra/forwardingRules", FORWARDED),
     "check": lambda gateway: gateway.run("POST", "global/healthChecks", CHECKED),
     "region check": lambda gateway: gateway.run("POST", "regions/ch-gva/healthChecks", CHECKED),

@@ -27,6 +27,7 @@ SLOWEST_POLL = 2.0  # seconds between two looks at a job
 LONGEST_JOB = 3600.0
 # How often reality is read again after changes of rules that gstack owns whole.
 MOST_ROUNDS = 6
+OTHERS = "CloudStack's rules are being changed by others as well. Try again."
 
 
 class World(Protocol):
@@ -109,7 +110,7 @@ def settle(writer: Writer, look: Callable[[], World | None]) -> frozenset[str]:
             raise errors[0]
         before = changes
         errors = [error for commands in changes for error in writer.all(commands) if error.kind != "notFound"]
-    raise errors[0] if errors else GceError("conflict", "The firewall is being changed by others as well. Try again.")
+    raise errors[0] if errors else GceError("conflict", OTHERS)
 
 
 def differences(

@@ -19,6 +19,7 @@ from gstack.firewall import balanced, isolated, security_groups
 from gstack.firewall.balanced import Balancer
 from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Command, Writer
+from gstack.firewall.writer import settle as converged
 from gstack.operations import addresses as tying
 from gstack.operations import reserving
 from gstack.operations.addresses import Home
@@ -28,7 +29,6 @@ from gstack.translate.caller import Project
 
 Row = dict[str, Any]
 
-MOST_ROUNDS = 6
 ALGORITHMS = {False: "roundrobin", True: "source"}
 ELSEWHERE = "Instance '{}' is not in the network of forwarding rule '{}' and gets nothing from it."
 UNCHECKED = "CloudStack's router does not carry out health checks: it asks each member whether its port answers."
@@ -92,7 +92,7 @@ class World:
                 commands.append(("removeFromLoadBalancerRule", params))
         return commands
 
-    def changes(self) -> list[Command]:
+    def makings(self) -> list[Command]:
         """The commands that make balancers, and change how they choose."""
         there = {(one.address, one.port): one for one in self.balancers}
         commands: list[Command] = []
@@ -114,6 +114,21 @@ class World:
             if due is not None and due.members - one.members:
                 found[one.id] = due.members - one.members
         return found
+
+    def joins(self) -> list[Command]:
+        """The commands that make machines members."""
+        return [
+            ("assignToLoadBalancerRule", {"id": key, "virtualmachineids": sorted(some)})
+            for key, some in sorted(self.joining().items())
+        ]
+
+    def wanted(self) -> tuple[dict[tuple[str, int], Due], set[str]]:
+        """As :attr:`due`."""
+        return self.due
+
+    def changes(self) -> list[list[Command]]:
+        """The commands that bring the balancers in line, in phases one after the other."""
+        return [self.removals(), self.makings(), self.joins()]
 
 
 def settle(run: Run) -> list[str]:
@@ -161,29 +176,16 @@ def read(cloud: Cloud, project: Project) -> World:
 def bring(writer: Writer, project: Project) -> list[str]:
     """Bring the balancers to what the forwarding rules say; in sentences what cannot be said. Raises what CloudStack
     refused, if that left a difference."""
-    before: object = None
-    errors: list[GceError] = []
-    for _ in range(MOST_ROUNDS):
+
+    def look() -> World:
         world = read(writer.cloud, project)
-        joining = world.joining()
-        left = (world.removals(), world.changes(), joining)
-        if not any(left):
-            return sorted(world.due[1])
-        if errors and left == before:
-            raise errors[0]
-        before = left
-        errors = [error for commands in left[:2] for error in writer.all(commands) if error.kind != "notFound"]
-        if joining:
+        if joining := world.joining():
             # Before a machine joins, the address lets in no more than its firewalls allow to it.
             groups, there = security_groups.read(writer.cloud).groups, isolated.existing(writer.cloud)
             isolated.bring(writer, groups, there, joining)
-            errors += writer.all(
-                [
-                    ("assignToLoadBalancerRule", {"id": key, "virtualmachineids": sorted(some)})
-                    for key, some in sorted(joining.items())
-                ]
-            )
-    raise errors[0] if errors else GceError("conflict", "The balancers are being changed by others as well. Try again.")
+        return world
+
+    return sorted(converged(writer, look))
 
 
 def _moves(cloud: Cloud, project: Project) -> list[Row]:

@@ -18,10 +18,15 @@ from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import matches
 from gstack.store import overlay
 from gstack.translate import kept
+from gstack.translate.balancing import GROUPS
+from gstack.translate.caller import Project
 
 Row = dict[str, Any]
 
 WORKFLOW = "op.balancing.change"
+QUIET = {"labels", "namedPorts", "description", "healthChecks", "timeoutSec"}  # what no balancer depends on
+LABELS = ("Labels", "labels", "labelFingerprint")
+RESOURCE = ("Resource", "fields", "fingerprint")
 STALE = "{} fingerprint either invalid or resource {} have changed"
 
 
@@ -64,7 +69,7 @@ def change(run: Run, plan: Row) -> None:
     run.undo("the change", overlay.write, plan["kind"], plan["key"], run.project.id, before)
     after = {**before, "body": edited(before["body"], plan)}
     run.step("remember", overlay.write, plan["kind"], plan["key"], run.project.id, after)
-    if set(plan["put"]) == {"labels"}:
+    if {*plan["put"], *plan["add"], *plan["remove"]} <= QUIET:
         return
     for sentence in balancing.settle(run):
         run.warn("NOT_CRITICAL_ERROR", sentence)
@@ -72,10 +77,9 @@ def change(run: Run, plan: Row) -> None:
 
 def check_seen(body: Row, member: str | None, seen: str) -> None:
     """Raises GceError conditionNotMet unless ``seen`` is the fingerprint of a member, or of the whole."""
-    if not matches(seen, (body.get(member) or {}) if member else body):
-        what = "Labels" if member else "Resource"
-        location = "labelFingerprint" if member else "fingerprint"
-        raise GceError("conditionNotMet", STALE.format(what, "labels" if member else "fields"), location=location)
+    if not matches(seen, body.get(member, {}) if member else body):
+        what, fields, location = LABELS if member == "labels" else RESOURCE
+        raise GceError("conditionNotMet", STALE.format(what, fields), location=location)
 
 
 def edited(body: Row, plan: Row) -> Row:
@@ -95,6 +99,16 @@ def all_of(body: Row, members: Iterable[str]) -> Row:
 
 
 # What follows runs inside of steps.
+
+
+def forget(project: Project, machine: str) -> None:
+    """Take a machine that is destroyed out of the instance groups. One that another change puts back is not shown."""
+    for row in kept.rows(project, GROUPS):
+        members = row["body"]["members"]
+        left = [one for one in members if one["id"] != machine]
+        if left != members:
+            changed = {**row, "body": {**row["body"], "members": left}}
+            overlay.write(GROUPS, kept.key(project, GROUPS, row), project.id, changed)
 
 
 def _present(run: Run, plan: Row) -> Row:

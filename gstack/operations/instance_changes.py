@@ -17,7 +17,7 @@ from gstack.firewall import marks
 from gstack.firewall.groups import GUARDS, INSTANCE, Group
 from gstack.firewall.security_groups import converge, using
 from gstack.firewall.writer import Writer
-from gstack.operations import attachments, labels
+from gstack.operations import attachments, balancing, labels
 from gstack.operations.failures import HIDDEN
 from gstack.operations.firewalls import converge_quietly
 from gstack.operations.run import Run
@@ -177,6 +177,7 @@ def set_name(run: Run, plan: Row) -> None:
     before = {"id": machine, "name": found["name"], "displayname": found["displayname"]}
     run.undo_job("the name", "updateVirtualMachine", before)
     labels.change(run, "UserVm", machine, _marks(run, "UserVm", machine, {machines.NAME: mark}))
+    balancing.settle_or_warn(run)  # target pools know instances by their names
 
 
 @workflow("op.instances.attachDisk")

@@ -13,7 +13,7 @@ from typing import Any
 from gstack.errors import GceError, not_found, not_ready
 from gstack.firewall import security_groups
 from gstack.firewall.groups import PREFIX
-from gstack.operations import addresses, attachments, labels
+from gstack.operations import addresses, attachments, balancing, balancing_changes, labels
 from gstack.operations.firewalls import converge_or_warn
 from gstack.operations.instance_inserts import FIXED
 from gstack.operations.run import Run
@@ -48,6 +48,8 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
     run.step("forget", _forget, found)
     addresses.detach(run, found["addresses"])
     security_groups.leave(run, groups=found["groups"])
+    run.step("leave groups", balancing_changes.forget, run.project, found["id"])
+    balancing.settle_or_warn(run)
 
 
 @workflow("op.instances.start")

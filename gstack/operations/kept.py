@@ -7,7 +7,7 @@ DONE when it is answered, and of two at once the later one stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -23,6 +23,7 @@ from gstack.translate.names import checked_name
 from gstack.translate.times import rfc3339
 
 Row = dict[str, Any]
+Prepare = Callable[[Sequence[Row]], object]
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,17 @@ class Collection:
         """The answer of a get."""
         return self.view(call, self.found(call))
 
-    def list(self, call: Call) -> Row:
-        """The answer of a list."""
+    def list(self, call: Call, prepare: Prepare | None = None) -> Row:
+        """The answer of a list; ``prepare`` is told which rows are about to be rendered."""
         scope = self.scope(call)
         rows = [row for row in kept.rows(call.caller.project, self.name) if row["scope"] == scope]
-        return listing(call, rows, kept.shape(partial(self.view, call)))
+        return listing(call, rows, kept.shape(partial(self.view, call), prepare))
 
-    def aggregated(self, call: Call, *kinds: str) -> Row:
+    def aggregated(self, call: Call, *kinds: str, prepare: Prepare | None = None) -> Row:
         """The answer of an aggregated list; ``kinds`` are the scopes where such objects are (``global``, ``regions``,
-        ``zones``)."""
+        ``zones``), ``prepare`` as in :meth:`list`."""
         rows = scopes.grouped(kept.rows(call.caller.project, self.name), itemgetter("scope"))
-        return scopes.aggregated_in(call, kinds, rows, self.name, kept.shape(partial(self.view, call)))
+        return scopes.aggregated_in(call, kinds, rows, self.name, kept.shape(partial(self.view, call), prepare))
 
     def new(self, call: Call, body: Row) -> Row:
         """A row for what the request makes. Raises GceError for its name, ``alreadyExists`` where it is taken."""

@@ -106,12 +106,13 @@ def insert(call: Call) -> dict[str, Any]:
 
 @method("compute.forwardingRules.setTarget", needs=MAKES, body=TARGET)
 def set_target(call: Call) -> dict[str, Any]:
-    """Lead a rule to another target pool."""
-    row = RULES.found(call)
-    _, path = _target(call, {"target": call.body.get("target")}, "")
-    led = {**row, "body": {"target": path}}
+    """Lead a rule to another target pool or backend service."""
+    row, link = RULES.found(call), call.body.get("target")
+    member = "backendService" if "/backendServices/" in f"/{link}" else "target"
+    _, path = _target(call, {member: link}, "")
+    led = {**row, "body": {member: path}}
     balancing.home(call.caller, balancing.members(call.caller.project, led), "target")
-    put = {"target": path, "backendService": None}
+    put = {"target": None, "backendService": None, member: path}
     return balancing_changes.start(call, RULES.name, row, put=put, type="SetTarget")
 
 

@@ -83,7 +83,7 @@ def add_instance(call: Call) -> dict[str, Any]:
     """Put instances into a pool."""
     row, given = POOLS.found(call), _given(call)
     path = kept.path(POOLS.name, row)
-    balancing.check_members(call.caller, path, [*row["body"]["instances"], *given], "instances[0].instance")
+    balancing.check_members(call.caller, path, given, "instances[0].instance")
     return balancing_changes.start(call, POOLS.name, row, add={"instances": given})
 
 

@@ -7,7 +7,7 @@ found by looking for its path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
@@ -81,7 +81,11 @@ def members(project: Project, rule: Row) -> list[Row]:
     body = _at(project, target(rule))
     if "instances" in body:
         return list(body["instances"])
-    groups = [backend["group"] for backend in body.get("backends") or ()]
+    return of_groups(project, [backend["group"] for backend in body.get("backends") or ()])
+
+
+def of_groups(project: Project, groups: Iterable[str]) -> list[Row]:
+    """The entries of :func:`member` of the groups at these paths."""
     return [one for group in groups for one in _at(project, group).get("members") or ()]
 
 
@@ -109,14 +113,23 @@ def ports(body: Row) -> list[int]:
 
 
 def known(entries: list[Row], rows: list[Row]) -> list[tuple[Row, Row]]:
-    """The entries of :func:`member` whose instance is there, with its row of listVirtualMachines."""
-    found: dict[tuple[str, str], Row] = {}
+    """The entries of :func:`member` whose instance is there, with its row of listVirtualMachines. The path of an entry
+    that means one very machine follows that one's name."""
+    there: dict[str, tuple[str, Row]] = {}
+    named: dict[tuple[str, str], str] = {}
     for zoneid in {entry["zoneid"] for entry in entries}:
         here = [row for row in machines.visible(rows) if row["zoneid"] == zoneid]
         names = machines.gce_names_of(here)
-        found |= {(zoneid, names[row["id"]]): dict(row) for row in here}
-    pairs = [(entry, found.get((entry["zoneid"], entry["path"].rpartition("/")[2]))) for entry in entries]
-    return [(entry, row) for entry, row in pairs if row is not None and entry.get("id") in (None, row["id"])]
+        there |= {row["id"]: (names[row["id"]], dict(row)) for row in here}
+        named |= {(zoneid, name): key for key, name in names.items()}
+    found = []
+    for entry in entries:
+        before, _, name = entry["path"].rpartition("/")
+        key = entry.get("id") or named.get((entry["zoneid"], name))
+        if key in there:
+            name, row = there[key]
+            found.append(({**entry, "path": f"{before}/{name}"}, row))
+    return found
 
 
 def network(row: Row) -> str | None:
@@ -126,12 +139,14 @@ def network(row: Row) -> str | None:
     return nic.get("networkid")
 
 
-def home(caller: Caller, entries: list[Row], field: str) -> Subnetwork | None:
+def home(caller: Caller, entries: list[Row], field: str, rows: list[Row] | None = None) -> Subnetwork | None:
     """The subnetwork that all the instances of ``entries`` are in; None where there is none of them yet.
 
-    Raises GceError invalid, for ``field``, where CloudStack has no balancer for them. One call, and one for networks.
+    Raises GceError invalid, for ``field``, where CloudStack has no balancer for them. One call unless the machines'
+    ``rows`` are given, and one for networks.
     """
-    rows = caller.cloud.list("listVirtualMachines", details=["nics"]) if entries else []
+    if rows is None:
+        rows = caller.cloud.list("listVirtualMachines", details=["nics"]) if entries else []
     found: Subnetwork | None = None
     for entry, row in known(entries, rows):
         piece = networks.of_caller(caller).of(network(row)) or networks.of_caller(caller, refresh=True).of(network(row))
@@ -159,11 +174,13 @@ def health(cloud: Cloud, entries: list[Row], below: str) -> list[Row]:
     ]
 
 
-def check_members(caller: Caller, path: str, entries: list[Row], field: str) -> None:
-    """Raises GceError invalid where what ``path`` leads to is balanced, and ``entries`` cannot be. No call where it is
-    not."""
-    if led_to_by(caller.project, path):
-        home(caller, entries, field)
+def check_members(caller: Caller, path: str, given: list[Row], field: str, rows: list[Row] | None = None) -> None:
+    """Raises GceError invalid where what ``path`` leads to is balanced, and ``given`` cannot join what is there. No
+    call where it is not."""
+    for rule in led_to_by(caller.project, path):
+        if rows is None:
+            rows = caller.cloud.list("listVirtualMachines", details=["nics"])
+        home(caller, [*members(caller.project, rule), *given], field, rows)
 
 
 def led_to_by(project: Project, path: str) -> list[Row]:

@@ -7,7 +7,7 @@ accounts of two domains may be called alike.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -50,9 +50,11 @@ def new(project: Project, kind: str, scope: str, name: str, body: dict[str, Any]
     }
 
 
-def shape(view: Callable[[Row], dict[str, Any]]) -> Shape[Row]:
-    """How lists read such rows."""
-    return Shape(view, itemgetter("name"), itemgetter("created"), itemgetter("number"))
+def shape(
+    view: Callable[[Row], dict[str, Any]], prepare: Callable[[Sequence[Row]], object] | None = None
+) -> Shape[Row]:
+    """How lists read such rows; ``prepare`` as in :class:`gstack.protocol.listing.Shape`."""
+    return Shape(view, itemgetter("name"), itemgetter("created"), itemgetter("number"), prepare)
 
 
 def path(kind: str, row: dict[str, Any]) -> str:

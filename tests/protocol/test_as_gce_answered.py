@@ -75,6 +75,7 @@ def _first(path: str, *needs: str) -> Callable[[Any], dict[str, Any]]:
 
 OURS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "compute#address": _of(f"{FRA}/addresses/addr", "addr"),
+    "compute#backendService": _of("regions/de-fra/backendServices/be", "group", "service"),
     "compute#disk": _of(f"{HERE}/disks/vm", "vm"),
     "compute#diskType": _first(f"{HERE}/diskTypes"),
     "compute#firewall": _of("global/firewalls/fw", "fw"),
@@ -84,6 +85,7 @@ OURS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "compute#httpsHealthCheck": _of("global/httpsHealthChecks/hc", "https check"),
     "compute#image": _first("/compute/v1/projects/debian-cloud/global/images"),
     "compute#instance": _instance,
+    "compute#instanceGroup": _of("zones/de-fra-1/instanceGroups/ig", "fra vm", "group", "grouped"),
     "compute#instanceTemplate": _template,
     "compute#machineType": _first(f"{HERE}/machineTypes"),
     "compute#network": _of("global/networks/default"),
@@ -105,6 +107,15 @@ OLD = "of the first years; GCE leaves it out today"
 NO_NAT = "how CloudStack translates cannot be chosen, and is not told"
 MISSING: dict[str, dict[str, str]] = {
     "compute#address": {"ipCollection": NOT_SAID},
+    "compute#backendService": {
+        "backends[].description": NOT_SAID,
+        "backends[].maxRate": "of proxies",
+        "healthChecks": NOT_SAID,
+        "iap": "of proxies",
+        "outlierDetection": "of proxies",
+        "port": "of proxies",
+        "subsetting": "of internal services",
+    },
     "compute#disk": {"description": NOT_SAID},
     "compute#firewall": {
         "denied": "of rules that deny",
@@ -142,6 +153,7 @@ MISSING: dict[str, dict[str, str]] = {
         "sourceDisk": "of images made of a disk",
     },
     "compute#instance": {"minCpuPlatform": "refused: CloudStack's offerings decide"},
+    "compute#instanceGroup": {"description": NOT_SAID},
     "compute#instanceTemplate": {
         "description": NOT_SAID,
         "properties.canIpForward": NOT_SAID,
@@ -206,6 +218,8 @@ ALONE = {
     "compute#acceleratorType": "this cloud has none",
     "compute#accessConfig": "a part of an instance",
     "compute#attachedDisk": "a part of an instance",
+    "compute#instanceGroupManager": "there is none",
+    "compute#instanceGroupsListInstances": "the answer of a verb, whose rows say who is in a group",
     "compute#metadata": "a part of an instance",
     "compute#targetPoolInstanceHealth": "the answer of a verb, whose rows say what the health of each instance is",
 }

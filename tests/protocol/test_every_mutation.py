@@ -43,6 +43,10 @@ def _current(gateway: Any, path: str, body: Any, number: int = 1) -> Any:
         content = {"items": [{"key": "k", "value": f"v{number}"}]}
     elif path.endswith("Interface"):
         read, content = read["networkInterfaces"][0], {"aliasIpRanges": [{"ipCidrRange": f"10.1.0.5{number}/32"}]}
+    elif path.endswith("NamedPorts"):
+        content = {"namedPorts": [{"name": "http", "port": 80 + number}]}
+    elif "/backendServices/" in path:
+        content = {"timeoutSec": 8 + number}
     elif "labelFingerprint" not in body and "labels" not in body:
         content = {}
     return body | content | {member: read[member]}

@@ -31,6 +31,12 @@ CALLS = {
 }
 KEPT = {
     "targetPools",
+    "backendServices",
+    "regionBackendServices",
+    "instanceGroupManagers",
+    "regionInstanceGroupManagers",
+    "regionInstanceGroups",
+    "instanceGroups",  # and one call where a group has members: see tests/resources/test_instance_groups.py
     "acceleratorTypes",
     "diskTypes",
     "forwardingRules",
