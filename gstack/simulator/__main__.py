@@ -7,6 +7,8 @@ since there is no other way to learn them.
 from __future__ import annotations
 
 import argparse
+import signal
+import threading
 
 from .server import Server
 from .simulator import Simulator
@@ -25,11 +27,14 @@ def main() -> None:
     options = parser.parse_args()
     settings = {"expunge.delay": options.expunge_delay}
     simulator = Simulator(options.job_seconds, options.state, seed=options.seed, settings=settings, zones=options.zone)
-    server = Server(simulator, options.port, options.host, options.control)
-    for user in simulator.world.user:
-        print(f"{user.name}: apikey {user.api_key} secretkey {user.secret_key}")
-    print(f"listening on http://{options.host}:{options.port}/client/api", flush=True)
-    server.run()
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with Server(simulator, options.port, options.host, options.control) as server:
+        for user in simulator.world.user:
+            print(f"{user.name}: apikey {user.api_key} secretkey {user.secret_key}")
+        print(f"listening on {server.url}", flush=True)
+        ended.wait()
 
 
 if __name__ == "__main__":

@@ -58,13 +58,15 @@ class WsgiApp:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
+            if environ.get("gstack.closing"):
+                raise Cut("refuse")
             answer = self.route(environ)
         except Cut as end:
             if "gstack.cut" not in environ:
                 raise
-            environ["gstack.cut"]()
             if end.refused:
                 environ["gstack.refuse"](end.refused)
+            environ["gstack.cut"]()
             answer = Answer(503, "text/plain", b"")
         return send(answer, environ, start_response)
 
@@ -78,7 +80,7 @@ class WsgiApp:
                 b"<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>",
             )
         if self.control and path.startswith("/control/"):
-            return control(self.simulator, path, read_body(environ))
+            return controlled(self.simulator, path, read_body(environ))
         if path.rstrip("/") != PATH:
             return elsewhere(path)
         if method == "OPTIONS":
@@ -142,6 +144,14 @@ def half(body: bytes, cut: Callable[[], None]) -> Iterator[bytes]:
     cut()
 
 
+def controlled(simulator: Simulator, path: str, body: bytes) -> Answer:
+    """What :func:`control` answers; 400 and why, where it cannot be done."""
+    try:
+        return control(simulator, path, body)
+    except (TypeError, ValueError, LookupError) as error:
+        return Answer(400, "application/json", orjson.dumps({"error": f"{path}: {error}"}))
+
+
 def control(simulator: Simulator, path: str, body: bytes) -> Answer:
     """POST /control/faults {kind, command, …} · /control/clear · /control/settings {name: value} · /control/keys ·
     /control/measure {group, counter, value} · /control/job-seconds {seconds} ·
@@ -194,6 +204,7 @@ class Gateway(wsgi.Gateway_10):
         environ: dict[str, object] = super().get_environ()  # type: ignore[no-untyped-call]  # nor has this
         environ["gstack.cut"] = self.cut
         environ["gstack.refuse"] = self.req.server.refuse
+        environ["gstack.closing"] = self.req.server.closing
         return environ
 
     def cut(self) -> None:
@@ -203,7 +214,13 @@ class Gateway(wsgi.Gateway_10):
 
 
 class Listener(wsgi.Server):
-    refuse: Callable[[float], None]
+    closing = False  # soon nobody listens any more, so whoever still gets in is not answered
+    end: Callable[[float], None]
+
+    def refuse(self, seconds: float) -> None:
+        """From another thread: whoever asks for it is one that the end waits for."""
+        self.closing = True
+        threading.Thread(target=self.end, args=(seconds,)).start()
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
         """Connections inherit this: the port can be bound again while those of before linger."""
@@ -236,8 +253,7 @@ class Server:
         http.ConnectionClass = Connection
         http.max_request_header_size = 64 * 1024
         http.keep_alive_conn_limit = 256
-        # From another thread: whoever asks here is one that a refusal waits for.
-        http.refuse = lambda seconds: threading.Thread(target=self.refuse, args=(seconds,)).start()
+        http.end = self.refuse
         return http
 
     @property
@@ -283,10 +299,6 @@ class Server:
             self.timer = None
             self.http = self.listener(self.port, self.http.wsgi_app)
             self.start()
-
-    def run(self) -> None:
-        """Serve in this thread until interrupted."""
-        self.http.safe_start()
 
     def __enter__(self) -> Server:
         return self.start()

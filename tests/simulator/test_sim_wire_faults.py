@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -122,3 +125,37 @@ def test_every_kind_of_fault_is_told_in_the_documentation() -> None:
 def test_an_unknown_kind_is_refused_by_name(cloud: Cloud) -> None:
     with pytest.raises(ValueError, match="explode"):
         cloud.simulator.faults.add("explode")
+
+
+def test_in_a_process_of_its_own_it_listens_when_it_says_so_refuses_when_told_and_ends_when_told() -> None:
+    command = [sys.executable, "-m", "gstack.simulator", "--port", "0", "--control"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = next(line.split()[-1] for line in process.stdout if line.startswith("listening"))
+            assert requests.get(url, timeout=5).status_code == 401
+            fault = json.dumps({"kind": "refuse", "command": "*", "seconds": 60})
+            assert requests.post(url.replace("/client/api", "/control/faults"), fault, timeout=5).status_code == 200
+            for _ in range(20):  # first cut off, and then refused
+                with pytest.raises(requests.ConnectionError):
+                    requests.get(f"{url}?command=listZones", timeout=5)
+        finally:
+            process.terminate()
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("faults", {"kind": "flood", "command": "*"}),
+        ("faults", {"command": "*"}),
+        ("job-seconds", {"seconds": "soon"}),
+        ("job-seconds", {}),
+        ("settings", {"no.such.setting": 1}),
+        ("reaches", {"source": "10.0.0.1", "destination": "10.0.0.2"}),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_told_the_server_is_refused_and_why(server: Server, path: str, body: dict) -> None:
+    answer = requests.post(server.url.replace("client/api", f"control/{path}"), json.dumps(body), timeout=5)
+    assert (answer.status_code, path in answer.json()["error"]) == (400, True)
