@@ -67,7 +67,8 @@ class Gatekeeper:
         host = headers.get("Host") or _request_host()
         remembered = f"{tokens.hashed(bearer)} {host}"
         grant = self.keyring.grants.get(remembered)
-        if grant is None or grant.expires_at <= self.keyring.now:
+        forgotten = grant is not None and _changes_something() and self.keyring.credential(grant.credential_id) is None
+        if grant is None or forgotten or grant.expires_at <= self.keyring.now:
             grant = self._grant(bearer, host)
             self.keyring.grants.put(remembered, grant)
         audit.bind(grant)
@@ -205,6 +206,11 @@ def request_address() -> str:
 
 def _request_host() -> str:
     return flask.request.host if flask.has_request_context() else ""
+
+
+def _changes_something() -> bool:
+    """Whether the request under way may start an operation, which needs the credential that it comes with."""
+    return flask.has_request_context() and flask.request.method not in ("GET", "HEAD", "OPTIONS")
 
 
 def _without_port(host: str) -> str:

@@ -32,7 +32,7 @@ from gstack.operations.services import services as real_services
 from gstack.operations.workflow import load_workflows
 from gstack.settings import Settings, SettingsError, load
 from gstack.store import overlay
-from gstack.store.db import db, open_store
+from gstack.store.db import db, open_store, store_number
 from gstack.store.migrate import upgrade_database
 
 log = structlog.get_logger(__name__)
@@ -139,8 +139,11 @@ def main(settings: Settings, services: Services | None = None) -> int:
             worker = _started(settings, services)
             print("READY", flush=True)
             log.info("operations_worker.ready")
-            while not stop.wait(PARENT_POLL_SECONDS) and os.getppid() == parent:
+            begun = store_number(settings)
+            while not stop.wait(PARENT_POLL_SECONDS) and os.getppid() == parent and store_number(settings) == begun:
                 pass
+            if store_number(settings) != begun:
+                log.error("store.replaced")  # the next worker makes its tables
             drained = worker.stop()
     except (Refused, SettingsError) as error:
         print(f"gstack operations worker: {error}", file=sys.stderr)

@@ -18,7 +18,8 @@ from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, CursorResult, Engine, Row, and_, event, inspect, make_url, select, update
+from sqlalchemy import URL, ColumnElement, CursorResult, Engine, Row, and_, event, inspect, make_url, select, update
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 
 from gstack.settings import Settings
@@ -37,8 +38,9 @@ def open_store(app: Flask, settings: Settings) -> None:
     """Connect ``app`` to the store of ``settings``. A SQLite file is made if it is not there, for its owner
     only."""
     url = make_url(settings.database_url)
-    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
-        _make_private(Path(url.database))
+    path = _file_of(url)
+    if path is not None:
+        _make_private(path)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     # As many connections as threads, or a request that waits for its operation would keep others from the
     # store.
@@ -106,12 +108,43 @@ def prepare_engine(engine: Engine) -> Engine:
     if engine.dialect.name != "sqlite":
         return engine
 
+    path = _file_of(engine.url)
+
+    @event.listens_for(engine, "do_connect")
+    def _connecting(*_: Any) -> None:
+        if path is not None:
+            _make_private(path)
+
     @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
+    def _connected(connection: Any, record: Any) -> None:
+        record.info["file"] = _number(path)
         connection.isolation_level = "IMMEDIATE"
         cursor = connection.cursor()
         for pragma in ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    @event.listens_for(engine, "checkout")
+    def _taken(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info["file"] != _number(path):  # SQLite would go on in a file that nobody else sees
+            raise DisconnectionError("The database file was deleted or replaced.")
+
     return engine
+
+
+def store_number(settings: Settings) -> int:
+    """What tells the store's file from another that takes its place; 0 where there is none."""
+    return _number(_file_of(make_url(settings.database_url)))
+
+
+def _number(path: Path | None) -> int:
+    try:
+        return path.stat().st_ino if path is not None else 0
+    except FileNotFoundError:
+        return 0
+
+
+def _file_of(url: URL) -> Path | None:
+    """The file of a SQLite database, None for one in memory or of another kind."""
+    on_disk = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if on_disk else None

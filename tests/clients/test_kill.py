@@ -376,6 +376,38 @@ def test_an_expired_token_is_refused_in_gces_words(gateway: Gateway) -> None:
     assert error["errors"][0]["reason"] == "authError"
 
 
+def test_a_running_gateway_whose_database_is_deleted_goes_on_with_a_new_one(
+    gateway: Gateway, world: World, until: Until, fresh: Fresh
+) -> None:
+    name = fresh("kept")
+    _ends_well(gateway, world, until, gateway.insert(name), name)
+    before = gateway.get(f"zones/ch-gva-2/instances/{name}")
+    worker, folder = gateway.operations_worker(), gateway.running.settings.folder
+    gone = [path.unlink() or path for path in folder.glob("gstack.db*")]
+    assert folder / "gstack.db" in gone
+    until(lambda: gateway.operations_worker() not in (0, worker), what="another operations worker")
+    literal = {"Authorization": f"Bearer {gateway.cloud.api_key}:{gateway.cloud.secret_key}"}
+    path = f"{gateway.base}/zones/ch-gva-2/instances/{name}"
+    answer = until(lambda: _answered(gateway, path, literal), what="an answer from a new database")
+    assert [answer[part] for part in ("id", "machineType", "disks")] == [
+        before[part] for part in ("id", "machineType", "disks")
+    ]
+    body = {"labels": {"a": "b"}, "labelFingerprint": before["labelFingerprint"]}
+    started = until(lambda: _answered(gateway, f"{path}/setLabels", literal, body), what="an operation that is taken")
+    wait = f"{gateway.base}/zones/ch-gva-2/operations/{started['name']}/wait"
+    assert gateway.session.post(wait, headers=literal, timeout=150).json()["status"] == "DONE"
+    assert _answered(gateway, path, literal)["labels"] == {"a": "b"}
+    assert (folder / "gstack.db").stat().st_mode & 0o077 == 0
+
+
+def _answered(gateway: Gateway, path: str, headers: dict[str, str], body: Any = None) -> Any:
+    """What is answered, as soon as the store has its tables and the credential."""
+    verb = "GET" if body is None else "POST"
+    answer = gateway.session.request(verb, path, json=body, headers=headers, timeout=30)
+    assert answer.status_code in (200, 401, 503), answer.text
+    return answer.json() if answer.ok else None
+
+
 def test_500_waits_at_once_do_not_delay_a_get(gateway: Gateway, world: World, until: Until, fresh: Fresh) -> None:
     name = fresh("awaited")
     world.slow_down()

@@ -34,15 +34,23 @@ SCHEDULE = {
     "retentionPolicy": {"maxRetentionDays": 7},
     "snapshotProperties": {"labels": {"by": "clock"}},
 }
+ISOLATED = {
+    **INSTANCE,
+    "machineType": "zones/de-fra-1/machineTypes/custom-2-1024",
+    "networkInterfaces": [
+        {"subnetwork": "regions/de-fra/subnetworks/own", "accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]}
+    ],
+}
 COLLECTIONS = (
-    "zones/{zone}/instances",
-    "zones/{zone}/disks",
+    "aggregated/instances",
+    "aggregated/disks",
     "global/firewalls",
     "global/snapshots",
     "global/networks",
     "regions/ch-gva/resourcePolicies",
-    "regions/ch-gva/subnetworks",
-    "regions/de-fra/addresses",
+    "aggregated/subnetworks",
+    "aggregated/addresses",
+    "global/routes",
 )
 
 
@@ -61,12 +69,25 @@ def full(gateway: Any) -> Any:
     gateway.run("POST", "zones/{zone}/disks/system/createSnapshot", {"name": "snap", "labels": {"e": "f"}})
     gateway.run("POST", "zones/{zone}/disks", {"name": "copy", "sourceDisk": "zones/ch-gva-2/disks/system"})
     gateway.run("POST", "global/images", {"name": "golden", "sourceSnapshot": "global/snapshots/snap", "family": "own"})
+    gateway.run("POST", "global/networks", {"name": "own", "autoCreateSubnetworks": False})
+    piece = {"name": "own", "network": "global/networks/own", "ipCidrRange": "10.1.0.0/24"}
+    gateway.run("POST", "regions/de-fra/subnetworks", piece)
+    gateway.run("POST", "regions/de-fra/addresses", {"name": "kept", "labels": {"g": "h"}})
+    gateway.run("POST", "global/firewalls", FIREWALL | {"name": "own", "network": "global/networks/own"})
+    gateway.run("POST", "zones/de-fra-1/instances", ISOLATED)
+    image_disk = {"name": "fresh", "sourceImage": DEBIAN, "labels": {"i": "j"}}
+    gateway.run("POST", "zones/{zone}/disks", image_disk)
     return gateway
 
 
 def read(gateway: Any) -> dict[str, Any]:
-    """Every collection, as lists have it."""
-    return {path: gateway.get(path).get("items", []) for path in COLLECTIONS}
+    """Every collection, as lists have it; of an aggregated one the scopes that hold something."""
+    found = {path: gateway.get(path).get("items", []) for path in COLLECTIONS}
+    return {path: _filled(items) if isinstance(items, dict) else items for path, items in found.items()}
+
+
+def _filled(scopes: dict[str, Any]) -> dict[str, Any]:
+    return {scope: held for scope, held in scopes.items() if "warning" not in held}
 
 
 def test_what_cloudstack_holds_reads_the_same_without_the_store(full: Any) -> None:
@@ -74,8 +95,8 @@ def test_what_cloudstack_holds_reads_the_same_without_the_store(full: Any) -> No
     full.forget_everything()
     after = read(full)
     assert after == before
-    assert all(after[path] for path in COLLECTIONS[:7])
-    (instance,) = after["zones/{zone}/instances"]
+    assert all(after[path] for path in COLLECTIONS)
+    (instance,) = after["aggregated/instances"]["zones/ch-gva-2"]["instances"]
     assert instance["machineType"].endswith("/n1-standard-1")
     assert (instance["labels"], instance["tags"]["items"]) == (INSTANCE["labels"], ["http", "ssh"])
     assert [disk["source"].rpartition("/")[2] for disk in instance["disks"]] == ["system", "data"]
@@ -91,3 +112,28 @@ def test_what_was_made_before_can_be_named_after(full: Any, path: str) -> None:
     before = full.get(path)
     full.forget_everything()
     assert full.get(path) == full.get(f"{path.rpartition('/')[0]}/{before['id']}") == before
+
+
+def test_what_was_made_before_can_be_changed_after(full: Any) -> None:
+    full.forget_everything()
+    for zone in ("ch-gva-2", "de-fra-1"):
+        path = f"zones/{zone}/instances/web"
+        seen = full.get(path)
+        labels = {"labels": {"tier": "silver"}, "labelFingerprint": seen["labelFingerprint"]}
+        full.run("POST", f"{path}/setLabels", labels)
+        full.run("POST", f"{path}/setTags", {"items": ["ssh"], "fingerprint": seen["tags"]["fingerprint"]})
+        full.run("POST", f"{path}/stop")
+        full.run("POST", f"{path}/setMachineType", {"machineType": f"zones/{zone}/machineTypes/small"})
+        full.run("POST", f"{path}/start")
+        now = full.get(path)
+        assert (now["labels"], now["tags"]["items"], now["status"]) == ({"tier": "silver"}, ["ssh"], "RUNNING")
+        full.run("DELETE", path)
+    full.run("PATCH", "global/firewalls/web", {"priority": 800})
+    full.run("POST", "zones/{zone}/disks/system/resize", {"sizeGb": "25"})
+    assert [disk["name"] for disk in full.get("zones/{zone}/disks")["items"]] == ["copy", "fresh", "system"]
+    for path in ("zones/{zone}/disks/system", "zones/de-fra-1/disks/system", "global/snapshots/snap"):
+        full.run("DELETE", path)
+    for path in ("global/images/golden", "global/firewalls/own", "regions/de-fra/addresses/kept"):
+        full.run("DELETE", path)
+    full.run("DELETE", "regions/de-fra/subnetworks/own")
+    assert "own" not in full.names("global/firewalls")
