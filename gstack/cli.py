@@ -129,6 +129,7 @@ def reconcile(context: click.Context, dry_run: bool) -> None:
     """Mend firewall rules that other tools changed in CloudStack; list operations that wait for an operator."""
     from flask import Flask
 
+    from gstack import logs
     from gstack.errors import GceError
     from gstack.operations import engine
     from gstack.operations import reconcile as room
@@ -137,6 +138,7 @@ def reconcile(context: click.Context, dry_run: bool) -> None:
     from gstack.store.migrate import upgrade_database
 
     settings = settings_of(context)
+    logs.configure(settings)
     app = Flask("gstack")
     open_store(app, settings)
     upgrade_database(app)

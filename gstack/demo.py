@@ -42,7 +42,7 @@ START_SECONDS = 60
 STOP_SECONDS = 15
 DEFAULT_PORT = 5000
 EMBEDDED_ZONE = "ch-gva-2"  # the basic one, where every instance has an address of its own
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)  # keys and code are pasted: one line each
 
 
 @dataclass(frozen=True)

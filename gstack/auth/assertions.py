@@ -134,13 +134,15 @@ def _parse(text: str) -> tuple[CompactSignature, dict[str, Any]]:
         raise BadAssertion("Invalid JWT: it must be three base64url segments of 16 kB at most.")
     try:
         signature = extract_compact(".".join(match.groups()).encode())
-        claims = json.loads(signature.payload, object_pairs_hook=_object, parse_constant=_no_constant)
+        claims = json.loads(signature.payload.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
         if b"\\u0000" in json.dumps(claims, ensure_ascii=False).encode():  # ValueError for halves of characters
             raise ValueError("no store takes this")
     except (JoseError, ValueError, TypeError, RecursionError):
         raise BadAssertion("Invalid JWT: header and claims must be JSON objects.") from None
     if not isinstance(claims, dict) or not isinstance(signature.headers(), dict):
         raise BadAssertion("Invalid JWT: header and claims must be JSON objects.")
+    if "crit" in signature.headers():  # RFC 7515, section 4.1.11: what it names must be understood, and none is
+        raise BadAssertion("Invalid JWT: crit is not supported.")
     signed_header, signed_payload, _ = text.encode().split(b".")
     signature.segments |= {"header": signed_header, "payload": signed_payload}
     return signature, claims

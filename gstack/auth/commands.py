@@ -16,6 +16,7 @@ import click
 from flask import Flask
 from sqlalchemy import func, select
 
+from gstack import logs
 from gstack.auth import credentials as administration
 from gstack.auth import keyfiles, tokens
 from gstack.auth.identity import Refused
@@ -201,6 +202,7 @@ def _room(context: click.Context) -> Iterator[tuple[Settings, Keyring]]:
     sentence."""
     try:
         settings = load(context.obj)
+        logs.configure(settings)
         app = Flask("gstack")
         open_store(app, settings)
         upgrade_database(app)

@@ -81,15 +81,18 @@ class TokenServer(AuthorizationServer):
                 now=now,
                 client=KNOWN_CLIENTS.get(name) or audit.client().strip("'"),
             )
-        tokens.keep(
-            token["access_token"],
-            grant.credential_id,
-            request.grant_type,
-            scope,
-            now=now,
-            seconds=token["expires_in"],
-            refresh_hash=refresh_hash,
-        )
+        try:
+            tokens.keep(
+                token["access_token"],
+                grant.credential_id,
+                request.grant_type,
+                scope,
+                now=now,
+                seconds=token["expires_in"],
+                refresh_hash=refresh_hash,
+            )
+        except tokens.Ended:
+            raise OAuthError("invalid_grant", "The login was ended meanwhile.") from None
         audit.issued(request.grant_type, grant.credential_id, grant.identity.account)
 
     def _generate(

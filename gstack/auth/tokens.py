@@ -10,6 +10,7 @@ import hashlib
 import secrets
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gstack.auth.grant import Grant, grant_of
@@ -18,6 +19,10 @@ from gstack.store.db import own_session
 
 SESSION = "page"  # the grant type of a session of the credentials page, which is no bearer
 PREFIX = "gst_"  # lets scanners of leaked secrets recognise a token
+
+
+class Ended(Exception):
+    """The login that a token was to come from was ended meanwhile."""
 
 
 def new_secret() -> str:
@@ -40,7 +45,8 @@ def keep(
     seconds: int,
     refresh_hash: str | None = None,
 ) -> None:
-    """Keep a new access token of a credential, as its hash; expired ones are thrown away on the way."""
+    """Keep a new access token of a credential, as its hash; expired ones are thrown away on the way. Raises
+    :class:`Ended` where the refresh token it comes from is gone."""
     with own_session() as session:
         session.execute(delete(AccessToken).where(AccessToken.expires_at <= now))
         session.add(
@@ -54,7 +60,10 @@ def keep(
                 refresh_hash=refresh_hash,
             )
         )
-        session.commit()
+        try:
+            session.commit()
+        except IntegrityError:  # the store holds that a token has its refresh token
+            raise Ended from None
 
 
 def look_up(token: str, now: int, grant_type: str = "") -> tuple[Credential, AccessToken] | None:

@@ -44,14 +44,11 @@ def open_store(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     # As many connections as threads, or a request that waits for its operation would keep others from the
     # store.
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = (
-        {}
-        if url.database in (None, "", ":memory:")
-        else {
-            "pool_size": settings["GSTACK_THREADS"],
-            "max_overflow": 16,
-        }
+    pool = (
+        {} if url.database in (None, "", ":memory:") else {"pool_size": settings["GSTACK_THREADS"], "max_overflow": 16}
     )
+    # What is written stands in no error, and so in no log.
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True} | pool
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)

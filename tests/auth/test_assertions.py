@@ -147,6 +147,12 @@ def test_a_payload_that_is_no_plain_object_is_refused(payload: bytes) -> None:
         read(make(HEADER, payload))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"])
+def test_a_payload_that_is_no_plain_utf_8_is_refused(encoding: str) -> None:
+    with pytest.raises(BadAssertion):
+        read(make(HEADER, json.dumps(claims()).encode(encoding)))
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -162,6 +168,8 @@ def test_a_payload_that_is_no_plain_object_is_refused(payload: bytes) -> None:
         {"alg": "RS256", "kid": ["x"]},
         {"alg": "RS256", "kid": ""},
         {"alg": "RS256", "crit": ["exp"]},
+        {"alg": "RS256", "crit": []},
+        {"alg": "RS256", "crit": None},
         {"alg": "RS256", "b64": False, "crit": ["b64"]},
         [],
         "RS256",

@@ -64,6 +64,12 @@ def test_create_asks_for_the_secret_without_showing_it(shell: Shell) -> None:
     assert secret_key not in result.output and Path("asked.json").exists()
 
 
+def test_what_commands_log_is_not_mixed_with_what_they_answer(shell: Shell) -> None:
+    assert shell.create("--name", "ci").exit_code == 0
+    ended = shell.run("revoke", "ci@tenant.iam.gserviceaccount.com")
+    assert ended.exit_code == 0 and "tokens.revoked" in ended.stderr and "tokens.revoked" not in ended.stdout
+
+
 def test_create_with_a_wrong_pair_says_so_and_writes_nothing(shell: Shell) -> None:
     result = shell.run("create", "--api-key", "x", "--secret-key", "y")
     assert result.exit_code == 1 and "API key or the secret key is wrong" in result.output

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import text
 
-from gstack.auth import keyfiles
+from gstack.auth import codes, keyfiles
 from gstack.auth.credentials import Made
 from gstack.errors import GceError
 from gstack.store.db import own_session
+from gstack.store.sealing import Sealer
 
-from .conftest import HOST, NOW, Room, assertion
+from .conftest import GCLOUD_AUDIENCE, HOST, NOW, Room, assertion, signed
 from .test_consent import GCLOUD, LOOPBACK, OOB, ask, choose, redeem, sealed_page, sign_in
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -112,9 +114,28 @@ def stolen_page(room: Room, victim: Victim) -> Any:
     return choose(room, page, api_key=victim.pair[0], secret_key=victim.pair[1])
 
 
-def foreign_project(room: Room, victim: Victim) -> Any:
+def foreign_project(room: Room, victim: Victim, spelling: str = "tenant") -> Any:
+    own = {"Authorization": f"Bearer {victim.access}"}
+    assert room.client.get(f"/v1/projects/{spelling}", headers=own, base_url=f"https://{HOST}").status_code == 200
     headers = {"Authorization": f"Bearer {room.pair_token('other')}"}
-    return room.client.get("/v1/projects/tenant", headers=headers, base_url=f"https://{HOST}")
+    return room.client.get(f"/v1/projects/{spelling}", headers=headers, base_url=f"https://{HOST}")
+
+
+def number_of(room: Room) -> str:
+    headers = {"Authorization": f"Bearer {room.pair_token()}"}
+    found = room.client.get("/v1/projects/tenant", headers=headers, base_url=f"https://{HOST}").json
+    return str(found["projectNumber"])
+
+
+def claims_of(victim: Victim) -> dict[str, Any]:
+    return {"iss": victim.made.email, "aud": GCLOUD_AUDIENCE, "iat": NOW, "exp": NOW + 60}
+
+
+def asked_by(victim: Victim) -> codes.Asked:
+    return codes.Asked(victim.pair[0], LOOPBACK, "", "")
+
+
+ELSEWHERE = Sealer(keys=[Fernet.generate_key().decode()])
 
 
 Attack = Callable[[Room, Victim], Any]
@@ -164,7 +185,31 @@ ATTACKS: dict[str, Attack] = {
         subject_token_type="urn:ietf:params:oauth:token-type:access_token",
         actor_token="x",
     ),
+    "a JWT with something critical": lambda room, victim: room.post(
+        grant_type=JWT_BEARER, assertion=signed(victim.made.content, claims_of(victim), {"crit": []})
+    ),
+    "an open code of another gateway": lambda room, victim: redeem(
+        room, codes.unbound(asked_by(victim), ELSEWHERE, NOW), client_id=victim.pair[0], client_secret=victim.pair[1]
+    ),
+    "a consent page of another gateway": lambda room, victim: choose(
+        room, ELSEWHERE.seal(room.guard.sealer.open(sealed_page(ask(room)))), api_key=victim.pair[0]
+    ),
+    "an assertion as id_token": lambda room, victim: room.client.get(
+        "/tokeninfo", query_string={"id_token": assertion(victim.made.content)}, base_url=f"https://{HOST}"
+    ),
+    "a client id of odd letters": lambda room, victim: victim.refreshed(client_id=GCLOUD.replace(".", "\u2024")),
+    "two clients in one header": lambda room, victim: room.client.post(
+        "/token",
+        data={"grant_type": "client_credentials"},
+        headers={"Authorization": f"Basic eDp5,Basic {base64.b64encode(':'.join(victim.pair).encode()).decode()}"},
+        base_url=f"https://{HOST}",
+    ),
+    "two bearers in one header": lambda room, victim: bearer(room, f"x,Bearer {victim.access}"),
     "another tenant's project": foreign_project,
+    "another tenant's project by its number": lambda room, victim: foreign_project(room, victim, number_of(room)),
+    "another tenant's project by its UUID": lambda room, victim: foreign_project(
+        room, victim, room.guard.authenticate({"Authorization": f"Bearer {victim.access}"}, {}).identity.account_id
+    ),
 }
 
 

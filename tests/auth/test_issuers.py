@@ -115,6 +115,44 @@ def test_a_published_key_is_no_shared_secret_and_no_signature_is_none(room: Room
     assert exchange(room, f"{head}.{body}.AAAA").status_code == 400
 
 
+OTHER_KINDS = {
+    "an EC token under an RSA key": lambda: outside("ES256", EC, {"kid": "rsa"}),
+    "an RSA token under an EC key": lambda: outside("RS256", RSA, {"kid": "ec"}),
+    "a header that says RSA": lambda: relabelled(outside(), {"alg": "RS256", "kid": "ec"}),
+    "a header that says EC": lambda: relabelled(outside("RS256"), {"alg": "ES256", "kid": "rsa"}),
+    "a header that says PSS": lambda: relabelled(outside("RS256"), {"alg": "PS256", "kid": "rsa"}),
+    "another curve": lambda: relabelled(outside(), {"alg": "ES384", "kid": "ec"}),
+    "a list of algorithms": lambda: relabelled(outside(), {"alg": ["ES256"], "kid": "ec"}),
+    "an algorithm that is an object": lambda: relabelled(outside(), {"alg": {}, "kid": "ec"}),
+    "a name that is a list": lambda: relabelled(outside(), {"alg": "ES256", "kid": ["ec"]}),
+    "nothing that is critical": lambda: outside(header={"crit": []}),
+}
+
+
+def relabelled(token: str, header: dict[str, Any]) -> str:
+    """The same token under another header."""
+    head = base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
+    return ".".join([head, *token.split(".")[1:]])
+
+
+@pytest.mark.parametrize("make", OTHER_KINDS.values(), ids=OTHER_KINDS)
+def test_a_key_verifies_only_what_its_kind_signs(room: Room, make: Any) -> None:
+    trust(room, room.service_account(name="ci").email)
+    answer = exchange(room, make())
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
+
+
+def test_keys_of_other_kinds_beside_a_good_one_are_passed_over(room: Room) -> None:
+    made = room.service_account(name="ci")
+    trust(room, made.email)
+    shared = {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA", "kid": "ec"}
+    keys = [shared, {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43, "kid": "ec"}, EC.as_dict(private=False)]
+    (room.settings.folder / "jwks.json").write_text(json.dumps({"keys": keys}))
+    assert exchange(room, outside()).status_code == 200
+    forged = outside("HS256", OctKey.import_key({**shared, "kid": "ec"}))
+    assert exchange(room, forged).status_code == 400
+
+
 def test_a_trusted_issuers_token_is_neither_bearer_nor_assertion(room: Room) -> None:
     trust(room, room.service_account(name="ci").email)
     jwt_bearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from gstack.errors import GceError
 from gstack.store.credentials import AccessToken, RefreshToken
 from gstack.store.db import own_session
 
-from .conftest import NOW, Room, assertion
+from .conftest import HOST, NOW, Room, assertion
 from .test_consent import GCLOUD, LOOPBACK, SCOPE, ask, redeem, sign_in
 
 DAY = 86_400
@@ -208,3 +209,36 @@ def test_an_invented_subject_token_is_refused(room: Room, token: str) -> None:
 def test_redirects_of_the_login_do_not_carry_tokens(room: Room) -> None:
     assert "access_token" not in ask(room, response_type="token").headers["Location"]
     assert ask(room).headers.get("Location") is None and LOOPBACK
+
+
+def test_a_refresh_token_that_is_revoked_while_it_is_used_gets_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = redeem(room, sign_in(room)).json["refresh_token"]
+    keep = tokens.keep
+
+    def revoke_first(*args: Any, **options: Any) -> None:
+        tokens.revoke(token)
+        keep(*args, **options)
+
+    monkeypatch.setattr(tokens, "keep", revoke_first)
+    answer = refresh(room, token)
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_grant")
+    assert count(AccessToken) == 0
+
+
+def test_refreshes_side_by_side_all_get_a_token_and_none_after_the_revocation(room: Room) -> None:
+    token = redeem(room, sign_in(room)).json["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": GCLOUD}
+
+    def ask_or_revoke(number: int) -> Any:
+        client = room.app.test_client()
+        if number == 4:
+            return client.post("/revoke", data={"token": token})
+        return client.post("/token", data=form, base_url=f"https://{HOST}")
+
+    with ThreadPoolExecutor(8) as threads:
+        assert {answer.status_code for answer in threads.map(ask_or_revoke, range(4))} == {200}
+        answers = list(threads.map(ask_or_revoke, range(12)))
+    assert {answer.status_code for answer in answers} <= {200, 400}
+    assert count(AccessToken) == 0 and refresh(room, token).status_code == 400

@@ -7,6 +7,7 @@ everybody but one account, which is what a CloudStack does that dedicates them t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,38 @@ from gstack.simulator.registry import COMMANDS
 OWNER = "tenant"
 PRIVATE_ZONE = "at-vie-1"
 LISTS = {"listZones": "zone", "listServiceOfferings": "serviceoffering", "listDiskOfferings": "diskoffering"}
+
+
+def test_an_operation_is_its_projects_alone_by_name_and_by_number(gateway: Any) -> None:
+    stranger = gateway.as_user("other")
+    made = gateway.call("POST", "global/firewalls", {"name": "mine", "allowed": [{"IPProtocol": "icmp"}]})
+    for named in (made["name"], made["id"]):
+        assert gateway.get(f"global/operations/{named}")["name"] == made["name"]
+        for verb, path in (("GET", ""), ("POST", "/wait"), ("DELETE", "")):
+            stranger.refuse(verb, f"global/operations/{named}{path}", status=404)
+    assert gateway.get(f"global/operations/{made['name']}")["status"] == "DONE"
+
+
+def test_a_part_of_a_batch_reaches_what_its_own_token_reaches_whatever_the_batch_shows(gateway: Any) -> None:
+    stranger = gateway.as_user("other")
+    own = {"mine": gateway.token, "theirs": stranger.token, "none": ""}
+    part = "--b\r\nContent-ID: {0}\r\n\r\nGET /compute/v1/projects/tenant/zones HTTP/1.1\r\n{1}\r\n\r\n"
+    lines = {name: f"Authorization: Bearer {token}\r\n" for name, token in own.items()} | {"inherited": ""}
+    body = "".join(part.format(name, line) for name, line in lines.items()) + "--b--\r\n"
+
+    def statuses(token: str) -> dict[str, str]:
+        answer = gateway.client.post(
+            "/batch/compute/v1",
+            data=body,
+            content_type="multipart/mixed; boundary=b",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
+        return dict(re.findall(r"response-(\w+)[^\0]*?HTTP/1.1 (\d+)", answer.text))
+
+    parts = {"mine": "200", "theirs": "404", "none": "401"}
+    assert statuses(stranger.token) == parts | {"inherited": "404"}
+    assert statuses(gateway.token) == parts | {"inherited": "200"}
+    assert statuses("") == parts | {"inherited": "401"}
 
 
 @pytest.fixture
