@@ -122,9 +122,11 @@ def already_exists(path: str) -> GceError:
     return GceError("alreadyExists", f"The resource '{path}' already exists")
 
 
-def not_ready(path: str) -> GceError:
-    """GCE's sentence for a resource in a state that forbids the request; ``path`` starts at ``projects/``."""
-    return GceError("resourceNotReady", f"The resource '{path}' is not ready")
+def not_ready(path: str, why: str = "") -> GceError:
+    """GCE's sentence for a resource in a state that forbids the request, and the reason where we know one; ``path``
+    starts at ``projects/``."""
+    message = f"The resource '{path}' is not ready"
+    return GceError("resourceNotReady", f"{message}: {why}" if why else message)
 
 
 def invalid(location: str, value: object, why: str) -> GceError:

@@ -59,11 +59,11 @@ def check_tags(row: Mapping[str, Any], wanted: list[str], seen: str | None) -> N
         raise GceError("failedPrecondition", message, location="items")
 
 
-def must_be_stopped(row: Mapping[str, Any], name: str, what: str) -> None:
-    """Raise GceError resourceNotReady for a machine that is not stopped; ``what`` begins a sentence."""
+def must_be_stopped(row: Mapping[str, Any], path: str, what: str) -> None:
+    """Raise GceError resourceNotReady for the machine at ``path`` if it is not stopped; ``what`` begins a sentence."""
     if row.get("state") != "Stopped":
-        message = f"{what} can be changed only while the instance is stopped. '{name}' is {machines.status(row)}."
-        raise GceError("resourceNotReady", message)
+        why = f"{what} can be changed only while the instance is stopped. It is {machines.status(row)}."
+        raise not_ready(path, why)
 
 
 @workflow("op.instances.setTags")
@@ -121,7 +121,7 @@ def set_deletion_protection(run: Run, plan: Row) -> None:
 def set_service_account(run: Run, plan: Row) -> None:
     """``plan``: ``machine``; ``accounts``, GCE's ``serviceAccounts``. Firewalls find them in the own group's marks."""
     machine = plan["machine"]
-    run.step("look", lambda: must_be_stopped(_row(run, machine), _name(run), "The service account"))
+    run.step("look", lambda: must_be_stopped(_row(run, machine), run.target, "The service account"))
     before = run.step("accounts before", lambda: using(run, lambda writer: _accounts(writer, machine)))
     wanted = [str(account.get("email", "")) for account in plan["accounts"]]
     run.undo("the rules of instances", converge_quietly, run)
@@ -334,7 +334,7 @@ def _mark(run: Run, machine: str, accounts: list[str]) -> None:
 def _size(run: Run, plan: Row) -> Row | None:
     """The parameters that would give the machine its present size back; None where it has the wanted one already."""
     row = _row(run, plan["machine"])
-    must_be_stopped(row, _name(run), "The machine type")
+    must_be_stopped(row, run.target, "The machine type")
     if _fits(row, plan):
         return None
     offerings = run.cloud.use(lambda cloud: run.catalogue.service_offerings(cloud))
@@ -355,7 +355,7 @@ def _fits(row: Row, plan: Row) -> bool:
 def _names(run: Run, machine: str) -> Row:
     """What the machine is called, and its boot disk where that has no mark."""
     row = _row(run, machine)
-    must_be_stopped(row, _name(run), "The name")
+    must_be_stopped(row, run.target, "The name")
     roots = run.cloud.list("listVolumes", virtualmachineid=machine, type="ROOT")
     root = next((disk["id"] for disk in roots if volumes.marked_name(disk) is None), None)
     names = {"name": row["name"], "displayname": row.get("displayname") or row["name"], "gce_name": _name(run)}

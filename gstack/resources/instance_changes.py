@@ -144,7 +144,7 @@ def set_service_account(call: Call) -> dict[str, Any]:
     """Say as whom the instance acts: what firewalls with service accounts go by."""
 
     def plan(found: _Target) -> dict[str, Any]:
-        must_be_stopped(found.row, found.name, "The service account")
+        must_be_stopped(found.row, _path(call, found.place, found.name), "The service account")
         email, scopes = call.body.get("email"), call.body.get("scopes") or []
         if scopes and not email:
             raise required("resource.email")
@@ -166,7 +166,7 @@ def set_machine_type(call: Call) -> dict[str, Any]:
     def plan(found: _Target) -> dict[str, Any]:
         given = call.body.get("machineType")
         size = deployments.machine_type(call.caller, found.place, given)
-        must_be_stopped(found.row, found.name, "The machine type")
+        must_be_stopped(found.row, _path(call, found.place, found.name), "The machine type")
         return deployments.resizing(size)
 
     return _change(call, plan)
@@ -188,7 +188,7 @@ def set_name(call: Call) -> dict[str, Any]:
             raise required("resource.currentName")
         if current != found.name:
             raise GceError("conditionNotMet", f"The current name is '{found.name}', not '{current}'.")
-        must_be_stopped(found.row, found.name, "The name")
+        must_be_stopped(found.row, _path(call, found.place, found.name), "The name")
         if machines.find(call.caller.cloud, found.place.id, name, ["min"]) is not None:
             raise already_exists(_path(call, found.place, name))
         return {"name": name}
@@ -213,7 +213,7 @@ def attach_disk(call: Call) -> dict[str, Any]:
         if boot and any(volumes.is_boot(row) for row in devices.values()):
             raise invalid("resource.boot", "true", "The instance has a boot disk already.")
         if boot:
-            must_be_stopped(found.row, found.name, "The boot disk")
+            must_be_stopped(found.row, _path(call, found.place, found.name), "The boot disk")
         auto_delete = bool(call.body.get("autoDelete"))
         return {"volume": disk.volume, "boot": boot, "auto_delete": auto_delete, "device": device}
 
