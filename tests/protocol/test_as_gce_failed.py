@@ -1,8 +1,8 @@
 """Every error that GCE was recorded to answer, beside ours: for the same request, or the same state of things.
 
-Apart from test_as_gce_answered.py, which compares what succeeds. Compared are code, reason, the sentence and the members;
-what differs is listed in ``DIFFERS`` with a reason. The surprising thing: the recordings hold few kinds of errors, all of
-which are walked; a kind that a new recording brings fails here until something of ours is put beside it.
+Apart from test_as_gce_answered.py, which compares what succeeds. Compared are code, reason, the sentence and the
+members; what differs is listed in ``DIFFERS`` with a reason. The surprising thing: the recordings hold few kinds of
+errors, all of which are walked; one that a new recording brings fails here until something of ours is put beside it.
 """
 
 from __future__ import annotations
