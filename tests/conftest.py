@@ -14,8 +14,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -324,19 +323,3 @@ def _programs() -> Path | None:
     found = shutil.which("initdb")
     places = [Path(found).resolve()] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return places[-1].parent if places else None
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., Any]:
-    """Whatever a function gives as soon as it is true; fails the test after ``seconds``."""
-
-    def poll(happened: Callable[[], Any], seconds: float = 60, what: str = "it") -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = happened()
-            if found:
-                return found
-            time.sleep(0.02)
-        pytest.fail(f"{what} did not happen within {seconds} s")
-
-    return poll

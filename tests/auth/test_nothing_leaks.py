@@ -19,7 +19,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from gstack.demo import Demo, prepared
+from tests.waiting import until
 
 CLIENT = "32555940559.apps.googleusercontent.com"
 VERIFIER = "verifier-" + "v" * 43
@@ -212,7 +213,7 @@ def is_free(port: int) -> bool:
         return True
 
 
-def a_crash_in_the_middle_of_an_operation(run: Run, token: str, log: Path, until: Callable[..., Any]) -> None:
+def a_crash_in_the_middle_of_an_operation(run: Run, token: str, log: Path) -> None:
     header, zone = {"Authorization": f"Bearer {token}"}, run.demo.environment["GSTACK_ZONE"]
     root = f"/compute/v1/projects/tenant/zones/{zone}"
     body = instance(run, "crash", "script of the crash")
@@ -307,15 +308,13 @@ def test_the_search_finds_a_secret_in_every_form_it_may_have_been_written_in(tmp
     ]
 
 
-def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(
-    run: Run, tmp_path: Path, until: Callable[..., Any]
-) -> None:
+def test_after_everything_no_secret_is_in_the_log_the_database_or_an_error(run: Run, tmp_path: Path) -> None:
     the_browsers_flows(run)
     the_pairs_flows(run)
     another_issuers_flow(run)
     token = the_key_files_flows(run)
     an_instance_with_secrets(run, token)
-    a_crash_in_the_middle_of_an_operation(run, token, tmp_path / "log", until)
+    a_crash_in_the_middle_of_an_operation(run, token, tmp_path / "log")
     new_sealing_keys(run)
 
     folder = Path(run.demo.gateway.settings.folder)

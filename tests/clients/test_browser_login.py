@@ -28,6 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gstack.demo import Demo
+from tests.waiting import until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -35,7 +36,6 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # WebDriver's name for a refere
 GCLOUD_ID = "32555940559.apps.googleusercontent.com"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
-Until = Callable[..., Any]
 
 
 class Browser:
@@ -104,7 +104,7 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def driver(until: Until) -> Iterator[str]:
+def driver() -> Iterator[str]:
     """The address of a running chromedriver."""
     if CHROMIUM is None or DRIVER is None:
         message = "Chromium and chromedriver are not installed on this machine (Debian: chromium, chromium-driver)"
@@ -203,7 +203,7 @@ def redeemed(demo: Demo, code: str, redirect: str) -> requests.Response:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_a_person_signs_in_with_a_password_and_the_client_gets_its_code(
-    browser: Browser, demo: Demo, client_port: tuple[int, list[dict[str, list[str]]]], host: str, until: Until
+    browser: Browser, demo: Demo, client_port: tuple[int, list[dict[str, list[str]]]], host: str
 ) -> None:
     port, seen = client_port
     redirect = f"http://{host}:{port}/"
@@ -222,7 +222,7 @@ def test_a_person_signs_in_with_a_password_and_the_client_gets_its_code(
 
 
 def test_denying_sends_the_client_away_without_a_code(
-    browser: Browser, demo: Demo, client_port: tuple[int, list[dict[str, list[str]]]], until: Until
+    browser: Browser, demo: Demo, client_port: tuple[int, list[dict[str, list[str]]]]
 ) -> None:
     port, seen = client_port
     browser.open(asked(demo, f"http://localhost:{port}/"))
@@ -247,7 +247,7 @@ def test_a_foreign_redirect_leads_to_a_page_that_says_no(browser: Browser, demo:
 
 
 def test_a_person_makes_downloads_and_revokes_a_key_file(
-    browser: Browser, demo: Demo, run: Callable[..., Any], installed_gcloud: str, tmp_path: Path, until: Until
+    browser: Browser, demo: Demo, run: Callable[..., Any], installed_gcloud: str, tmp_path: Path
 ) -> None:
     browser.open(f"{demo.environment['GSTACK_URL']}/credentials")
     browser.fill(username="tenant", password="secret-tenant", domain="acme")
@@ -275,7 +275,7 @@ def test_a_person_makes_downloads_and_revokes_a_key_file(
 
 
 @pytest.fixture
-def opened(tmp_path: Path, until: Until) -> tuple[str, Callable[[], str]]:
+def opened(tmp_path: Path) -> tuple[str, Callable[[], str]]:
     """A browser for gcloud that only notes what it was to open, and a way to wait for that."""
     script, note = tmp_path / "note-url", tmp_path / "url"
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {note}.new && mv {note}.new {note}\n')

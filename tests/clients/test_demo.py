@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.waiting import until
+
 ROOT = Path(__file__).parents[2]
 Alone = Callable[..., Any]
 TOUCH = """
@@ -36,7 +38,7 @@ def test_the_commands_status_is_the_demos_and_nothing_of_it_stays(alone: Alone) 
     assert not _answers(url)
 
 
-def test_a_demo_that_is_told_to_end_takes_everything_with_it(tools: str, tmp_path: Path, until: Any) -> None:
+def test_a_demo_that_is_told_to_end_takes_everything_with_it(tools: str, tmp_path: Path) -> None:
     told = tmp_path / "told"
     command = ("gstack", "demo", "--", "sh", "-c", f"echo $GSTACK_URL $GSTACK_CA_FILE > {told}; exec sleep 300")
     with subprocess.Popen(command, env=os.environ | {"PATH": tools, "PYTHONPATH": str(ROOT)}) as running:

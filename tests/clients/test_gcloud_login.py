@@ -152,13 +152,11 @@ def pair_to_refresh(gcloud: Gcloud, folder: Path) -> None:
     gcloud.good("auth", "activate-refresh-token", "me", f"{cloud.api_key}:{cloud.secret_key}")
 
 
-def copied_code(gcloud: Gcloud, folder: Path) -> None:
-    """A login whose page is opened elsewhere; with a browser on the same machine: test_browser_login."""
-    gcloud.good("config", "set", "auth/token_host", f"{gcloud.root}/token")
-    own = {"CLOUDSDK_CONFIG": str(gcloud.folder / "gcloud"), "CLOUDSDK_AUTH_AUTH_HOST": f"{gcloud.root}/o/oauth2/auth"}
+def _login_elsewhere(gcloud: Gcloud, *more: str, **environment: str) -> str:
+    """What gcloud says of a login whose page is opened on another machine."""
     with subprocess.Popen(
-        [gcloud.binary, "auth", "login", "--no-launch-browser", "--force"],
-        env=os.environ | gcloud.demo.environment | own,
+        [gcloud.binary, "auth", "login", *more, "--no-launch-browser", "--force"],
+        env=os.environ | gcloud.demo.environment | {"CLOUDSDK_CONFIG": str(gcloud.folder / "gcloud")} | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -167,7 +165,15 @@ def copied_code(gcloud: Gcloud, folder: Path) -> None:
         assert login.stdout is not None
         url = next(line.strip() for line in login.stdout if "/o/oauth2/auth?" in line)
         said = login.communicate(_shown_code(gcloud.demo, url) + "\n", timeout=120)[0]
-    assert login.returncode == 0 and "You are now logged in as [tenant@" in said, said
+    assert login.returncode == 0, said
+    return said
+
+
+def copied_code(gcloud: Gcloud, folder: Path) -> None:
+    """A login whose page is opened elsewhere; with a browser on the same machine: test_browser_login."""
+    gcloud.good("config", "set", "auth/token_host", f"{gcloud.root}/token")
+    said = _login_elsewhere(gcloud, CLOUDSDK_AUTH_AUTH_HOST=f"{gcloud.root}/o/oauth2/auth")
+    assert "You are now logged in as [tenant@" in said, said
 
 
 def login_config(gcloud: Gcloud, folder: Path) -> None:
@@ -184,18 +190,7 @@ def login_config(gcloud: Gcloud, folder: Path) -> None:
             }
         )
     )
-    with subprocess.Popen(
-        [gcloud.binary, "auth", "login", f"--login-config={file}", "--no-launch-browser", "--force"],
-        env=os.environ | gcloud.demo.environment | {"CLOUDSDK_CONFIG": str(gcloud.folder / "gcloud")},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as login:
-        assert login.stdout is not None
-        url = next(line.strip() for line in login.stdout if "/o/oauth2/auth?" in line)
-        said = login.communicate(_shown_code(gcloud.demo, url) + "\n", timeout=120)[0]
-    assert login.returncode == 0, said
+    _login_elsewhere(gcloud, f"--login-config={file}")
 
 
 def cred_file(gcloud: Gcloud, folder: Path) -> None:

@@ -28,9 +28,9 @@ from requests.adapters import HTTPAdapter
 import gstack
 from gstack import demo
 from gstack.simulator import Simulator, serve
+from tests.waiting import until
 
 Fresh = Callable[[str], str]
-Until = Callable[..., Any]
 HOUR = 3600.0
 QUICK = 0.05
 WAITS = 500
@@ -180,7 +180,7 @@ def gateway(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(autouse=True)
-def in_good_order(gateway: Gateway, world: World, until: Until) -> Iterator[None]:
+def in_good_order(gateway: Gateway, world: World) -> Iterator[None]:
     """Every test begins with all processes up, and leaves time running."""
     until(gateway.operations_worker, what="a running operations worker")
     yield
@@ -205,12 +205,12 @@ def _port_is_free(port: int) -> bool:
         return True
 
 
-def _restart(gateway: Gateway, until: Until) -> None:
+def _restart(gateway: Gateway) -> None:
     until(lambda: _port_is_free(gateway.running.settings["GSTACK_PORT"]), seconds=15, what="a free port")
     gateway.running.start()
 
 
-def _ends_well(gateway: Gateway, world: World, until: Until, operation: str, name: str) -> None:
+def _ends_well(gateway: Gateway, world: World, operation: str, name: str) -> None:
     outcome = until(lambda: gateway.outcome(operation), what=f"the end of {operation}")
     assert "error" not in outcome, outcome
     assert world.machines(name) == ["Running"]
@@ -218,20 +218,20 @@ def _ends_well(gateway: Gateway, world: World, until: Until, operation: str, nam
 
 
 def test_a_killed_gateway_finishes_its_insert_after_a_restart_with_one_machine(
-    gateway: Gateway, world: World, until: Until, fresh: Fresh
+    gateway: Gateway, world: World, fresh: Fresh
 ) -> None:
     name = fresh("killed")
     world.slow_down()
     operation = gateway.insert(name)
     until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
     gateway.kill()
-    _restart(gateway, until)
+    _restart(gateway)
     world.speed_up()
-    _ends_well(gateway, world, until, operation, name)
+    _ends_well(gateway, world, operation, name)
 
 
 def test_a_gateway_killed_before_cloudstack_answers_makes_no_second_machine(
-    gateway: Gateway, world: World, until: Until, fresh: Fresh
+    gateway: Gateway, world: World, fresh: Fresh
 ) -> None:
     name = fresh("unheard")
     world.gate.clear()
@@ -241,30 +241,30 @@ def test_a_gateway_killed_before_cloudstack_answers_makes_no_second_machine(
     gateway.kill()
     world.gate.set()
     until(lambda: world.machines(name), what="the machine whose answer nobody heard")
-    _restart(gateway, until)
-    _ends_well(gateway, world, until, operation, name)
+    _restart(gateway)
+    _ends_well(gateway, world, operation, name)
 
 
 def test_a_killed_gateway_boots_one_machine_from_the_disk_that_is_there(
-    gateway: Gateway, world: World, until: Until, fresh: Fresh
+    gateway: Gateway, world: World, fresh: Fresh
 ) -> None:
     old, name = fresh("old"), fresh("reborn")
-    _ends_well(gateway, world, until, gateway.insert(old, autoDelete=False), old)
+    _ends_well(gateway, world, gateway.insert(old, autoDelete=False), old)
     deletion = gateway.start("DELETE", f"instances/{old}")
     assert "error" not in until(lambda: gateway.outcome(deletion), what="the end of the old instance")
     world.slow_down()
     operation = gateway.insert(name, source=f"zones/ch-gva-2/disks/{old}")
     until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
     gateway.kill()
-    _restart(gateway, until)
+    _restart(gateway)
     world.speed_up()
-    _ends_well(gateway, world, until, operation, name)
+    _ends_well(gateway, world, operation, name)
     (disk,) = gateway.get(f"zones/ch-gva-2/instances/{name}")["disks"]
     assert disk["source"].endswith(f"/disks/{old}")
 
 
 def test_a_killed_gateway_finishes_many_inserts_with_one_machine_each(
-    gateway: Gateway, world: World, until: Until, fresh: Fresh
+    gateway: Gateway, world: World, fresh: Fresh
 ) -> None:
     stem = fresh("many")
     world.slow_down()
@@ -272,14 +272,14 @@ def test_a_killed_gateway_finishes_many_inserts_with_one_machine_each(
     operation = gateway.start("POST", "instances/bulkInsert", body)
     until(lambda: world.pending("deployVirtualMachine"), what="a deploy job")
     gateway.kill()
-    _restart(gateway, until)
+    _restart(gateway)
     world.speed_up()
     for name in (f"{stem}-1", f"{stem}-2"):
-        _ends_well(gateway, world, until, operation, name)
+        _ends_well(gateway, world, operation, name)
 
 
 def test_a_killed_operations_worker_is_replaced_and_finishes_the_insert(
-    gateway: Gateway, world: World, until: Until, fresh: Fresh
+    gateway: Gateway, world: World, fresh: Fresh
 ) -> None:
     name = fresh("workless")
     world.slow_down()
@@ -289,12 +289,10 @@ def test_a_killed_operations_worker_is_replaced_and_finishes_the_insert(
     os.kill(killed, signal.SIGKILL)
     until(lambda: gateway.operations_worker() not in (0, killed), what="another operations worker")
     world.speed_up()
-    _ends_well(gateway, world, until, operation, name)
+    _ends_well(gateway, world, operation, name)
 
 
-def test_a_killed_web_worker_stops_no_operation_and_is_replaced(
-    gateway: Gateway, world: World, until: Until, fresh: Fresh
-) -> None:
+def test_a_killed_web_worker_stops_no_operation_and_is_replaced(gateway: Gateway, world: World, fresh: Fresh) -> None:
     name = fresh("webless")
     world.slow_down()
     operation = gateway.insert(name)
@@ -303,13 +301,12 @@ def test_a_killed_web_worker_stops_no_operation_and_is_replaced(
     os.kill(before[0], signal.SIGKILL)
     until(lambda: len(set(gateway.web_workers()) - {before[0]}) == len(before), what="another web worker")
     world.speed_up()
-    _ends_well(gateway, world, until, operation, name)
+    _ends_well(gateway, world, operation, name)
 
 
 def test_an_operation_outlives_an_upgrade(
     gateway: Gateway,
     world: World,
-    until: Until,
     fresh: Fresh,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -328,17 +325,17 @@ def test_an_operation_outlives_an_upgrade(
         elsewhere.chdir(tmp_path)  # python -m finds what lies in the working directory first
         told = subprocess.run([sys.executable, "-m", "gstack", "--version"], capture_output=True, text=True, check=True)
         assert "999.0" in told.stdout
-        _restart(gateway, until)
+        _restart(gateway)
     world.speed_up()
-    _ends_well(gateway, world, until, operation, name)
+    _ends_well(gateway, world, operation, name)
 
 
-def test_no_process_of_a_killed_gateway_stays(gateway: Gateway, until: Until) -> None:
+def test_no_process_of_a_killed_gateway_stays(gateway: Gateway) -> None:
     left = list(gateway.children())
     assert len(left) >= 2
     gateway.kill()
     until(lambda: not any(map(_is_running, left)), seconds=15, what="the end of every process")
-    _restart(gateway, until)
+    _restart(gateway)
 
 
 def _is_running(pid: int) -> bool:
@@ -346,10 +343,10 @@ def _is_running(pid: int) -> bool:
     return bool(shown.stdout.strip()) and not shown.stdout.startswith("Z")
 
 
-def test_a_token_outlives_a_restart(gateway: Gateway, until: Until) -> None:
+def test_a_token_outlives_a_restart(gateway: Gateway) -> None:
     assert gateway.get("zones")["items"]
     gateway.running.stop()
-    _restart(gateway, until)
+    _restart(gateway)
     gateway.session.close()
     assert gateway.get("zones")["items"]
 
@@ -377,10 +374,10 @@ def test_an_expired_token_is_refused_in_gces_words(gateway: Gateway) -> None:
 
 
 def test_a_running_gateway_whose_database_is_deleted_goes_on_with_a_new_one(
-    gateway: Gateway, world: World, until: Until, fresh: Fresh
+    gateway: Gateway, world: World, fresh: Fresh
 ) -> None:
     name = fresh("kept")
-    _ends_well(gateway, world, until, gateway.insert(name), name)
+    _ends_well(gateway, world, gateway.insert(name), name)
     before = gateway.get(f"zones/ch-gva-2/instances/{name}")
     worker, folder = gateway.operations_worker(), gateway.running.settings.folder
     gone = [path.unlink() or path for path in folder.glob("gstack.db*")]
@@ -408,7 +405,7 @@ def _answered(gateway: Gateway, path: str, headers: dict[str, str], body: Any = 
     return answer.json() if answer.ok else None
 
 
-def test_500_waits_at_once_do_not_delay_a_get(gateway: Gateway, world: World, until: Until, fresh: Fresh) -> None:
+def test_500_waits_at_once_do_not_delay_a_get(gateway: Gateway, world: World, fresh: Fresh) -> None:
     name = fresh("awaited")
     world.slow_down()
     operation = gateway.insert(name)
@@ -426,4 +423,4 @@ def test_500_waits_at_once_do_not_delay_a_get(gateway: Gateway, world: World, un
         answers = [wait.result() for wait in waits]
     assert [answer.status_code for answer in answers if not answer.ok] == []
     assert "DONE" in {answer.json()["status"] for answer in answers}
-    _ends_well(gateway, world, until, operation, name)
+    _ends_well(gateway, world, operation, name)

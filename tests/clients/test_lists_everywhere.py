@@ -18,6 +18,7 @@ import pytest
 from google.cloud import compute_v1
 
 from gstack.cloudstack.client import Cloud
+from tests.waiting import until
 
 STEM = "listed"
 LETTERS = "abcde"
@@ -64,7 +65,7 @@ BOTH = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.filter}/{
 
 
 @pytest.fixture(scope="module")
-def listed(cloudstack: Cloud, until: Callable[..., Any]) -> Iterator[None]:
+def listed(cloudstack: Cloud) -> Iterator[None]:
     """Five firewalls and five disks made by another tool, in no order; the disks in two zones."""
     groups = [
         cloudstack.call("createSecurityGroup", name=f"{STEM}-{letter}")["securitygroup"]["id"] for letter in "cadeb"

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gstack.demo import Demo, prepared
+from tests.waiting import until
 
 
 def context(demo: Demo) -> ssl.SSLContext:
@@ -137,7 +138,7 @@ def test_who_is_refused_is_told_so_however_long_the_body(demo: Demo, size: int) 
         one.close()
 
 
-def test_a_shutdown_answers_the_requests_that_are_under_way(until: Callable[..., Any]) -> None:
+def test_a_shutdown_answers_the_requests_that_are_under_way() -> None:
     with prepared(job_seconds=5, gcloud=False) as own:
         headers = {"Authorization": f"Bearer {own.environment['GSTACK_TOKEN']}", "Content-Type": "application/json"}
         base = f"/compute/v1/projects/{own.environment['GSTACK_PROJECT']}/zones/ch-gva-2"

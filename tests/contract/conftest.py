@@ -371,6 +371,16 @@ def machine(subject: Subject) -> Row:
     return subject.machine()
 
 
+@pytest.fixture(scope="module")
+def alive(subject: Subject) -> Iterator[Row]:
+    """A network with a running machine, which the tests of a file leave as they are."""
+    before = len(subject.made)
+    network = subject.network()
+    network["machine"] = subject.neighbour(network)
+    yield network
+    subject.remove(before)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name what could not be removed."""
     if HELD:

@@ -9,25 +9,15 @@ from gstack.cloudstack.errors import CloudStackError
 HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
 
 
-@pytest.fixture(scope="module")
-def network(subject):
-    """A network with a running machine."""
-    before = len(subject.made)
-    network = subject.network()
-    network["machine"] = subject.neighbour(network)
-    yield network
-    subject.remove(before)
+@pytest.fixture
+def machine(alive):
+    return alive["machine"]
 
 
 @pytest.fixture
-def machine(network):
-    return network["machine"]
-
-
-@pytest.fixture
-def address(cloud, network):
+def address(cloud, alive):
     """An address of the network that is not for source NAT; it goes with all its rules."""
-    return cloud.address(networkid=network["id"])
+    return cloud.address(networkid=alive["id"])
 
 
 def _rule(cloud, address, run=None, **params):
@@ -51,32 +41,32 @@ def _nic(cloud, machine):
     return cloud.one("listVirtualMachines", id=machine["id"])["nic"][0]
 
 
-def test_an_address_serves_its_network(cloud, network, address):
-    assert (address["state"], address["associatednetworkid"]) == ("Allocated", network["id"])
-    assert (address["issourcenat"], address["isstaticnat"], address["account"]) == (False, False, network["account"])
-    listed = cloud.list("listPublicIpAddresses", associatednetworkid=network["id"], issourcenat=False)
+def test_an_address_serves_its_network(cloud, alive, address):
+    assert (address["state"], address["associatednetworkid"]) == ("Allocated", alive["id"])
+    assert (address["issourcenat"], address["isstaticnat"], address["account"]) == (False, False, alive["account"])
+    listed = cloud.list("listPublicIpAddresses", associatednetworkid=alive["id"], issourcenat=False)
     assert [row["id"] for row in listed] == [address["id"]]
 
 
-def test_a_taken_address_is_not_given_out_again(cloud, network, address):
-    asked = {"networkid": network["id"], "ipaddress": address["ipaddress"]}
+def test_a_taken_address_is_not_given_out_again(cloud, alive, address):
+    asked = {"networkid": alive["id"], "ipaddress": address["ipaddress"]}
     assert cloud.refused("associateIpAddress", **asked).code == 533
 
 
-def test_an_address_that_was_given_back_can_be_asked_for_by_value(cloud, network, address):
+def test_an_address_that_was_given_back_can_be_asked_for_by_value(cloud, alive, address):
     cloud.run("disassociateIpAddress", id=address["id"])
     assert cloud.list("listPublicIpAddresses", id=address["id"]) == []
-    again = cloud.address(networkid=network["id"], ipaddress=address["ipaddress"])
+    again = cloud.address(networkid=alive["id"], ipaddress=address["ipaddress"])
     assert again["ipaddress"] == address["ipaddress"]
 
 
-def test_a_reserved_address_serves_a_network_when_it_is_needed_and_is_given_back_as_reserved(cloud, network):
-    free = cloud.list("listPublicIpAddresses", zoneid=network["zoneid"], state="Free")[-1]
+def test_a_reserved_address_serves_a_network_when_it_is_needed_and_is_given_back_as_reserved(cloud, alive):
+    free = cloud.list("listPublicIpAddresses", zoneid=alive["zoneid"], state="Free")[-1]
     assert cloud.call("reserveIpAddress", id=free["id"])["ipaddress"]["state"] == "Reserved"
     assert cloud.call("reserveIpAddress", id=free["id"])["ipaddress"]["id"] == free["id"]
     assert cloud.list("listPublicIpAddresses", id=free["id"]) == []
     assert [row["id"] for row in cloud.list("listPublicIpAddresses", id=free["id"], state="Reserved")] == [free["id"]]
-    used = cloud.address(networkid=network["id"], ipaddress=free["ipaddress"])
+    used = cloud.address(networkid=alive["id"], ipaddress=free["ipaddress"])
     assert (used["id"], used["state"]) == (free["id"], "Allocated")
     assert cloud.refused("reserveIpAddress", id=free["id"]).code == 431
     assert cloud.refused("releaseIpAddress", id=free["id"]).code == 431
@@ -86,29 +76,29 @@ def test_a_reserved_address_serves_a_network_when_it_is_needed_and_is_given_back
     assert cloud.list("listPublicIpAddresses", id=free["id"], state="Reserved") == []
 
 
-def test_tags_of_a_reserved_address_outlive_its_reservation_and_go_with_its_use(cloud, network):
-    free = cloud.list("listPublicIpAddresses", zoneid=network["zoneid"], state="Free")[-1]["id"]
+def test_tags_of_a_reserved_address_outlive_its_reservation_and_go_with_its_use(cloud, alive):
+    free = cloud.list("listPublicIpAddresses", zoneid=alive["zoneid"], state="Free")[-1]["id"]
     cloud.call("reserveIpAddress", id=free)
     cloud.run("createTags", resourceids=[free], resourcetype="PublicIpAddress", tags=[{"key": "k", "value": "v"}])
     cloud.call("releaseIpAddress", id=free)
     row = cloud.one("listPublicIpAddresses", id=free, state="Free")
     assert [(tag["key"], tag["value"]) for tag in row["tags"]] == [("k", "v")]
-    used = cloud.address(networkid=network["id"], ipaddress=row["ipaddress"])
+    used = cloud.address(networkid=alive["id"], ipaddress=row["ipaddress"])
     assert [tag["key"] for tag in used["tags"]] == ["k"]
     cloud.run("disassociateIpAddress", id=free)
     assert cloud.one("listPublicIpAddresses", id=free, state="Free")["tags"] == []
 
 
-def test_an_address_of_nobody_is_neither_given_back_nor_tagged(cloud, network):
-    free = cloud.list("listPublicIpAddresses", zoneid=network["zoneid"], state="Free")[-1]["id"]
+def test_an_address_of_nobody_is_neither_given_back_nor_tagged(cloud, alive):
+    free = cloud.list("listPublicIpAddresses", zoneid=alive["zoneid"], state="Free")[-1]["id"]
     assert cloud.refused("disassociateIpAddress", id=free).code == 530
     tags = [{"key": "k", "value": "v"}]
     assert cloud.failed("createTags", resourceids=[free], resourcetype="PublicIpAddress", tags=tags).code == 530
     assert cloud.call("releaseIpAddress", id=free)["success"] is True
 
 
-def test_a_reserved_address_is_its_accounts_alone(cloud, stranger, network):
-    free = cloud.list("listPublicIpAddresses", zoneid=network["zoneid"], state="Free")[-1]["id"]
+def test_a_reserved_address_is_its_accounts_alone(cloud, stranger, alive):
+    free = cloud.list("listPublicIpAddresses", zoneid=alive["zoneid"], state="Free")[-1]["id"]
     cloud.call("reserveIpAddress", id=free)
     assert stranger.list("listPublicIpAddresses", id=free, state="Reserved") == []
     assert stranger.list("listPublicIpAddresses", id=free, allocatedonly=False) == []
@@ -146,14 +136,14 @@ def test_static_nat_is_on_at_once_and_shows_on_the_machine(cloud, address, machi
     assert cloud.one("listPublicIpAddresses", id=address["id"])["isstaticnat"] is False
 
 
-def test_a_machine_has_one_static_nat_and_the_address_nothing_else(cloud, network, address, machine):
+def test_a_machine_has_one_static_nat_and_the_address_nothing_else(cloud, alive, address, machine):
     cloud.call("enableStaticNat", ipaddressid=address["id"], virtualmachineid=machine["id"])
-    second = cloud.address(networkid=network["id"])
+    second = cloud.address(networkid=alive["id"])
     asked = {"ipaddressid": second["id"], "virtualmachineid": machine["id"]}
     assert cloud.refused("enableStaticNat", **asked).code == 431
     assert _forward(cloud, address, machine, run=cloud.refused).code == 431
     assert _balance(cloud, address, run=cloud.refused).code == 537
-    [source] = cloud.list("listPublicIpAddresses", associatednetworkid=network["id"], issourcenat=True)
+    [source] = cloud.list("listPublicIpAddresses", associatednetworkid=alive["id"], issourcenat=True)
     assert cloud.refused("enableStaticNat", ipaddressid=source["id"], virtualmachineid=machine["id"]).code == 431
 
 
@@ -164,11 +154,11 @@ def test_static_nat_and_its_firewall_go_together(cloud, address, machine):
     assert cloud.list("listFirewallRules", ipaddressid=address["id"]) == []
 
 
-def test_a_firewall_rule_says_whence_and_which_ports(cloud, network, address):
+def test_a_firewall_rule_says_whence_and_which_ports(cloud, alive, address):
     row = cloud.one("listFirewallRules", id=_rule(cloud, address, endport=90, cidrlist=[HERE, THERE]))
     assert (row["protocol"], row["startport"], row["endport"], row["state"]) == ("tcp", 80, 90, "Active")
     assert set(row["cidrlist"].split(",")) == {HERE, THERE}
-    assert (row["ipaddressid"], row["networkid"]) == (address["id"], network["id"])
+    assert (row["ipaddressid"], row["networkid"]) == (address["id"], alive["id"])
 
 
 def test_a_firewall_rule_is_for_everybody_and_all_icmp_unless_said(cloud, address):
@@ -258,9 +248,9 @@ def test_a_load_balancer_has_one_stickiness_and_no_health_check(cloud, address):
     assert cloud.refused("createLBHealthCheckPolicy", lbruleid=rule).code == 430
 
 
-def test_addresses_and_all_that_hangs_on_them_are_tagged(cloud, network, address, machine):
+def test_addresses_and_all_that_hangs_on_them_are_tagged(cloud, alive, address, machine):
     forwarding = _forward(cloud, address, machine)
-    other = cloud.address(networkid=network["id"])
+    other = cloud.address(networkid=alive["id"])
     balancer = _balance(cloud, other)
     [firewall] = cloud.list("listFirewallRules", ipaddressid=other["id"])
     for kind, command, key in (
@@ -273,11 +263,11 @@ def test_addresses_and_all_that_hangs_on_them_are_tagged(cloud, network, address
         assert {tag["key"]: tag["value"] for tag in cloud.one(command, id=key)["tags"]} == {"env": "prod"}
 
 
-def test_foreign_addresses_are_neither_seen_nor_touched(cloud, stranger, network, address, machine):
+def test_foreign_addresses_are_neither_seen_nor_touched(cloud, stranger, alive, address, machine):
     assert stranger.list("listPublicIpAddresses", id=address["id"]) == []
     assert _rule(stranger, address, run=stranger.refused).code == 531
     assert _forward(stranger, address, machine, run=stranger.refused).code == 531
-    for where in ({"associatednetworkid": network["id"]}, {"associatednetworkid": network["id"], "id": address["id"]}):
+    for where in ({"associatednetworkid": alive["id"]}, {"associatednetworkid": alive["id"], "id": address["id"]}):
         with pytest.raises(CloudStackError) as refused:
             stranger.list("listPublicIpAddresses", **where)
         assert refused.value.code == 531

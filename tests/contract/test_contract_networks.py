@@ -7,16 +7,6 @@ import pytest
 from gstack.cloudstack.errors import CloudStackError
 
 
-@pytest.fixture(scope="module")
-def alive(subject):
-    """A network with a running machine, which the tests leave as they are."""
-    before = len(subject.made)
-    network = subject.network()
-    network["machine"] = subject.neighbour(network)
-    yield network
-    subject.remove(before)
-
-
 @pytest.fixture
 def network(cloud):
     return cloud.network()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -15,72 +14,32 @@ from gstack.firewall.isolated import unfiltered
 from gstack.firewall.natrules import OTHERS, NatRule, incoming, outgoing
 from gstack.firewall.rules import EGRESS, INGRESS, Member, rule
 from tests.conftest import Gateway
+from tests.firewall import gce
 
 TCP, UDP, ICMP, ESP = 6, 17, 1, 50
-NUMBERS = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
-RANGES = ("0.0.0.0/0", "9.0.0.0/8", "9.9.0.0/16", "9.9.9.9/32", "8.8.8.0/24")
-PEERS = ("9.9.9.9", "9.9.1.1", "9.1.1.1", "8.8.8.8", "7.7.7.7")
 PACKETS = [
-    (number, port, peer) for number in (TCP, UDP, ICMP, ESP) for port in (1, 22, 30, 80, 65535) for peer in PEERS
+    (number, port, peer) for number in (TCP, UDP, ICMP, ESP) for port in (1, 22, 30, 80, 65535) for peer in gce.PEERS
 ]
 ME = Member("me", addresses=addresses(["10.0.0.5"]))
 
-entries = st.lists(
-    st.one_of(
-        st.fixed_dictionaries(
-            {
-                "IPProtocol": st.sampled_from(["tcp", "udp"]),
-                "ports": st.lists(st.sampled_from(["22", "20-40", "80", "1-79", "0-65535"]), max_size=2),
-            }
-        ),
-        st.fixed_dictionaries({"IPProtocol": st.sampled_from(["icmp", "all", "esp", "tcp"])}),
-    ),
-    min_size=1,
-    max_size=2,
-)
 
-
-@st.composite
-def firewall(draw: st.DrawFn, direction: str) -> dict[str, Any]:
-    """A rule of one direction that speaks of everybody."""
-    ranges = draw(st.lists(st.sampled_from(RANGES), min_size=1, max_size=2))
-    return {
-        "name": "f",
-        "direction": direction,
-        "priority": draw(st.sampled_from([1, 2, 3])),
-        draw(st.sampled_from(["allowed", "denied"])): draw(entries),
-        "sourceRanges" if direction == INGRESS else "destinationRanges": ranges,
-    }
+def firewalls(direction: str) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(
+        gce.firewall(direction, ("tcp", "udp"), ("22", "20-40", "80", "1-79", "0-65535"), (1, 2, 3)), max_size=4
+    )
 
 
 def says(found: set[NatRule], number: int, port: int, peer: str) -> bool:
     """What CloudStack does with a packet: any rule that matches lets it pass."""
     for one in found:
         ranges = one.destinations if one.outgoing else one.sources
-        if not any(ip_address(peer) in ip_network(text) for text in ranges):
+        if not gce.inside(peer, ranges):
             continue
         if one.protocol == "all" or (one.protocol == "icmp" and number == ICMP):
             return True
-        if NUMBERS.get(one.protocol) == number and number != ICMP and one.first <= port <= one.last:
+        if gce.NUMBERS.get(one.protocol) == number and number != ICMP and one.first <= port <= one.last:
             return True
     return False
-
-
-def gce(firewalls: list[dict[str, Any]], number: int, port: int, peer: str, way: str) -> bool:
-    """The matching rule of the lowest number wins, a denial among equals, or the implied one."""
-    verdicts = []
-    for one in firewalls:
-        ranges = one["sourceRanges" if way == INGRESS else "destinationRanges"]
-        if not any(ip_address(peer) in ip_network(text) for text in ranges):
-            continue
-        for entry in one.get("allowed") or one["denied"]:
-            name, ports = entry["IPProtocol"], entry.get("ports") or ["0-65535"]
-            if name != "all" and {**NUMBERS, "esp": ESP}[name] != number:
-                continue
-            ends = [[int(end) for end in text.split("-")] for text in ports]
-            if any(some[0] <= port <= some[-1] for some in ends) or number in (ICMP, ESP):
-                verdicts.append((one["priority"], "allowed" in one))
-    return min(verdicts)[1] if verdicts else way == EGRESS
 
 
 def overlapping(found: set[NatRule]) -> bool:
@@ -94,12 +53,12 @@ def overlapping(found: set[NatRule]) -> bool:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(firewall(INGRESS), max_size=4))
-def test_a_public_address_lets_in_what_gce_would_and_says_what_it_cannot(firewalls: list[dict[str, Any]]) -> None:
-    found, lost = incoming("ip", reach([rule(one) for one in firewalls], INGRESS, ME).region)
+@given(firewalls(INGRESS))
+def test_a_public_address_lets_in_what_gce_would_and_says_what_it_cannot(drawn: list[dict[str, Any]]) -> None:
+    found, lost = incoming("ip", reach([rule(one) for one in drawn], INGRESS, ME).region)
     assert not overlapping(found)
     for number, port, peer in PACKETS:
-        allowed = gce(firewalls, number, port, peer, INGRESS)
+        allowed = gce.decides(drawn, number, port, peer, INGRESS)
         if number == ESP:
             assert not says(found, number, port, peer)
             assert not allowed or OTHERS in lost
@@ -108,13 +67,13 @@ def test_a_public_address_lets_in_what_gce_would_and_says_what_it_cannot(firewal
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(firewall(EGRESS), max_size=4))
-def test_a_network_lets_out_what_gce_would_and_never_more(firewalls: list[dict[str, Any]]) -> None:
-    region = reach([rule(one) for one in firewalls], EGRESS, None).region
+@given(firewalls(EGRESS))
+def test_a_network_lets_out_what_gce_would_and_never_more(drawn: list[dict[str, Any]]) -> None:
+    region = reach([rule(one) for one in drawn], EGRESS, None).region
     found, lost = outgoing("net", region, ["10.0.0.0/24"])
     assert not overlapping(found)
     for number, port, peer in PACKETS:
-        allowed = gce(firewalls, number, port, peer, EGRESS)
+        allowed = gce.decides(drawn, number, port, peer, EGRESS)
         if number == ESP and says(found, number, port, peer) is not allowed:
             assert allowed
             assert OTHERS in lost

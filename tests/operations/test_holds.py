@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
 
 from gstack.operations.holds import Holds
+from tests.waiting import until
 
 
 class Table:
@@ -45,13 +45,6 @@ def make(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[in
     yield holds
     for one in made:
         one.close()
-
-
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def test_whoever_waits_is_let_go_when_the_operation_is_done(make: Any, table: Table) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from gstack.store.db import db
 from gstack.store.operations import Operation
 from gstack.store.sealing import Sealer
 from gstack.translate.caller import Project
+from tests.waiting import until
 
 LINK = "projects/p/zones/z-a/instances/{}"
 
@@ -89,14 +89,6 @@ def begin(app: Any, keys: Keys, services: Services, make_call: Any) -> Iterator[
 def blocked_in(app: Any) -> list[Any]:
     with app.app_context():
         return engine.blocked()
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 5
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    return found
 
 
 def test_the_credential_that_started_an_operation_is_used(begin: Any, keys: Keys) -> None:

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,12 @@ from gstack.operations.workflow import WORKFLOWS
 from gstack.settings import Settings
 from gstack.store.db import db, open_store
 from gstack.store.operations import DONE, Claim, Operation
+from tests.waiting import until
 
 SCRIPT = Path(__file__).with_name("worker_script.py")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(gstack.__file__).parent.parent)}
 PIPE = subprocess.PIPE
 TARGET = "projects/p/zones/z-a/disks/v"
-
-
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-    return found
 
 
 class Workers:
