@@ -11,13 +11,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = "zones.list,machineTypes.list,images.list,images.getFromFamily,firewalls.insert,instances.insert"
@@ -112,9 +113,7 @@ def test_a_run_that_was_not_whole_says_so(tool: ModuleType, more: dict[str, Any]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_ended_leaves_no_process_and_the_page_as_it_was(
-    number: int, until: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_run_that_is_ended_leaves_no_process_and_the_page_as_it_was(number: int, tmp_path: Path) -> None:
     told, page = tmp_path / "told", ROOT / "docs" / "clients" / "results.md"
     (tmp_path / "test_endless.py").write_text(ENDLESS.format(told=str(told)))
     before = page.read_text()

@@ -25,7 +25,7 @@ PEERS = ("9.9.9.9", "9.9.1.1", "9.1.1.1", "8.8.8.8", "7.7.7.7")
 def firewall(
     draw: st.DrawFn, direction: str, ported: Sequence[str], spans: Sequence[str], priorities: Sequence[int]
 ) -> dict[str, Any]:
-    """A rule of one direction that speaks of everybody: of protocols with ports, ``ported`` and ``spans``, or whole ones."""
+    """A rule of one direction for everybody: of ports (``spans``) of protocols (``ported``), or of whole ones."""
     entry = st.one_of(
         st.fixed_dictionaries(
             {"IPProtocol": st.sampled_from(ported), "ports": st.lists(st.sampled_from(spans), max_size=2)}
