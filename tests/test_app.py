@@ -160,6 +160,16 @@ def test_the_list_of_apis_leads_to_documents_that_are_there(gateway, query, ids)
         assert served == HANDLERS.keys()
 
 
+@pytest.mark.parametrize("path", ["/discovery/v1/apis", "/discovery/v1/apis/compute/v1/rest"])
+def test_who_has_a_document_already_is_not_sent_it_again(gateway, path) -> None:
+    base = f"https://{gateway.host}"
+    first = gateway.client.get(path, base_url=base, headers={"Accept-Encoding": "gzip"})
+    kept = {"If-None-Match": first.headers["ETag"], "Accept-Encoding": "gzip"}
+    again = gateway.client.get(path, base_url=base, headers=kept)
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert gateway.client.get(path, base_url="https://other.example", headers=kept).status_code == 200
+
+
 def test_links_name_google_when_the_request_came_to_google(gateway) -> None:
     answer = gateway.client.get(
         "/compute/v1/projects/tenant/zones",

@@ -40,7 +40,6 @@ MOST = {
     "targetServiceAccounts": 10,
 }
 ACCOUNT = re.compile(r"[^@\s]+@[^@\s]+|default")
-LONGEST_DESCRIPTION = 2048
 
 
 def completed(body: Mapping[str, Any], network: str) -> dict[str, Any]:
@@ -101,9 +100,6 @@ def _whole(found: Mapping[str, Any]) -> Iterator[Problem]:
         yield _problem("resource.denied", "", "A firewall has either allowed or denied rules, not both.")
     if not 0 <= found["priority"] <= LOWEST_PRIORITY:
         yield _problem("resource.priority", found["priority"], f"Must be between 0 and {LOWEST_PRIORITY}.")
-    if len(found["description"]) > LONGEST_DESCRIPTION:
-        shown = found["description"][:40] + "…"
-        yield _problem("resource.description", shown, f"Must be at most {LONGEST_DESCRIPTION} characters long.")
     for member, most in MOST.items():
         if len(found.get(member, ())) > most:
             yield _problem(f"resource.{member}", "…", f"Must have at most {most} entries.")

@@ -140,7 +140,7 @@ def _map(item: Walk) -> Walk:
 
 def _object(properties: Mapping[str, Schema]) -> Walk:
     dropped = frozenset({"kind", *(name for name, member in properties.items() if member.get("readOnly"))})
-    members = {name: _compiled(member) for name, member in properties.items() if name not in dropped}
+    members = {name: _member(name, member) for name, member in properties.items() if name not in dropped}
     enums = frozenset(name for name, member in properties.items() if "enum" in member)
     required = _required(properties)
 
@@ -163,6 +163,11 @@ def _object(properties: Mapping[str, Schema]) -> Walk:
         return checked
 
     return walk
+
+
+def _member(name: str, schema: Schema) -> Walk:
+    longest = values.LONGEST.get(name)
+    return _scalar(values.at_most(longest)) if longest and schema.get("type") == "string" else _compiled(schema)
 
 
 def _required(properties: Mapping[str, Schema]) -> dict[str, list[str]]:

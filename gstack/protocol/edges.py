@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import orjson
 import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
@@ -151,16 +152,25 @@ def _root() -> str:
     return request.url_root.rstrip("/")
 
 
-def _discovery(version: str = "v1") -> dict[str, Any]:
+def _kept(value: dict[str, Any]) -> Response:
+    """An answer that a client may keep, and ask whether it is still the same: documents are long."""
+    response = Response(orjson.dumps(value), content_type="application/json; charset=UTF-8")
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag(weak=True)  # it may be compressed yet
+    response.make_conditional(request)
+    return response
+
+
+def _discovery(version: str = "v1") -> Response:
     if version not in VERSIONS:
         raise NotFound
-    return discovery.served_document(_root(), frozenset(HANDLERS), version)
+    return _kept(discovery.served_document(_root(), frozenset(HANDLERS), version))
 
 
-def _directory() -> dict[str, Any]:
+def _directory() -> Response:
     name, preferred = request.args.get("name", "compute"), request.args.get("preferred", "").lower() == "true"
     versions = [version for version in VERSIONS if version == "v1" or not preferred] if name == "compute" else []
-    return discovery.directory(_root(), versions)
+    return _kept(discovery.directory(_root(), versions))
 
 
 def _http_error(error: HTTPException) -> Response:

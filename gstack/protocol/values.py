@@ -46,6 +46,10 @@ SECRET = frozenset(
     }
 )
 
+# Characters that texts of these names may have in every body. Google's document says those of health checks in words:
+# https://docs.cloud.google.com/compute/docs/reference/rest/v1/healthChecks
+LONGEST = {"description": 2048, "request": 1024, "response": 1024}
+
 Check = Callable[[Any], Any]
 
 
@@ -158,6 +162,17 @@ def duration(value: Any) -> str:
 def anything(value: Any) -> Any:
     """Google's ``any``."""
     return value
+
+
+def at_most(longest: int) -> Check:
+    """A check for a text of so many characters."""
+
+    def check(value: Any) -> str:
+        if len(string(value)) <= longest:
+            return str(value)
+        raise Unfit(f"Must be at most {longest} characters long.")
+
+    return check
 
 
 def one_of(values: tuple[str, ...]) -> Check:

@@ -27,6 +27,22 @@ def _disk(**members: Any) -> dict[str, Any]:
     return {"disks": [{"initializeParams": members}]}
 
 
+@pytest.mark.parametrize(
+    ("schema", "body", "longest"),
+    [
+        ("Disk", lambda text: {"description": text}, 2048),
+        ("Instance", lambda text: _disk(description=text), 2048),
+        ("HealthCheck", lambda text: {"tcpHealthCheck": {"request": text}}, 1024),
+        ("HealthCheck", lambda text: {"httpHealthCheck": {"response": text}}, 1024),
+    ],
+)
+def test_texts_are_as_long_as_gce_lets_them_be(schema: str, body: Any, longest: int) -> None:
+    whole = {"name": "x", "type": "TCP"} if schema == "HealthCheck" else {"name": "x"}
+    check_body(schema, whole | body("ü" * longest), "compute.none.patch")
+    with pytest.raises(GceError, match=f"Must be at most {longest} characters long"):
+        check_body(schema, whole | body("x" * (longest + 1)), "compute.none.patch")
+
+
 @pytest.mark.parametrize("size", ["20", 20, 20.0])
 def test_64_bit_integers_may_be_strings_or_numbers(size: Any) -> None:
     checked = _instance(**_disk(diskSizeGb=size))
