@@ -27,7 +27,7 @@ from gstack.firewall.intervals import (
     Numbers,
     protocol,
 )
-from gstack.firewall.rules import EGRESS, ICMP, ICMP6, INGRESS, Member, Rule
+from gstack.firewall.rules import EGRESS, ICMP, ICMP6, Member, Rule
 
 IPV4, IPV6 = Numbers((V4_LINE,)), Numbers((V6_LINE,))
 
@@ -124,11 +124,6 @@ def ordered(rules: Iterable[Rule], direction: str, peers: Sequence[Member] = ())
 
 def _by_address(peer: Member, region: Region) -> Numbers:
     return region.services_with(peer.addresses) if peer.addresses else NOTHING
-
-
-def effective(rules: Sequence[Rule], member: Member, peers: Sequence[Member] = ()) -> tuple[Reach, Reach]:
-    """What ``member`` may receive and what it may send."""
-    return reach(rules, INGRESS, member, peers), reach(rules, EGRESS, member, peers)
 
 
 def _seen(rule: Rule, direction: str, member: Member | None) -> Numbers | None:

@@ -5,6 +5,7 @@ A token request has a client, which may be anybody, and a user, who is a :class:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from authlib.oauth2.rfc6749 import BaseGrant, TokenEndpointMixin
@@ -17,12 +18,12 @@ from gstack.auth.wire import OAuthError
 from gstack.store.credentials import Credential
 
 
-class DirectGrant(BaseGrant, TokenEndpointMixin):
+class DirectGrant(BaseGrant, TokenEndpointMixin, ABC):
     """A grant that shows at once who the user is; without a refresh token, as it can be repeated."""
 
+    @abstractmethod
     def user(self) -> tuple[Grant, int | None]:
         """Whose token it will be, and in how many seconds it ends where that is sooner than usual."""
-        raise NotImplementedError
 
     def validate_token_request(self) -> None:
         """Find the user. Raises :class:`OAuthError`."""
