@@ -44,6 +44,7 @@ from gstack.store.sealing import ensure_keys
 HOST = "gateway.test"
 ZONE = "ch-gva-2"
 SEED = 1
+MOST_WAITS = 10  # of OPERATION_HOLD_SECONDS each
 
 
 class Failed(AssertionError):
@@ -114,8 +115,12 @@ class Gateway:
         return [item["name"] for item in self.get(path, **more).get("items", [])]
 
     def run(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
-        """A mutation that ends well; its operation."""
+        """A mutation that ends well; its operation, waited for where the machine is slow."""
         operation = self.call(method, path, body, **query)
+        for _ in range(MOST_WAITS):
+            if operation["status"] == "DONE":
+                break
+            operation = self.call("POST", f"{urlsplit(operation['selfLink']).path}/wait")
         if operation["status"] != "DONE" or "error" in operation:
             raise Failed(f"{method} {path}: {json.dumps(operation, indent=1)}")
         return operation

@@ -144,7 +144,16 @@ def bring(
     writer: Writer, groups: Sequence[Group], there: Sequence[Row], joining: Joining | None = None
 ) -> frozenset[str]:
     """Bring the rules to what the firewalls say; in sentences what cannot be said. Raises what CloudStack refused."""
-    return settle(writer, lambda: read(writer.cloud, groups, there, joining))
+
+    def look(again: bool) -> World | None:
+        return read(writer.cloud, *(anew(writer.cloud) if again else (groups, there)), joining)
+
+    return settle(writer, look)
+
+
+def anew(cloud: Cloud) -> tuple[Sequence[Group], Sequence[Row]]:
+    """The security groups and the isolated networks as they are now."""
+    return [Group(row) for row in cloud.list("listSecurityGroups")], existing(cloud)
 
 
 def member(row: Row, networkid: str) -> Member:

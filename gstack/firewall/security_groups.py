@@ -22,14 +22,12 @@ from gstack.firewall.grouprules import GroupRule
 from gstack.firewall.groups import GUARDS, INSTANCE, Group, instance_group, network_group
 from gstack.firewall.plan import State, leftovers, wanted
 from gstack.firewall.rules import Member
-from gstack.firewall.writer import Writer, differences
+from gstack.firewall.writer import MOST_ROUNDS, Writer, contended, differences
 from gstack.translate.tags import plan_own
 
 Plan = Callable[[State], tuple[Mapping[str, frozenset[GroupRule]], frozenset[str]]]
 Result = TypeVar("Result")
 
-# How often reality is read again after changes. Other hosts change it too; each looks after its own last change.
-MOST_ROUNDS = 20
 TURN_SECONDS = 0.2
 # An own group without a machine is a leftover after this: deploying one takes minutes at most.
 LEFTOVER_MS = 3600 * 1000
@@ -178,11 +176,10 @@ def _settled(
         if errors and changes == before:
             raise errors[0]
         before = changes
-        if number > 1:
-            writer.pause(number / 20)  # somebody else is at it as well
+        writer.give_way(number)
         errors = [error for commands in changes for error in writer.all(commands, progress)]
         state = read(writer.cloud)
-    raise GceError("conflict", "The firewall rules are being changed by others as well. Try again.", retry_after=5)
+    raise contended()
 
 
 def _joined(writer: Writer, network: str, name: str, member: Member) -> list[str]:

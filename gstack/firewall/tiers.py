@@ -20,7 +20,7 @@ from gstack.firewall.compiler import ordered
 from gstack.firewall.definitions import firewalls, rules
 from gstack.firewall.groups import PREFIX, Group
 from gstack.firewall.intervals import addresses
-from gstack.firewall.isolated import OPEN_INSIDE, member, network_of, unfiltered
+from gstack.firewall.isolated import OPEN_INSIDE, anew, member, network_of, unfiltered
 from gstack.firewall.rules import EGRESS, INGRESS, Member, Rule
 from gstack.firewall.writer import Command, Writer, settle
 from gstack.translate import networks
@@ -124,7 +124,11 @@ def read(cloud: Cloud, groups: Sequence[Group], there: Sequence[Row]) -> World |
 def bring(writer: Writer, groups: Sequence[Group], there: Sequence[Row]) -> frozenset[str]:
     """Bring the access lists to what the firewalls say; in sentences what cannot be said. Raises what CloudStack
     refused."""
-    return settle(writer, lambda: read(writer.cloud, groups, there))
+
+    def look(again: bool) -> World | None:
+        return read(writer.cloud, *(anew(writer.cloud) if again else (groups, there)))
+
+    return settle(writer, look)
 
 
 def _local(speaking: Sequence[Rule], tier: Row) -> list[Rule]:

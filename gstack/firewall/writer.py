@@ -25,9 +25,8 @@ AT_ONCE = 8  # commands of one operation under way at the same time
 SLOWEST_POLL = 2.0  # seconds between two looks at a job
 # CloudStack cancels its own jobs after an hour (job.cancel.threshold.minutes).
 LONGEST_JOB = 3600.0
-# How often reality is read again after changes of rules that gstack owns whole.
-MOST_ROUNDS = 6
-OTHERS = "CloudStack's rules are being changed by others as well. Try again."
+# How often reality is read again after changes. Other hosts change it too; each looks after its own last change.
+MOST_ROUNDS = 20
 
 
 class World(Protocol):
@@ -79,6 +78,12 @@ class Writer:
         except GceError as error:
             return error
 
+    def give_way(self, rounds: int) -> None:
+        """Wait a moment, and each time longer, where what was to be done has been tried more than once: somebody else
+        is at it as well."""
+        if rounds > 1:
+            self.pause(rounds / 20)
+
     def _finished(self, command: str, jobid: str) -> GceError | None:
         delay, waited = self.first_poll, 0.0
         while True:
@@ -92,15 +97,17 @@ class Writer:
             delay = min(delay * 1.5, SLOWEST_POLL)
 
 
-def settle(writer: Writer, look: Callable[[], World | None]) -> frozenset[str]:
+def settle(writer: Writer, look: Callable[[bool], World | None]) -> frozenset[str]:
     """Bring what ``look`` finds to what it should be, and look again until it is; in sentences what cannot be said.
 
-    None is nothing to guard. Raises what CloudStack refused, twice in the same state.
+    ``look`` is told whether it has been called before: then it must read everything anew, also what the firewalls say,
+    or of two hosts the one that has read an older state would have the last word. None is nothing to guard. Raises
+    what CloudStack refused, twice in the same state.
     """
     before: object = None
     errors: list[GceError] = []
-    for _ in range(MOST_ROUNDS):
-        world = look()
+    for number in range(MOST_ROUNDS):
+        world = look(number > 0)
         if world is None:
             return frozenset()
         changes = world.changes()
@@ -109,8 +116,14 @@ def settle(writer: Writer, look: Callable[[], World | None]) -> frozenset[str]:
         if errors and changes == before:
             raise errors[0]
         before = changes
+        writer.give_way(number)
         errors = [error for commands in changes for error in writer.all(commands) if error.kind != "notFound"]
-    raise errors[0] if errors else GceError("conflict", OTHERS)
+    raise errors[0] if errors else contended()
+
+
+def contended() -> GceError:
+    """The error for rules that others change as fast as they are brought in line."""
+    return GceError("conflict", "The firewall rules are being changed by others as well. Try again.", retry_after=5)
 
 
 def differences(
