@@ -177,7 +177,7 @@ def bring(writer: Writer, project: Project) -> list[str]:
     """Bring the balancers to what the forwarding rules say; in sentences what cannot be said. Raises what CloudStack
     refused, if that left a difference."""
 
-    def look() -> World:
+    def look(_: bool) -> World:  # all of it is read anew each time
         world = read(writer.cloud, project)
         if joining := world.joining():
             # Before a machine joins, the address lets in no more than its firewalls allow to it.
