@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> Flask:
     edges.register(app, settings["OPERATION_HOLD_SECONDS"])
     metrics.register(app, engine.by_state, settings)
     transport.register(app, settings["GSTACK_CORS_ORIGINS"])
-    app.wsgi_app = PathForms(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
+    app.wsgi_app = PathForms(app.wsgi_app, over_tls=settings.tls_ends_before)  # type: ignore[method-assign]  # Flask's documented way
     return app
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ENVIRONMENT_PREFIX = "GSTACK_CONF_"
 PORTS = 65_535
@@ -78,7 +79,7 @@ SETTINGS: tuple[Setting, ...] = (
         "GSTACK_LITERAL_BEARER",
         str,
         "auto",
-        "Accept 'API_KEY:SECRET_KEY' itself as a bearer token; auto: only when listening, proxy included, on loopback.",
+        "Accept 'API_KEY:SECRET_KEY' itself as a bearer token; auto: only where none but this machine gets here.",
         choices=("auto", "on", "off"),
     ),
     Setting("DATABASE_URL", str, "", "SQLAlchemy URL of the store; empty: SQLite, gstack.db in PATH."),
@@ -170,8 +171,14 @@ class Settings(Mapping[str, Any]):
 
     @property
     def only_from_here(self) -> bool:
-        """Whether nobody but this machine reaches the gateway."""
-        return is_loopback(self["GSTACK_BIND_ADDRESS"]) and not self.proxy_is_open
+        """Whether nobody but this machine reaches the gateway: a public URL of another name is that of a proxy."""
+        named = is_loopback(urlsplit(self.public_url).hostname or "") if self["GSTACK_PUBLIC_URL"] else True
+        return named and is_loopback(self["GSTACK_BIND_ADDRESS"]) and not self.proxy_is_open
+
+    @property
+    def tls_ends_before(self) -> bool:
+        """Whether clients speak TLS to a proxy in front of the gateway, which then sees plain HTTP."""
+        return not self["GSTACK_TLS"] and urlsplit(self.public_url).scheme == "https"
 
     @property
     def cloudstack_url(self) -> str:

@@ -8,8 +8,11 @@ import re
 
 import pytest
 
+from gstack.app import create_app
 from gstack.protocol.discovery import document
 from gstack.protocol.methods import HANDLERS
+from gstack.settings import Settings
+from gstack.store.sealing import ensure_keys
 
 
 def _error(response) -> dict:
@@ -263,3 +266,12 @@ def test_a_store_that_is_away_is_a_503_that_says_when_to_come_again(gateway, mon
     assert response.status_code == 503
     assert "Retry-After" in response.headers
     assert "locked" not in response.text
+
+
+def test_behind_a_proxy_that_ends_tls_links_and_cookies_are_those_of_https(tmp_path) -> None:
+    settings = Settings({"PATH": str(tmp_path), "GSTACK_TLS": False, "GSTACK_PUBLIC_URL": "https://gce.example"})
+    ensure_keys(settings)
+    client = create_app(settings).test_client()
+    found = client.get("/.well-known/openid-configuration", base_url="http://gce.example").json
+    assert found["token_endpoint"] == "https://gce.example/token"
+    assert "; Secure;" in client.get("/credentials", base_url="http://gce.example").headers["Set-Cookie"]

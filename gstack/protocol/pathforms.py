@@ -74,15 +74,19 @@ _LONGEST_OVERRIDE = 256 * 1024
 
 
 class PathForms:
-    """WSGI middleware: see the module."""
+    """WSGI middleware: see the module. ``over_tls``: every request came by https, though the server did not see it, and
+    is answered with links and cookies that say so."""
 
-    def __init__(self, app: WsgiApp) -> None:
+    def __init__(self, app: WsgiApp, *, over_tls: bool = False) -> None:
         self._app = app
+        self._over_tls = over_tls
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ["PATH_INFO"] = canonical_path(environ.get("PATH_INFO", "/"))
         if "HTTP_X_HTTP_METHOD_OVERRIDE" in environ:
             _override(environ)
+        if self._over_tls:
+            environ["wsgi.url_scheme"] = "https"
         environ["QUERY_STRING"] = quote(environ.get("QUERY_STRING", ""), safe=_ASCII, encoding="latin-1")
         return self._app(environ, start_response)
 

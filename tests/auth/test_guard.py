@@ -265,6 +265,9 @@ def test_the_pair_behind_a_jwt_must_still_be_good(room: Room) -> None:
         ({"GSTACK_PROXY_PORT": 3128}, True),
         ({"GSTACK_PROXY_PORT": 3128, "GSTACK_PROXY_ADDRESS": "0.0.0.0"}, False),
         ({"GSTACK_PROXY_ADDRESS": "0.0.0.0"}, True),
+        ({"GSTACK_PUBLIC_URL": "https://gce.example"}, False),
+        ({"GSTACK_PUBLIC_URL": "https://localhost:5000"}, True),
+        ({"GSTACK_PUBLIC_URL": "https://gce.example", "GSTACK_LITERAL_BEARER": "on"}, True),
     ],
     indirect=["room"],
 )

@@ -27,6 +27,7 @@ SHOWN: tuple[Callable[[Room], None], ...] = (
     test_refresh.test_it_dies_with_its_credential_and_with_the_key_pair,
     test_refresh.test_revoking_a_refresh_token_ends_what_came_from_it_and_nothing_else,
     test_refresh.test_revoking_an_access_token_ends_its_refresh_token,
+    test_refresh.test_refreshes_side_by_side_all_get_a_token_and_none_after_the_revocation,
     test_jwt_bearer.test_an_assertion_without_a_key_id_is_found_by_its_issuer,
     test_guard.test_when_cloudstack_refuses_the_key_its_tokens_die_for_good,
     test_guard.test_accounts_of_one_name_in_two_domains_never_share_a_project_id,
