@@ -99,6 +99,10 @@ def test_every_verb_that_changes_a_running_instance(clients: Clients, cloudstack
     with pytest.raises(exceptions.NotFound, match="Guest Attribute"):
         instances.get_guest_attributes(compute_v1.GetGuestAttributesInstanceRequest(**at))
     assert list(instances.list_referrers(**at)) == []
+    assert instances.get_iam_policy(**clients.at, resource=web).version == 1
+    asked = {"permissions": ["compute.instances.stop", "compute.instances.fly"]}
+    held = instances.test_iam_permissions(**clients.at, resource=web, test_permissions_request_resource=asked)
+    assert list(held.permissions) == ["compute.instances.stop"]
     firewalls = instances.get_effective_firewalls(**at, network_interface="nic0")
     assert firewalls.firewalls is not None
     instances.set_disk_auto_delete(**at, auto_delete=True, device_name="persistent-disk-1").result()

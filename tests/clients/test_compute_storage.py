@@ -104,6 +104,9 @@ def test_every_verb_of_snapshots_and_images(clients: Clients, cloudstack: Cloud,
     row = cloudstack.first("listSnapshots", name=name)
     assert row is not None and {"a": "b"}.items() <= {tag["key"]: tag["value"] for tag in row["tags"]}.items()
     assert snapshots.get_iam_policy(resource=name, **project).version == 1
+    asked = {"permissions": ["compute.snapshots.delete", "compute.snapshots.fly"]}
+    held = snapshots.test_iam_permissions(resource=name, test_permissions_request_resource=asked, **project)
+    assert list(held.permissions) == ["compute.snapshots.delete"]
 
     image = compute_v1.Image(name=name, source_snapshot=f"global/snapshots/{name}", family=name)
     images.insert(image_resource=image, **project).result()
@@ -163,6 +166,9 @@ def test_every_verb_of_schedules(clients: Clients, cloudstack: Cloud, fresh: Fre
     clients.disks.remove_resource_policies(removed).result()
     assert _policies(cloudstack, row) == []
     assert policies.get_iam_policy(resource=name, **region).version == 1
+    asked = {"permissions": ["compute.resourcePolicies.delete", "compute.resourcePolicies.fly"]}
+    held = policies.test_iam_permissions(resource=name, test_permissions_request_resource=asked, **region)
+    assert list(held.permissions) == ["compute.resourcePolicies.delete"]
     clients.disks.delete(disk=name, **clients.at).result()
     policies.delete(resource_policy=name, **region).result()
     with pytest.raises(exceptions.NotFound):
