@@ -126,7 +126,7 @@ def coverage(as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what differs; the exit status is 1 if anything does.")
 @click.pass_context
 def reconcile(context: click.Context, dry_run: bool) -> None:
-    """Mend firewall rules that other tools changed in CloudStack; list operations that wait for an operator."""
+    """Mend firewall rules and balancers that other tools changed in CloudStack; list operations that wait."""
     from flask import Flask
 
     from gstack import logs
@@ -153,8 +153,8 @@ def reconcile(context: click.Context, dry_run: bool) -> None:
                 click.echo(f"{scope.name}: not reached\n  {scope.trouble.message}")
                 continue
             try:
-                found = room.drift(scope.cloud)
-                sentences = room.mend(scope.cloud) if found and not dry_run else []
+                found = room.drift(scope.cloud, scope.balanced)
+                sentences = room.mend(scope.cloud, scope.balanced) if found and not dry_run else []
             except GceError as error:
                 found, sentences, trouble = [], [error.message], True
             trouble = trouble or (dry_run and bool(found))

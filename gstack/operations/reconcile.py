@@ -1,4 +1,5 @@
-"""What an operator sees and mends by hand: firewall rules that are not what the firewalls say, operations that wait.
+"""What an operator sees and mends by hand: firewall rules and balancers that are not as they should be; operations that
+wait.
 
 Apart from the workflows, which bring the same rules in line after every change; this is for what other tools changed
 since. The surprising thing: it needs no gateway running, only the store and CloudStack, and may run beside one, because
@@ -8,8 +9,8 @@ the enforcers look before they act and look again afterwards.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
@@ -19,20 +20,31 @@ from gstack.errors import GceError
 from gstack.firewall import isolated, security_groups, tiers
 from gstack.firewall.plan import wanted
 from gstack.firewall.writer import Command, Writer, differences
+from gstack.operations import balancing as balancers
 from gstack.operations.runtime import Services
+from gstack.store import overlay
 from gstack.store.credentials import Credential
 from gstack.store.db import own_session
+from gstack.translate import balancing, kept
 from gstack.translate.caller import Project
 
 
 @dataclass(frozen=True)
 class Scope:
-    """An account, or a CloudStack project of one, with a way to CloudStack. ``name`` is for people; ``trouble`` why
-    nothing more is known of an account."""
+    """An account, or a CloudStack project of one, with a way to CloudStack. ``name`` is for people; ``owner`` as rows
+    of the store name theirs; ``trouble`` why nothing more is known of an account."""
 
     name: str
     cloud: Cloud
+    owner: Project
     trouble: GceError | None = None
+
+    @property
+    def balanced(self) -> list[Project]:
+        """The GCE projects of the owner in which the store keeps forwarding rules: one, unless it was renamed."""
+        ids = overlay.projects(balancing.RULES)
+        found = [replace(self.owner, id=one) for one in sorted(ids)]
+        return [project for project in found if kept.rows(project, balancing.RULES)]
 
 
 def scopes(services: Services) -> Iterator[Scope]:
@@ -43,7 +55,7 @@ def scopes(services: Services) -> Iterator[Scope]:
         rows = list(session.scalars(query))
     seen: set[str] = set()
     for row in rows:
-        account = Project("", row.account, None, row.account, "")
+        account = Project("", row.account, None, row.account, row.domain_id)
         cloud = services.cloud_for(row.id, account) if row.account_id not in seen else None
         if cloud is None:
             continue
@@ -55,26 +67,31 @@ def scopes(services: Services) -> Iterator[Scope]:
         except GceError as error:
             trouble = error
         seen.add(row.account_id)
-        yield Scope(f"account {row.domain_path}/{row.account}", cloud, trouble)
+        yield Scope(f"account {row.domain_path}/{row.account}", cloud, account, trouble)
         for project in projects:
             if project["id"] not in seen:
                 seen.add(project["id"])
-                yield Scope(f"project {project['name']}", cloud.within(project["id"]))
+                owner = replace(account, name=project["name"], cloudstack_id=project["id"])
+                yield Scope(f"project {project['name']}", cloud.within(project["id"]), owner)
 
 
-def drift(cloud: Cloud) -> list[Command]:
-    """The commands that would bring the rules in line; none where they are. Reads only."""
+def drift(cloud: Cloud, balanced: Sequence[Project] = ()) -> list[Command]:
+    """The commands that would bring the rules in line, and the balancers of some projects; none where they are. Reads
+    only."""
     state = security_groups.read(cloud)
     authorize, revoke = differences(state.groups, wanted(state)[0])
     there = isolated.existing(cloud)
-    world, vpcs = isolated.read(cloud, state.groups, there), tiers.read(cloud, state.groups, there)
-    phases = [*(world.changes() if world else ()), *(vpcs.changes() if vpcs else ())]
+    worlds = [isolated.read(cloud, state.groups, there), tiers.read(cloud, state.groups, there)]
+    worlds += [balancers.read(cloud, project) for project in balanced]
+    phases = [phase for world in worlds if world for phase in world.changes()]
     return [*authorize, *revoke, *(command for phase in phases for command in phase)]
 
 
-def mend(cloud: Cloud) -> list[str]:
-    """Bring the rules in line; in sentences what CloudStack cannot express. Raises what it refused."""
-    return security_groups.bring(Writer(cloud, time.sleep))
+def mend(cloud: Cloud, balanced: Sequence[Project] = ()) -> list[str]:
+    """Bring the rules in line, as :func:`drift`; in sentences what CloudStack cannot say. Raises what it refused."""
+    writer = Writer(cloud, time.sleep)
+    sentences = [sentence for project in balanced for sentence in balancers.bring(writer, project)]
+    return [*sentences, *security_groups.bring(writer)]
 
 
 def said(command: Command) -> str:

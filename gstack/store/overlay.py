@@ -95,6 +95,11 @@ def of_project(kind: str, project: str) -> dict[str, dict[str, Any]]:
     return {row.cloudstack_id: _opened(row.data) for row in db.session.execute(query)}
 
 
+def projects(kind: str) -> set[str]:
+    """The projects that have an object of a kind."""
+    return set(db.session.scalars(select(Overlay.project).where(Overlay.kind == kind).distinct()))
+
+
 def write(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> None:
     """Remember exactly ``data`` of one object, in place of whatever was remembered."""
     _put(kind, cloudstack_id, project, data)

@@ -41,7 +41,7 @@ class World:
 
     def __init__(self) -> None:
         self.ahead = 0.0
-        self.slow = False
+        self.slow: str | None = None
         self.gate = threading.Event()
         self.gate.set()
         self.cloud = Simulator(
@@ -56,17 +56,16 @@ class World:
         self.gate.wait(60)
 
     def _slowly(self, running: Any, due: float) -> None:
-        is_slow = self.slow and running.job.command == "deployVirtualMachine"
-        self._schedule(running, due + HOUR if is_slow else due)
+        self._schedule(running, due + HOUR if running.job.command == self.slow else due)
 
-    def slow_down(self) -> None:
-        """Deployments that start from now on end when :meth:`speed_up` is called."""
-        self.slow = True
+    def slow_down(self, command: str = "deployVirtualMachine") -> None:
+        """Jobs of ``command`` that start from now on end when :meth:`speed_up` is called."""
+        self.slow = command
 
     def speed_up(self) -> None:
         """Let hours pass, and all jobs with them; those that come later are quick."""
         with self.cloud.lock:
-            self.slow = False
+            self.slow = None
             self.ahead = 10 * HOUR
             self.cloud.settle()
             self.ahead = 0.0
@@ -205,7 +204,7 @@ def _port_is_free(port: int) -> bool:
         return True
 
 
-def _restart(gateway: Gateway) -> None:
+def restart(gateway: Gateway) -> None:
     until(lambda: _port_is_free(gateway.running.settings["GSTACK_PORT"]), seconds=15, what="a free port")
     gateway.running.start()
 
@@ -225,7 +224,7 @@ def test_a_killed_gateway_finishes_its_insert_after_a_restart_with_one_machine(
     operation = gateway.insert(name)
     until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
     gateway.kill()
-    _restart(gateway)
+    restart(gateway)
     world.speed_up()
     _ends_well(gateway, world, operation, name)
 
@@ -241,7 +240,7 @@ def test_a_gateway_killed_before_cloudstack_answers_makes_no_second_machine(
     gateway.kill()
     world.gate.set()
     until(lambda: world.machines(name), what="the machine whose answer nobody heard")
-    _restart(gateway)
+    restart(gateway)
     _ends_well(gateway, world, operation, name)
 
 
@@ -256,7 +255,7 @@ def test_a_killed_gateway_boots_one_machine_from_the_disk_that_is_there(
     operation = gateway.insert(name, source=f"zones/ch-gva-2/disks/{old}")
     until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
     gateway.kill()
-    _restart(gateway)
+    restart(gateway)
     world.speed_up()
     _ends_well(gateway, world, operation, name)
     (disk,) = gateway.get(f"zones/ch-gva-2/instances/{name}")["disks"]
@@ -272,7 +271,7 @@ def test_a_killed_gateway_finishes_many_inserts_with_one_machine_each(
     operation = gateway.start("POST", "instances/bulkInsert", body)
     until(lambda: world.pending("deployVirtualMachine"), what="a deploy job")
     gateway.kill()
-    _restart(gateway)
+    restart(gateway)
     world.speed_up()
     for name in (f"{stem}-1", f"{stem}-2"):
         _ends_well(gateway, world, operation, name)
@@ -325,7 +324,7 @@ def test_an_operation_outlives_an_upgrade(
         elsewhere.chdir(tmp_path)  # python -m finds what lies in the working directory first
         told = subprocess.run([sys.executable, "-m", "gstack", "--version"], capture_output=True, text=True, check=True)
         assert "999.0" in told.stdout
-        _restart(gateway)
+        restart(gateway)
     world.speed_up()
     _ends_well(gateway, world, operation, name)
 
@@ -335,7 +334,7 @@ def test_no_process_of_a_killed_gateway_stays(gateway: Gateway) -> None:
     assert len(left) >= 2
     gateway.kill()
     until(lambda: not any(map(_is_running, left)), seconds=15, what="the end of every process")
-    _restart(gateway)
+    restart(gateway)
 
 
 def _is_running(pid: int) -> bool:
@@ -346,7 +345,7 @@ def _is_running(pid: int) -> bool:
 def test_a_token_outlives_a_restart(gateway: Gateway) -> None:
     assert gateway.get("zones")["items"]
     gateway.running.stop()
-    _restart(gateway)
+    restart(gateway)
     gateway.session.close()
     assert gateway.get("zones")["items"]
 

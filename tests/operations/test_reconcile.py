@@ -81,6 +81,36 @@ def test_an_item_that_another_tool_changed_in_a_tiers_access_list_is_mended(gate
     assert run("--dry-run")[0] == 0
 
 
+def test_members_and_balancers_that_another_tool_took_or_put_are_mended_and_its_own_left_alone(
+    gateway: Gateway, run: Any
+) -> None:
+    make(gateway, "de-fra-1")
+    instance = "zones/de-fra-1/instances/web"
+    gateway.run("POST", "global/firewalls", {"name": "web", "allowed": [{"IPProtocol": "tcp", "ports": ["80"]}]})
+    gateway.run("POST", "regions/de-fra/targetPools", {"name": "pool", "instances": [instance]})
+    pool = {"target": "regions/de-fra/targetPools/pool"}
+    gateway.run("POST", "regions/de-fra/forwardingRules", {"name": "rule", **pool, "ports": None, "portRange": "80"})
+    (ours,) = gateway.cloudstack("listLoadBalancerRules")
+    (machine,) = gateway.cloudstack("listVirtualMachines")
+    foreign = gateway.cloudstack("associateIpAddress", networkid=ours["networkid"])["id"]
+    common = {"name": "theirs", "algorithm": "source", "privateport": 81, "publicport": 81, "protocol": "tcp"}
+    theirs = gateway.cloudstack("createLoadBalancerRule", publicipid=foreign, **common)["id"]
+    extra = gateway.cloudstack("createLoadBalancerRule", publicipid=ours["publicipid"], **common)["id"]
+    gateway.cloudstack("removeFromLoadBalancerRule", id=ours["id"], virtualmachineids=machine["id"])
+    gateway.simulator.settle()
+    status, output = run("--dry-run")
+    assert (status, f"deleteLoadBalancerRule id={extra}" in output, "assignToLoadBalancerRule" in output) == (
+        1,
+        True,
+        True,
+    )
+    assert run()[0] == 0
+    rules = {row["id"] for row in gateway.cloudstack("listLoadBalancerRules")}
+    assert rules == {ours["id"], theirs}
+    assert len(gateway.cloudstack("listLoadBalancerRuleInstances", id=ours["id"])) == 1
+    assert run("--dry-run")[0] == 0
+
+
 def test_a_cloudstack_that_does_not_answer_is_trouble(gateway: Gateway, run: Any) -> None:
     gateway.get("global/networks")
     gateway.simulator.faults.add("cut", times=None)
