@@ -81,9 +81,9 @@ def drift(cloud: Cloud, balanced: Sequence[Project] = ()) -> list[Command]:
     state = security_groups.read(cloud)
     authorize, revoke = differences(state.groups, wanted(state)[0])
     there = isolated.existing(cloud)
-    worlds = [isolated.read(cloud, state.groups, there), tiers.read(cloud, state.groups, there)]
-    worlds += [balancers.read(cloud, project) for project in balanced]
-    phases = [phase for world in worlds if world for phase in world.changes()]
+    world, vpcs = isolated.read(cloud, state.groups, there), tiers.read(cloud, state.groups, there)
+    phases = [*(world.changes() if world else ()), *(vpcs.changes() if vpcs else ())]
+    phases += [phase for project in balanced for phase in balancers.read(cloud, project).changes()]
     return [*authorize, *revoke, *(command for phase in phases for command in phase)]
 
 
