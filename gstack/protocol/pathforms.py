@@ -17,6 +17,8 @@ from urllib.parse import quote
 from flask import Request
 from werkzeug.routing import Rule
 
+from gstack.protocol import decoding, transport
+
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # Verbs that clients send where Google's document names another one, by method id; GCE takes both.
@@ -107,9 +109,11 @@ def _override(environ: dict[str, Any]) -> None:
     form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     if method == "GET" and form:
         chunked = environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
-        declared = environ.get("CONTENT_LENGTH") or (str(_LONGEST_OVERRIDE) if chunked else "0")
-        length = min(int(declared), _LONGEST_OVERRIDE) if declared.isdecimal() else 0
+        declared = environ.get("CONTENT_LENGTH") or (str(_LONGEST_OVERRIDE + 1) if chunked else "0")
+        length = min(int(declared), _LONGEST_OVERRIDE + 1) if declared.isdecimal() else 0
         query = environ["wsgi.input"].read(length).decode("latin-1")
+        if len(query) > _LONGEST_OVERRIDE:  # a part of a filter is another filter
+            environ[transport.REFUSAL] = decoding.too_large(_LONGEST_OVERRIDE)
         environ["QUERY_STRING"] = "&".join(part for part in (environ.get("QUERY_STRING", ""), query) if part)
         environ["wsgi.input"] = io.BytesIO()
         environ["CONTENT_LENGTH"] = "0"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gstack.protocol import transport
 from gstack.protocol.pathforms import PathForms, canonical_host, canonical_path
 
 
@@ -92,6 +93,17 @@ def test_a_post_that_overrides_to_get_becomes_that_get_with_its_form_as_query() 
     )
     assert (seen["REQUEST_METHOD"], seen["QUERY_STRING"]) == ("GET", form.decode())
     assert seen["wsgi.input"].read() == b""
+
+
+@pytest.mark.parametrize("length", [{"CONTENT_LENGTH": "300000"}, {"HTTP_TRANSFER_ENCODING": "chunked"}])
+def test_a_query_that_is_too_long_is_refused_and_never_cut(length: dict[str, str]) -> None:
+    seen = _seen(
+        HTTP_X_HTTP_METHOD_OVERRIDE="GET",
+        CONTENT_TYPE="application/x-www-form-urlencoded",
+        **length,
+        **{"wsgi.input": io.BytesIO(b"filter=" + b"x" * 300_000)},
+    )
+    assert seen[transport.REFUSAL].http == 413
 
 
 def test_an_override_never_turns_a_get_into_a_mutation() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +21,28 @@ def test_a_repeated_insert_is_answered_with_its_first_operation(gateway) -> None
     again = gateway.run("POST", "global/firewalls", FIREWALL, requestId=request_id.upper())
     assert again["name"] == first["name"]
     assert gateway.names("global/firewalls").count("web") == 1
+
+
+def test_the_parts_of_a_batch_know_request_ids_as_well(gateway) -> None:
+    request_id = str(uuid.uuid4())
+    bodies = [FIREWALL, FIREWALL, FIREWALL | {"name": "other"}]
+    answers = [json.loads(part) for part in _batch(gateway, f"global/firewalls?requestId={request_id}", bodies)]
+    made = {answer["name"] for answer in answers if "error" not in answer}
+    assert [answer["error"]["code"] for answer in answers if "error" in answer] in ([400], [400, 400])
+    assert len(made) == 1
+    assert len({"web", "other"} & set(gateway.names("global/firewalls"))) == 1
+
+
+def _batch(gateway, path, bodies) -> list[str]:
+    """The JSON of every part of a batch of POSTs."""
+    parts = [
+        "--b\r\nContent-Type: application/http\r\n\r\n"
+        f"POST /compute/v1/projects/tenant/{path} HTTP/1.1\r\n\r\n{json.dumps(body)}\r\n"
+        for body in bodies
+    ]
+    headers = {"Authorization": f"Bearer {gateway.token}", "Content-Type": "multipart/mixed; boundary=b"}
+    answer = gateway.client.post("/batch/compute/v1", data="".join(parts) + "--b--\r\n", headers=headers)
+    return re.findall(r"(?s)\r\n\r\n(\{.*?\n\})", answer.text)
 
 
 def test_a_repeated_delete_is_no_404(gateway) -> None:
