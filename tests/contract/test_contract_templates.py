@@ -100,3 +100,61 @@ def test_the_root_volume_of_a_running_machine_grows(cloud):
     size = root["size"] // GB + 2
     cloud.run("resizeVolume", id=root["id"], size=size)
     assert cloud.one("listVolumes", id=root["id"])["size"] == size * GB
+
+
+SOURCE = "http://192.0.2.1/gsc/disk.{}"
+ENDINGS = {"VHD": "vhd", "QCOW2": "qcow2", "OVA": "ova", "RAW": "raw", "VHDX": "vhdx"}
+
+
+def _register(cloud, run=None, **params):
+    """A template of a URL, of the kind that the cloud's own are."""
+    cloud.may("registerTemplate")
+    kind, asked = cloud.template["format"], {"name": cloud.name("image"), "displaytext": "contract"}
+    asked |= {"format": kind, "url": SOURCE.format(ENDINGS[kind]), "hypervisor": cloud.template["hypervisor"]}
+    asked |= {"zoneid": cloud.zone["id"], "ostypeid": cloud.template["ostypeid"], "isextractable": True}
+    answer = (run or cloud.call)("registerTemplate", **(asked | params))
+    if run is None:
+        cloud.made.append(("template", answer["template"][0]))
+    return answer
+
+
+def test_a_template_of_a_url_is_there_at_once_without_a_job(cloud):
+    answer = _register(cloud)
+    [made] = answer["template"]
+    assert (answer["count"], made["zoneid"], made["templatetype"]) == (1, cloud.zone["id"], "USER")
+    row = cloud.one("listTemplates", templatefilter="self", id=made["id"])
+    assert (row["url"], row["ispublic"], row["isextractable"]) == (made["url"], False, True)
+    assert isinstance(row["isready"], bool)
+    assert row["status"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"url": "http://192.0.2.1/gsc/disk.txt"}, "Please specify a valid"),
+        ({"url": "ftp://192.0.2.1/gsc/disk.vhd"}, "Unsupported scheme for url: ftp://192.0.2.1/gsc/disk.vhd"),
+        ({"url": "http://localhost/gsc/disk.vhd"}, "Illegal host specified in URL."),
+        ({"url": "http://gsc.invalid/disk.vhd"}, "Unable to resolve gsc.invalid."),
+        ({"url": "http://192.0.2.1/a disk.vhd"}, "Invalid URL: http://192.0.2.1/a disk.vhd"),
+        ({"format": "FLOPPY"}, "Image format: FLOPPY is incorrect."),
+        ({"hypervisor": "Nope"}, "Hypervisor Type: Nope is invalid."),
+    ],
+    ids=str,
+)
+def test_a_url_that_cannot_be_is_refused_at_once_and_why(cloud, wrong, words):
+    error = _register(cloud, run=cloud.refused, **wrong)
+    assert (error.code, error.text[: len(words)]) == (431, words)
+
+
+def test_a_template_that_its_owner_gives_out_has_a_url_for_everybody(cloud, stranger):
+    [made] = _register(cloud)["template"]
+    row = cloud.one("listTemplates", templatefilter="self", id=made["id"])
+    if not row["isready"]:
+        pytest.skip("nothing is downloaded here")
+    asked = {"id": made["id"], "zoneid": cloud.zone["id"], "mode": "HTTP_DOWNLOAD"}
+    given = cloud.run("extractTemplate", **asked)
+    assert (given["id"], given["state"]) == (made["id"], "DOWNLOAD_URL_CREATED")
+    assert given["url"].startswith(("http://", "https://"))
+    assert stranger.failed("extractTemplate", **asked).code == 530
+    [kept] = _register(cloud, isextractable=False)["template"]
+    assert cloud.failed("extractTemplate", **(asked | {"id": kept["id"]})).code == 431

@@ -11,7 +11,7 @@ import re
 # Internal numbers inside error texts; they count what a database has seen.
 NUMBERS = re.compile(
     r'(?<="id":)\d+|(?<=i-)\d+-\d+(?=-VM)|(?<=id \[)\d+|(?<=job id=)\d+|(?<=volumeId":)\d+'
-    r'|(?<=instanceId":)\d+|(?<="uniqueName":")[^"]*|(?<=VM_VS_)\d+|(?<=_)\d{14}|(?<=account id=)\d+'
+    r'|(?<=instanceId":)\d+|(?<="uniqueName":")\d+-\d+-[0-9a-f-]{36}|(?<=VM_VS_)\d+|(?<=_)\d{14}|(?<=account id=)\d+'
     r'|(?<="networkId":)\d+|(?<="id": )\d+|(?<="networkofferingid": )\d+|(?<=vm id=)\d+|(?<=LB rule:)\d+'
     r"|(?<=Network ID=)\d+|(?<=retry after \[)\d+|(?<=ROOT-)\d+|(?<=DATA-)\d+"
 )

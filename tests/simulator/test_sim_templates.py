@@ -66,10 +66,22 @@ def test_a_template_of_two_zones_has_two_rows(cloud: Cloud) -> None:
         ({"zoneid": None, "zoneids": "-1"}, 431, "Please select specific zone(s)."),
         ({"ostypeid": None}, 431, "Please provide a guest OS type"),
         ({"url": "file:///disk.vhd"}, 431, "File:// type urls are currently unsupported"),
-        ({"url": "ftp://images.example/disk.vhd"}, 530, "Internal error"),
-        ({"url": "http://images.example/disk.qcow2"}, 530, "Internal error"),
-        ({"format": "FLOPPY"}, 530, "Internal error"),
-        ({"hypervisor": "KVM"}, 530, "Internal error"),
+        ({"url": "ftp://images.example/disk.vhd"}, 431, "Unsupported scheme for url: ftp://images.example/disk.vhd"),
+        ({"url": "http://images.example/disk 1.vhd"}, 431, "Invalid URL: http://images.example/disk 1.vhd"),
+        ({"url": "http://images.invalid/disk.vhd"}, 431, "Unable to resolve images.invalid."),
+        ({"url": "http://localhost/disk.vhd"}, 431, "Illegal host specified in URL."),
+        ({"url": "http://169.254.169.254/disk.vhd"}, 431, "Illegal host specified in URL."),
+        ({"url": "http://[2001:db8::1]/disk.vhd"}, 431, "IPv6 addresses are not supported (2001:0db8:"),
+        ({"url": "http://[2001:db8::1/disk.vhd"}, 431, "Invalid URL: "),
+        ({"url": "http://images.example/disk.txt"}, 431, "Please specify a valid vhd"),
+        (
+            {"url": "http://images.example/disk.qcow2"},
+            431,
+            "Please specify a valid URL. URL:/disk.qcow2 is an invalid for the format vhd",
+        ),
+        ({"format": "FLOPPY"}, 431, "Image format: FLOPPY is incorrect. Supported formats are [QCOW2, RAW, VHD, ISO,"),
+        ({"format": "VDI"}, 530, "Internal error"),
+        ({"hypervisor": "Nope"}, 431, "Hypervisor Type: Nope is invalid. Supported Hypervisor types are: XenServer,"),
         ({"templatetag": "fast"}, 531, "Root Admin"),
     ],
 )
@@ -77,6 +89,14 @@ def test_a_template_that_cannot_be_had_is_refused(cloud: Cloud, wrong: dict, cod
     answer = register(cloud, **wrong)
     assert (answer["errorcode"], words in answer["errortext"]) == (code, True)
     assert listed(cloud) == []
+
+
+def test_a_template_for_other_hosts_is_registered_and_runs_nowhere(cloud: Cloud) -> None:
+    [row] = register(cloud, hypervisor="kvm", checksum="{MD5}d41d8cd98f00b204e9800998ecf8427e")["template"]
+    assert (row["hypervisor"], row["checksum"]) == ("KVM", "d41d8cd98f00b204e9800998ecf8427e")
+    cloud.clock.now += 60
+    answer = cloud.do("deployVirtualMachine", zoneid=ZONE, templateid=row["id"], serviceofferingid=MICRO, name="vm")
+    assert cloud.wait(answer)["jobresultcode"] == 533
 
 
 def test_a_template_is_given_out_if_it_was_registered_so_and_is_there(cloud: Cloud) -> None:
@@ -87,7 +107,7 @@ def test_a_template_is_given_out_if_it_was_registered_so_and_is_there(cloud: Clo
     assert (job["jobresultcode"], job["jobresult"]["errortext"]) == (431, "The TEMPLATE has not been downloaded ")
     cloud.clock.now += 1
     row = cloud.run("extractTemplate", id=key, mode="HTTP_DOWNLOAD", zoneid=ZONE)["jobresult"]["template"]
-    assert (row["id"], row["state"], row["url"][:8]) == (key, "DOWNLOAD_URL_CREATED", "https://")
+    assert (row["id"], row["state"], row["url"][:7]) == (key, "DOWNLOAD_URL_CREATED", "http://")
     kept = register(cloud, name="kept")["template"][0]["id"]
     cloud.clock.now += 1
     assert "not extractable" in cloud.run("extractTemplate", id=kept, mode="x")["jobresult"]["errortext"]

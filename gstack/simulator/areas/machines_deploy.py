@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from uuid import NAMESPACE_OID, uuid3
 
 from .. import errors, limits
 from ..call import Call
@@ -19,6 +20,7 @@ from ..lists import same_name
 from ..model import Account, KeyPair, Machine, Network, Record, Row, SecurityGroup, Snapshot, Template, Volume
 from ..model_owned import UserData
 from ..registry import command
+from ..world import World
 from . import addresses, affinity, instance_groups, machine_networks, machines, placement, volume_sizes
 from .keypairs import seal
 
@@ -27,6 +29,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
 GET_LIMIT = 4096
 GIB = limits.GIB
 TOP = 2**31 - 1
+OPERATOR = 2  # number of the account that public templates are of
 TWO_USERDATA = "Both userdata and userdata ID inputs are not allowed"
 READABLE = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -172,7 +175,7 @@ def root_bytes(call: Call, template: Template, offering: Record) -> int:
 
 def not_launchable(call: Call, template: Template) -> str:
     permission = "does not have permission to launch instances from template"
-    return f"Account Account [{call.described()}] {permission} {described(template)}"
+    return f"Account Account [{call.described()}] {permission} {described(call.world, template)}"
 
 
 def from_disk(call: Call) -> ApiError:
@@ -203,11 +206,14 @@ def need_template(call: Call, zone: Record) -> Template:
     return template
 
 
-def described(template: Template) -> str:
-    return (
-        f'Template {{"format":"{template.row["format"]}","id":{template.number},"name":"{template.name}",'
-        f'"uniqueName":"{template.number}-{template.id}","uuid":"{template.id}"}}'
-    )
+def described(world: World, template: Template) -> str:
+    unique = f"{template.number}-{OPERATOR}-{template.id}"
+    if template.row["templatetype"] == "SYSTEM":
+        unique = "simulator-domR"
+    elif template.account is not None:
+        unique = f"{template.number}-{world.account[template.account].number}-{uuid3(NAMESPACE_OID, template.id)}"
+    shown = f'"format":"{template.row["format"]}","id":{template.number},"name":"{template.name}"'
+    return f'Template {{{shown},"uniqueName":"{unique}","uuid":"{template.id}"}}'
 
 
 def data_volume(call: Call, offering: Record | None) -> int | None:
@@ -381,8 +387,8 @@ def run(call: Call, machine: Machine, template: Template) -> Row:
         if not template.row["isready"]:
             fail(call, machine)
             where = call.world.zone[machine.zone].name
-            text = f"Template [{described(template)}] has not been completely downloaded to the zone [{where}]."
-            raise ApiError(530, text)
+            text = f"Template [{described(call.world, template)}] has not been completely downloaded"
+            raise ApiError(530, f"{text} to the zone [{where}].")
         host = placement.pick_host(call, machine)
         if host is None:
             fail(call, machine)

@@ -90,6 +90,9 @@ def pick_host(call: Call, machine: Machine) -> int | None:
     zone = call.world.zone[machine.zone]
     hosts = zone.row["hosts"]
     assert isinstance(hosts, dict)
+    template = call.world.template.get(machine.template)
+    if template is not None and template.row["hypervisor"] != "Simulator":
+        return None  # registered for hosts of another kind
     if machine.cpunumber > hosts["cpunumber"] or not is_open(zone) or not storage_fits(call, machine):
         return None
     speed = [hosts["cpunumber"] * hosts["cpuspeed"]] * hosts["count"]

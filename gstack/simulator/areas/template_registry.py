@@ -3,13 +3,13 @@
 Apart from templates that are made of disks. Surprising: registering answers at once, as a list with a row for each
 zone, and there is no job to ask: whether the download is over shows in the template. What comes has the size that the
 recorded cloud's storage, which is simulated, gives everything. Checks and texts are those of CloudStack's
-`RegisterTemplateCmd`, `TemplateAdapterBase` and `UriUtils`.
+`RegisterTemplateCmd`.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from .. import errors, limits
 from ..call import Call
@@ -18,28 +18,13 @@ from ..jobs import Steps
 from ..model import Account, Record, Row, Template
 from ..registry import command
 from ..world import date
-from . import machines_deploy, templates
+from . import machines_deploy, template_urls, templates
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
 
-# What the path of a URL may end with, beside the endings of compressed files.
-ENDINGS = {
-    "VHD": ("vhd",),
-    "VHDX": ("vhdx",),
-    "QCOW2": ("qcow2", "img"),
-    "OVA": ("ova",),
-    "TAR": ("tar",),
-    "RAW": ("img", "raw"),
-    "VMDK": ("vmdk",),
-}
-COMPRESSED = ("", ".zip", ".bz2", ".gz")
+KIND_OF_SUM = re.compile(r"^\{.*\}")
 FAILED = "HTTP Server returned {} (expected 200 OK) "
-
-
-def refused(text: str) -> ApiError:
-    """What Java calls an illegal argument: an internal error to all but root."""
-    return ApiError(530, text, 9999, errors.HIDDEN)
 
 
 def asked_zones(call: Call) -> list[Record]:
@@ -58,20 +43,6 @@ def asked_zones(call: Call) -> list[Record]:
     return [one] if one is not None else call.entities("zoneids", Record) or []
 
 
-def check_source(call: Call) -> None:
-    url, kind = call.text("url") or "", (call.text("format") or "").upper()
-    parts = urlsplit(url)
-    if "file://" in url.lower():
-        raise invalid("File:// type urls are currently unsupported")
-    if kind not in ENDINGS:
-        raise refused(f"Image format: {call.text('format')} is incorrect. Supported formats are {', '.join(ENDINGS)}")
-    if parts.scheme.lower() not in ("http", "https"):
-        raise refused(f"Unsupported scheme for url: {url}")
-    path = parts.path.lower()
-    if not any(path.endswith(f".{end}{more}") for end in ENDINGS[kind] for more in COMPRESSED):
-        raise refused(f"Please specify a valid {kind.lower()}")
-
-
 @command("registerTemplate")
 def register(call: Call) -> Row:
     zones, owner, world = asked_zones(call), call.owner(), call.world
@@ -81,13 +52,12 @@ def register(call: Call) -> Row:
     for name in ("templatetag", "isrouting"):
         if name in call.args and not call.is_root:
             raise errors.denied(f"Parameter {name} can only be specified by a Root Admin, permission denied")
-    if (call.text("hypervisor") or "").lower() != "simulator":
-        raise refused(f"There is no {call.text('hypervisor')} in this cloud")
-    check_source(call)
+    hypervisor = template_urls.known_hypervisor(call.text("hypervisor") or "")
+    template_urls.check(call.text("url") or "", call.text("format") or "")
     limits.check(world, owner, {"template": 1})
     number = world.template.take_number()
     template = Template(world.uuid(), number, call.text("name") or "", owner.id, {}, {})
-    template.row = row_of(call, template, owner, ostype)
+    template.row = {**row_of(call, template, owner, ostype), "hypervisor": hypervisor}
     for zone in zones:
         place = {"downloadState": "DOWNLOAD_IN_PROGRESS", "datastore": f"{zone.name}-sec", "downloadPercent": "0"}
         ends: Row = {"zoneid": zone.id, "zonename": zone.name, "created": date(world.now())}
@@ -109,7 +79,7 @@ def row_of(call: Call, template: Template, owner: Account, ostype: Record) -> Ro
     row.update((key, who[key]) for key in ("domain", "domainpath", "domainid"))
     row["isextractable"] = call.flag("isextractable")
     if call.text("checksum"):
-        row["checksum"] = call.text("checksum")
+        row["checksum"] = KIND_OF_SUM.sub("", call.text("checksum") or "")
     row.update(details=call.details() or {}, arch="x86_64", bits=call.number("bits") or 64)
     row.update(sshkeyenabled=call.flag("sshkeyenabled"), isdynamicallyscalable=call.flag("isdynamicallyscalable"))
     row.update(directdownload=False, deployasis=False, forcks=call.flag("forcks"))
@@ -148,7 +118,7 @@ def extract(call: Call) -> Row:
 
     def work() -> Steps:
         if not call.is_root and not template.row.get("isextractable"):
-            shown = machines_deploy.described(template)
+            shown = machines_deploy.described(call.world, template)
             raise invalid(f"Unable to extract template {shown} as it's not extractable")
         templates.refuse_in_job(call, template)
         if not template.row["isready"]:
@@ -157,8 +127,9 @@ def extract(call: Call) -> Row:
         row: Row = {"id": template.id, "name": template.name, "accountid": call.account.id}
         if zone is not None:
             row.update(zoneid=zone.id, zonename=zone.name)
-        place = zone.name if zone is not None else str(next(iter(template.zones.values()))["zonename"])
-        url = f"https://{place}-sec.invalid/userdata/{call.world.uuid()}.{str(template.row['format']).lower()}"
+        place = zone.id if zone is not None else next(iter(template.zones))
+        kept = next(one.row for one in call.world.system_vm if one.row["zoneid"] == place and one.name.startswith("s-"))
+        url = f"http://{kept['publicip']}/userdata/{call.world.uuid()}.{str(template.row['format']).lower()}"
         row.update(extractMode=call.text("mode"), state="DOWNLOAD_URL_CREATED", url=url)
         return {"template": row}
 

@@ -276,7 +276,7 @@ def delete(call: Call) -> Row:
         users = [m for m in call.world.machine if m.template == template.id and m.state != "Expunging"]
         if users and not call.flag("forced"):
             shown = ", ".join(machines.described(machine) for machine in users)
-            text = f"Unable to delete template: {machines_deploy.described(template)} because VM instances:"
+            text = f"Unable to delete template: {machines_deploy.described(call.world, template)} because VM instances:"
             raise invalid(f"{text} [{shown}] are using it.")
         refuse_in_job(call, template)  # only now: even whoever may not delete it is told who uses it
         if template.state == "Inactive":
