@@ -12,7 +12,7 @@ network. Upstream calls: one for a get (two where the name is not the group's ow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -122,7 +122,7 @@ def delete(call: Call) -> dict[str, Any]:
 def of_network(call: Call) -> dict[str, Any]:
     """The firewalls of a network, and what its isolated subnetworks let through whatever they say."""
     network = _network_of(call, call.params["network"])
-    return _effective(call, network, network.subnetworks, lambda firewall: True)
+    return _effective(call, network.name, network.subnetworks, firewalls(_groups(call)))
 
 
 @method("compute.instances.getEffectiveFirewalls", needs=(*NEEDS, "listVirtualMachines", "listNetworks"))
@@ -139,17 +139,16 @@ def of_instance(call: Call) -> dict[str, Any]:
     )
     if wanted not in nics:
         raise invalid("networkInterface", wanted, f"The instance has {' and '.join(nics) or 'no network interface'}.")
-    known = networks.of_caller(call.caller, refresh=True)
-    piece = known.of(nics[wanted].get("networkid"))
-    network = known.get(piece.network) if piece else None
-    if piece is None or network is None:
+    piece = networks.find_piece(call.caller, nics[wanted].get("networkid"))
+    if piece is None:
         return {}
+    groups = _groups(call)
     mine = isolated.member(row, piece.id)
     if piece.kind == networks.GROUPS:
-        groups = [Group(group) for group in call.caller.cloud.list("listSecurityGroups")]
-        found_members = members(groups, [row], network.name)
+        found_members = members(groups, [row], piece.network)
         mine = found_members[0][0] if found_members else mine
-    return _effective(call, network, [piece], lambda firewall: rule(firewall.members).targets(mine))
+    speaking = [one for one in firewalls(groups) if rule(one.members).targets(mine)]
+    return _effective(call, piece.network, [piece], speaking)
 
 
 @method("compute.firewalls.testIamPermissions", needs=NEEDS, body=permissions.ASKED)
@@ -159,16 +158,10 @@ def test_iam_permissions(call: Call) -> dict[str, Any]:
     return permissions.held(call)
 
 
-def _effective(
-    call: Call, network: Network, pieces: Iterable[Subnetwork], speaks: Callable[[Firewall], bool]
-) -> dict[str, Any]:
-    """The enabled firewalls of ``network`` that ``speaks`` says yes to, first those that come first, and before them
-    what CloudStack lets through inside of isolated ``pieces``."""
-    found = [
-        firewall
-        for firewall in firewalls(_groups(call))
-        if firewall.members["network"] == network.name and not firewall.members.get("disabled") and speaks(firewall)
-    ]
+def _effective(call: Call, network: str, pieces: Iterable[Subnetwork], speaking: Iterable[Firewall]) -> dict[str, Any]:
+    """The enabled firewalls of ``network`` among those ``speaking``, first those that come first, and before them what
+    CloudStack lets through inside of isolated ``pieces``."""
+    found = [one for one in speaking if one.members["network"] == network and not one.members.get("disabled")]
     found.sort(key=lambda one: (one.members["priority"], not one.members.get("denied"), one.name))
     inside = [_inside(call, piece) for piece in pieces if piece.kind in (networks.ISOLATED, networks.TIER)]
     shown = [*inside, *(view(call, firewall) for firewall in found)]

@@ -183,10 +183,7 @@ def _machines(call: Call) -> list[Row]:
 def _piece(call: Call, members: Sequence[tuple[Row, Row]]) -> Subnetwork | None:
     """The subnetwork of a group, that of its first member."""
     for _, machine in members:
-        networkid = balancing.network(machine)
-        return networks.of_caller(call.caller).of(networkid) or networks.of_caller(call.caller, refresh=True).of(
-            networkid
-        )
+        return networks.find_piece(call.caller, balancing.network(machine))
     return None
 
 

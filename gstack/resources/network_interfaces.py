@@ -195,10 +195,7 @@ def _found(call: Call) -> tuple[Place, Row, Row, Subnetwork | None]:
     own = {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())}
     if wanted not in own:
         raise invalid("networkInterface", wanted, f"The instance has {' and '.join(own) or 'no network interface'}.")
-    networkid = own[wanted].get("networkid")
-    known = networks.of_caller(call.caller)
-    piece = known.of(networkid) or networks.of_caller(call.caller, refresh=True).of(networkid)
-    return place, row, own[wanted], piece
+    return place, row, own[wanted], networks.find_piece(call.caller, own[wanted].get("networkid"))
 
 
 def _machine(call: Call) -> tuple[Place, Row]:

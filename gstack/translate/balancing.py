@@ -149,7 +149,7 @@ def home(caller: Caller, entries: list[Row], field: str, rows: list[Row] | None 
         rows = caller.cloud.list("listVirtualMachines", details=["nics"]) if entries else []
     found: Subnetwork | None = None
     for entry, row in known(entries, rows):
-        piece = networks.of_caller(caller).of(network(row)) or networks.of_caller(caller, refresh=True).of(network(row))
+        piece = networks.find_piece(caller, network(row))
         if piece is None or piece.kind != ISOLATED or not piece.owned:
             why = "CloudStack balances for instances in isolated networks that gstack made."
             raise invalid(field, entry["path"], why)

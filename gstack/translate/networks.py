@@ -232,6 +232,11 @@ def find_subnetwork(caller: Caller, region: str, name: str) -> Subnetwork | None
     return None
 
 
+def find_piece(caller: Caller, networkid: str | None) -> Subnetwork | None:
+    """The subnetwork that a CloudStack network is, by its id; asks CloudStack again before saying None."""
+    return of_caller(caller).of(networkid) or of_caller(caller, refresh=True).of(networkid)
+
+
 def require_network(caller: Caller, reference: str | None, field: str) -> Network:
     """The network that a request names in ``field``; ``default`` where it names none. GceError invalid or notFound."""
     if not reference:

@@ -21,7 +21,7 @@ GET, PAGE = 1, 2
 # Exactly as many calls, and why. See test_disks_have_budgets_by_their_names, too.
 MORE = {
     "compute.instances.get": (2, "machines and volumes are two lists"),
-    "compute.instances.getEffectiveFirewalls": (4, "a machine, its zone's networks, its network, and all firewalls"),
+    "compute.instances.getEffectiveFirewalls": (2, "a machine, and all firewalls"),
     "compute.networks.getEffectiveFirewalls": (2, "a network, and all firewalls"),
 }
 NAMES = {
