@@ -26,6 +26,7 @@ import requests
 
 from gstack.cloudstack.client import Cloud, Endpoint
 from gstack.demo import Demo, prepared
+from gstack.metrics import TOKEN_FILE
 
 ROOT = Path(__file__).parents[2]
 GCLOUD = shutil.which("gcloud")
@@ -231,13 +232,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _counted(demo: Demo) -> dict[str, float]:
-    """How often each method was answered, and how many operations failed, by the gateway's own counting."""
-    with contextlib.suppress(requests.RequestException), requests.Session() as session:
+    """How often each method was answered, and how many operations failed, by the gateway's own counting; nothing while
+    it is down, as some tests leave it."""
+    settings = demo.gateway.settings
+    bearer = {"Authorization": f"Bearer {(settings.folder / TOKEN_FILE).read_text().strip()}"}
+    with contextlib.suppress(requests.ConnectionError), requests.Session() as session:
         session.trust_env = False
-        url, authority = demo.gateway.settings.public_url, demo.gateway.settings.folder / "ca.pem"
-        text = session.get(f"{url}/metrics", verify=str(authority), timeout=30).text
-        found = {method: float(number) for method, number in COUNTED.findall(text)}
-        return found | {"a failed operation": sum(float(number) for number in FAILED.findall(text))}
+        url, authority = f"{settings.public_url}/metrics", str(settings.folder / "ca.pem")
+        answer = session.get(url, headers=bearer, verify=authority, timeout=30)
+        assert answer.status_code == 200, "without these numbers no client has done anything"
+        failed = sum(float(number) for number in FAILED.findall(answer.text))
+        return {method: float(number) for method, number in COUNTED.findall(answer.text)} | {
+            "a failed operation": failed
+        }
     return {}
 
 

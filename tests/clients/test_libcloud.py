@@ -143,6 +143,7 @@ def test_a_node_is_made_and_destroyed(driver: Any, cloudstack: Cloud, fresh: Fre
     assert {"key": "greeting", "value": "hello"} in node.extra["metadata"]["items"]
     assert node.private_ips == [cloudstack.list("listVirtualMachines", name=name)[0]["nic"][0]["ipaddress"]]
     assert name in [each.name for each in driver.list_nodes()]
+    assert name in [each.name for each in driver.list_nodes(ex_zone="all")]
     assert driver.reboot_node(node)
     assert driver.destroy_node(node)
     assert name not in [each.name for each in driver.list_nodes()]

@@ -103,6 +103,81 @@ resource "google_compute_instance" "db" {
 }
 """
 )
+STORE = (
+    HEAD
+    + """
+variable "stage" { default = "test" }
+variable "size" { default = 12 }
+
+data "google_compute_regions" "all" {}
+data "google_compute_zones" "near" {}
+data "google_compute_machine_types" "small" {
+  zone   = "de-fra-1"
+  filter = "name = micro"
+}
+data "google_compute_image" "debian" {
+  family  = "debian-12"
+  project = "debian-cloud"
+}
+data "google_compute_images" "debian" {
+  project = "debian-cloud"
+  filter  = "family = debian-12"
+}
+resource "google_compute_network" "store" {
+  name = "store"
+}
+resource "google_compute_disk" "of_image" {
+  name   = "of-image"
+  zone   = "ch-gva-2" # elsewhere its carrier is the first machine of the network default, which then stays
+  image  = data.google_compute_image.debian.self_link
+  size   = var.size
+  labels = { stage = var.stage }
+}
+resource "google_compute_snapshot" "kept" {
+  name        = "kept"
+  source_disk = google_compute_instance.store.name # its boot disk: one that never ran has no storage to copy
+}
+resource "google_compute_disk" "of_snapshot" {
+  name     = "of-snapshot"
+  snapshot = google_compute_snapshot.kept.id
+}
+resource "google_compute_instance" "store" {
+  name         = "store"
+  machine_type = data.google_compute_machine_types.small.machine_types[0].name
+  boot_disk {
+    initialize_params { image = "debian-cloud/debian-12" }
+  }
+  network_interface { network = google_compute_network.store.id }
+  lifecycle { ignore_changes = [attached_disk] }
+}
+resource "google_compute_attached_disk" "of_snapshot" {
+  disk     = google_compute_disk.of_snapshot.id
+  instance = google_compute_instance.store.id
+}
+
+data "google_compute_network" "store" { name = google_compute_network.store.name }
+data "google_compute_subnetwork" "store" { self_link = google_compute_instance.store.network_interface[0].subnetwork }
+data "google_compute_disk" "of_image" {
+  name = google_compute_disk.of_image.name
+  zone = "ch-gva-2"
+}
+data "google_compute_snapshot" "kept" { name = google_compute_snapshot.kept.name }
+data "google_compute_instance" "store" { name = google_compute_instance.store.name }
+
+output "seen" {
+  value = join(" ", [
+    contains(data.google_compute_regions.all.names, "de-fra"),
+    contains(data.google_compute_zones.near.names, "de-fra-1"),
+    data.google_compute_images.debian.images[0].name == data.google_compute_image.debian.name,
+    data.google_compute_network.store.name,
+    data.google_compute_subnetwork.store.ip_cidr_range == "" ? "none" : "range",
+    data.google_compute_disk.of_image.size,
+    data.google_compute_snapshot.kept.disk_size_gb,
+    data.google_compute_instance.store.machine_type,
+  ])
+}
+"""
+)
 TITAN = (
     HEAD
     + """
@@ -186,6 +261,32 @@ def test_a_shop_made_at_once_changed_imported_and_gone_leaves_nothing(
     assert "0 to add, 2 to change, 0 to destroy" in planned
     assert re.findall(r"# (\S+) will be", planned) == ["google_compute_address.web[0]", "google_compute_instance.db"]
     assert "11 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
+    assert _held(world) == before
+
+
+def test_disks_of_images_and_snapshots_are_seen_changed_imported_and_gone(
+    world: Simulator, terraform: Callable[..., Any], tmp_path: Path
+) -> None:
+    before = _held(world)
+    (tmp_path / "main.tf").write_text(STORE)
+    done = _ok(terraform("apply", "-no-color", "-auto-approve"))
+    assert "6 added" in done
+    assert 'seen = "true true true store range 12 10 micro"' in done
+    assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode"))
+    changes = ["-var=stage=live", "-var=size=14"]
+    assert "0 added, 1 changed, 0 destroyed" in _ok(terraform("apply", "-no-color", "-auto-approve", *changes))
+    assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode", *changes))
+    imported = {
+        "google_compute_network.store": "global/networks/store",
+        "google_compute_snapshot.kept": "global/snapshots/kept",
+        "google_compute_disk.of_snapshot": "zones/de-fra-1/disks/of-snapshot",
+        "google_compute_attached_disk.of_snapshot": "zones/de-fra-1/instances/store/of-snapshot",
+    }
+    _ok(terraform("state", "rm", *imported))
+    for address, link in imported.items():
+        _ok(terraform("import", "-no-color", *changes, address, f"projects/tenant/{link}"))
+    assert "0 to add, 2 to change, 0 to destroy" in _ok(terraform("plan", "-no-color", *changes)), "no labels imported"
+    assert "6 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve"))
     assert _held(world) == before
 
 
