@@ -20,6 +20,7 @@ from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defi
 from werkzeug.test import run_wsgi_app
 
 from gstack.errors import GceError
+from gstack.peers import Peers
 from gstack.protocol import decoding, edges, pathforms, transport
 
 if TYPE_CHECKING:
@@ -72,10 +73,14 @@ class Exchange(Protocol):
 
 
 class Doorway:
-    """An RSGI application that runs the WSGI application ``app`` in ``threads`` threads."""
+    """An RSGI application that runs the WSGI application ``app`` in ``threads`` threads; ``peers`` knows who comes
+    through the proxy, where there is one."""
 
-    def __init__(self, app: WSGIApplication, threads: int, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, app: WSGIApplication, threads: int, patience: float = PATIENCE, peers: Peers | None = None
+    ) -> None:
         self._app = app
+        self._peers = peers
         self._patience = patience
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
         self._held = 0  # bytes; the event loop alone counts them
@@ -95,6 +100,8 @@ class Doorway:
         await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ, exchange)
 
     def _answer(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
+        if self._peers is not None:
+            environ["REMOTE_ADDR"] = self._peers.of(environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
         chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
         exchange.response_bytes(int(status.split(" ", 1)[0]), list(headers), b"".join(chunks))
 
@@ -151,6 +158,7 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
     have underscores are left out, since they would be taken for those with hyphens.
     """
     name, _, port = scope.server.rpartition(":")
+    address, _, remote_port = scope.client.rpartition(":")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
@@ -159,7 +167,8 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
         "SERVER_NAME": name.strip("[]"),
         "SERVER_PORT": port,
-        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "REMOTE_ADDR": address.strip("[]"),
+        "REMOTE_PORT": remote_port,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": io.BytesIO(body),

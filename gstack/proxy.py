@@ -3,7 +3,7 @@
 Apart from the server because it speaks neither TLS nor GCE's API: it joins a client that asked for one of Google's
 names to the gateway's own port, byte for byte. The surprising thing: it never resolves a name and never connects to
 any other place, so it cannot be used to reach anything that the gateway's port does not give anyway. But whoever comes
-through it looks to the gateway like this machine: see ``Settings.proxy_is_open``.
+through it has a connection from this machine: :mod:`gstack.peers` says whose it is, for the log and for limits.
 
 Source of the protocol: RFC 9110, section 9.3.6.
 """
@@ -22,6 +22,7 @@ import structlog
 
 from gstack import logs
 from gstack.certificates import GOOGLE_NAMES
+from gstack.peers import Peers
 from gstack.settings import Settings, SettingsError, load
 
 log = structlog.get_logger(__name__)
@@ -44,10 +45,12 @@ class Refusal(Exception):
 
 
 class Proxy:
-    """Joins CONNECT requests for Google's names to the gateway at ``target``, an address and a port."""
+    """Joins CONNECT requests for Google's names to the gateway at ``target``, an address and a port, and notes in
+    ``peers`` for whom."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], peers: Peers) -> None:
         self._target = target
+        self._peers = peers
         self._open = 0
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,12 +80,15 @@ class Proxy:
         except (OSError, TimeoutError) as error:
             raise Refusal("502 Bad Gateway", "The gateway does not answer.") from error
         log.info("proxy.joined", address=peer, name=name)
+        end = far_writer.get_extra_info("sockname")[:2]
         try:
+            self._peers.note(end, peer)  # before the gateway gets a byte
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await writer.drain()
             await _splice((reader, far_writer), (far_reader, writer))
         finally:
             await _closed(far_writer)
+            self._peers.forget(end)
 
 
 def destination(head: bytes) -> str:
@@ -147,7 +153,13 @@ def _answer(status: str, text: str) -> bytes:
 async def listen(settings: Settings, target: tuple[str, int]) -> asyncio.Server:
     """The proxy, listening where ``settings`` say. Raises OSError when it cannot."""
     address, port = settings["GSTACK_PROXY_ADDRESS"], settings["GSTACK_PROXY_PORT"]
-    return await asyncio.start_server(Proxy(target).handle, address, port, limit=HEAD_BYTES)
+    peers = Peers(settings.folder)
+    server = await asyncio.start_server(
+        Proxy(target, peers).handle, address, port, limit=HEAD_BYTES, start_serving=False
+    )
+    peers.begin()
+    await server.start_serving()
+    return server
 
 
 def own_address(settings: Settings) -> tuple[str, int]:

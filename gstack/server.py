@@ -32,6 +32,7 @@ from gstack import certificates, logs, metrics
 from gstack.app import create_app
 from gstack.doorway import Doorway
 from gstack.operations import engine
+from gstack.peers import Peers
 from gstack.settings import Settings, SettingsError
 from gstack.store.db import db, open_store
 from gstack.store.sealing import Sealer
@@ -82,7 +83,8 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
         die_with(parent)
         app = create_app(settings)
         let_go_when(stopping, app)
-        return Doorway(app, settings["GSTACK_THREADS"])
+        peers = Peers(settings.folder) if settings["GSTACK_PROXY_PORT"] else None
+        return Doorway(app, settings["GSTACK_THREADS"], peers=peers)
 
     log.info("gateway.starting", url=settings.public_url, cloudstack=settings.cloudstack_url)
     server.serve(target_loader=load, wrap_loader=False)

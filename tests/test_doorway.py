@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from flask import Flask, request
 
 from gstack import doorway
 from gstack.doorway import Doorway, environ_of
+from gstack.peers import Peers
 from gstack.protocol import decoding, edges
 
 NEVER = None
@@ -169,3 +171,14 @@ def test_the_authority_that_was_asked_goes_before_the_host_header() -> None:
 
 def test_a_header_cannot_be_given_under_another_ones_name() -> None:
     assert "HTTP_X_FORWARDED_FOR" not in environ_of(Scope(headers=Headers(x_forwarded_for="1.2.3.4")), b"")
+
+
+@pytest.mark.parametrize(("client", "seen"), [("127.0.0.1:9", "192.0.2.7"), ("127.0.0.1:8", "127.0.0.1")])
+def test_the_application_sees_who_comes_through_the_proxy(tmp_path: Path, client: str, seen: str) -> None:
+    peers = Peers(tmp_path)
+    peers.begin()
+    peers.note(("127.0.0.1", 9), "192.0.2.7")
+    app = Flask("test")
+    app.add_url_rule("/compute/v1/x", "who", lambda: {"seen": request.remote_addr})
+    door = Doorway(app, 1, peers=peers)
+    assert asked(Scope(method="GET", client=client), Exchange(), door=door) == (200, seen)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gstack import certificates, server
+from gstack.peers import Peers
 from gstack.proxy import CONNECTIONS, HEAD_BYTES, Proxy, Refusal, destination, own_address
 from gstack.settings import Settings, SettingsError
 
@@ -66,14 +69,22 @@ def test_what_is_no_http_is_told_so(head: bytes) -> None:
     assert refused.value.status == "400 Bad Request"
 
 
-def _with_proxy(use: Callable[[int, Proxy], Awaitable[Any]], *, answering: bool = True) -> Any:
-    """What ``use`` gives with a proxy before a server that answers every line with its capitals."""
+@pytest.fixture
+def with_proxy(tmp_path: Path) -> Callable[..., Any]:
+    peers = Peers(tmp_path)
+    peers.begin()
+    return partial(_with_proxy, peers)
+
+
+def _with_proxy(peers: Peers, use: Callable[[int, Proxy], Awaitable[Any]], *, answering: bool = True) -> Any:
+    """What ``use`` gives with a proxy before a server that answers every line with its capitals, and at the end says
+    from where it was asked."""
 
     async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             writer.write(line.upper())
             await writer.drain()
-        writer.write(b"BYE\n")
+        writer.write(f"BYE {peers.of(*writer.get_extra_info('peername')[:2])}\n".encode())
         await writer.drain()
         writer.close()
         await writer.wait_closed()
@@ -84,7 +95,7 @@ def _with_proxy(use: Callable[[int, Proxy], Awaitable[Any]], *, answering: bool 
         if not answering:
             behind.close()
             await behind.wait_closed()
-        proxy = Proxy(target)
+        proxy = Proxy(target, peers)
         front = await asyncio.start_server(proxy.handle, "127.0.0.1", 0, limit=HEAD_BYTES)
         try:
             async with asyncio.timeout(10):
@@ -96,9 +107,9 @@ def _with_proxy(use: Callable[[int, Proxy], Awaitable[Any]], *, answering: bool 
     return asyncio.run(main())
 
 
-async def _said(port: int, *said: bytes) -> bytes:
+async def _said(port: int, *said: bytes, by: str = "127.0.0.1") -> bytes:
     """All that the proxy answers to ``said``, up to its end."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(by, 0))
     for part in said:
         writer.write(part)
         await writer.drain()
@@ -109,44 +120,57 @@ async def _said(port: int, *said: bytes) -> bytes:
     return answer
 
 
-def test_bytes_pass_both_ways_and_each_side_hears_the_other_end() -> None:
+def test_bytes_pass_both_ways_and_each_side_hears_the_other_end(with_proxy: Callable[..., Any]) -> None:
     async def use(port: int, _proxy: Proxy) -> bytes:
         return await _said(port, _head("compute.googleapis.com:443"), b"hello\n")
 
-    answer = _with_proxy(use)
-    assert answer == b"HTTP/1.1 200 Connection established\r\n\r\nHELLO\nBYE\n"
+    answer = with_proxy(use)
+    assert answer == b"HTTP/1.1 200 Connection established\r\n\r\nHELLO\nBYE 127.0.0.1\n"
 
 
-def test_a_refusal_is_a_sentence_and_nothing_is_joined() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on its loopback")
+def test_the_gateway_is_told_whose_a_connection_is_for_as_long_as_it_is_open(
+    with_proxy: Callable[..., Any], tmp_path: Path
+) -> None:
+    async def use(port: int, _proxy: Proxy) -> tuple[bytes, bytes]:
+        lie = b"CONNECT compute.googleapis.com:443 HTTP/1.1\r\nX-Forwarded-For: 127.0.0.9\r\n\r\n"
+        return await _said(port, lie, b"", by="127.0.0.7"), await _said(port, lie, b"", by="127.0.0.8")
+
+    first, second = with_proxy(use)
+    assert first.endswith(b"BYE 127.0.0.7\n") and second.endswith(b"BYE 127.0.0.8\n")
+    assert list((tmp_path / "proxied").iterdir()) == []
+
+
+def test_a_refusal_is_a_sentence_and_nothing_is_joined(with_proxy: Callable[..., Any]) -> None:
     async def use(port: int, _proxy: Proxy) -> bytes:
         return await _said(port, _head("example.com:443"))
 
-    answer = _with_proxy(use)
+    answer = with_proxy(use)
     assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n") and answer.endswith(b"nowhere else.\n")
 
 
-def test_a_head_that_never_ends_is_refused() -> None:
+def test_a_head_that_never_ends_is_refused(with_proxy: Callable[..., Any]) -> None:
     async def use(port: int, _proxy: Proxy) -> bytes:
         return await _said(port, b"CONNECT compute.googleapis.com:443 HTTP/1.1\r\nX: " + b"x" * 4 * HEAD_BYTES)
 
-    assert _with_proxy(use).startswith(b"HTTP/1.1 431 ")
+    assert with_proxy(use).startswith(b"HTTP/1.1 431 ")
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_head_is_told_so() -> None:
+def test_a_client_that_leaves_in_the_middle_of_its_head_is_told_so(with_proxy: Callable[..., Any]) -> None:
     async def use(port: int, _proxy: Proxy) -> bytes:
         return await _said(port, b"CONNECT compute.goo")
 
-    assert _with_proxy(use).startswith(b"HTTP/1.1 408 ")
+    assert with_proxy(use).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_gateway_that_does_not_answer_gives_502() -> None:
+def test_a_gateway_that_does_not_answer_gives_502(with_proxy: Callable[..., Any]) -> None:
     async def use(port: int, _proxy: Proxy) -> bytes:
         return await _said(port, _head("compute.googleapis.com:443"))
 
-    assert _with_proxy(use, answering=False).startswith(b"HTTP/1.1 502 ")
+    assert with_proxy(use, answering=False).startswith(b"HTTP/1.1 502 ")
 
 
-def test_too_many_connections_are_refused_and_room_comes_back() -> None:
+def test_too_many_connections_are_refused_and_room_comes_back(with_proxy: Callable[..., Any]) -> None:
     async def use(port: int, proxy: Proxy) -> list[bytes]:
         proxy._open = CONNECTIONS
         refused = await _said(port, _head("compute.googleapis.com:443"))
@@ -154,7 +178,7 @@ def test_too_many_connections_are_refused_and_room_comes_back() -> None:
         proxy._open = 0
         return [refused, await _said(port, _head("compute.googleapis.com:443"))]
 
-    refused, served = _with_proxy(use)
+    refused, served = with_proxy(use)
     assert refused.startswith(b"HTTP/1.1 503 ") and served.startswith(b"HTTP/1.1 200 ")
 
 
