@@ -156,6 +156,15 @@ def test_a_snapshot_takes_tags_in_its_call_and_outlives_nothing_twice(cloud, mac
     assert cloud.list("listSnapshots", name=name) == []
 
 
+def test_the_root_volume_of_a_destroyed_machine_makes_no_snapshot_and_the_reason_is_hidden(cloud):
+    cloud.may("createSnapshot")
+    host = cloud.machine()
+    root = cloud.one("listVolumes", virtualmachineid=host["id"], type="ROOT")
+    cloud.run("destroyVirtualMachine", id=host["id"])
+    error = cloud.refused("createSnapshot", volumeid=root["id"])
+    assert (error.code, "Internal error" in error.text) == (530, True)
+
+
 def test_a_volume_is_made_from_a_snapshot(cloud, machine):
     cloud.may("createSnapshot")
     data = cloud.volume()

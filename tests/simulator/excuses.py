@@ -80,7 +80,7 @@ KNOWN: dict[str, dict[str, str]] = {
         "destroy-while-starting/state Running": "a detail went a moment later than in all other lines",
     },
     "volumes_snapshots": {"stop vm/job-final": "one of its two disks is called the root, and once it is the other"},
-    "tags": {"setenv createSnapshot tags": "the hidden cause is not known"},
+    "tags": {},
     "accounts_projects_events": {
         "listEvents page": EVENTS,
         "listEvents type": EVENTS,

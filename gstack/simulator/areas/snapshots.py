@@ -17,7 +17,7 @@ from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_id, sel
 from ..model import Record, Row, Snapshot, Volume
 from ..registry import command
 from ..world import date
-from . import tags, volumes
+from . import machines, tags, volumes
 
 SETTLED = frozenset({"BackedUp", "BackingUp", "CreatedOnPrimary", "Creating"})
 
@@ -96,6 +96,9 @@ def create(call: Call) -> Row:
     if volume.state != "Ready":
         shown = volumes.described(volume, machine)
         raise invalid(f"Volume: {shown} is not in Ready state but {volume.state}. Cannot take snapshot.")
+    if machine is not None and machine.state in ("Destroyed", "Expunging"):
+        shown = f"volume: {volumes.described(volume, machine)} is associated with vm: {machines.described(machine)}"
+        raise hidden(f"Creating snapshot failed due to {shown} is in {machine.state} state")
     pairs = tags.wanted_pairs(call)
     if any(not value for _, value in pairs):
         raise hidden("Unable to create the tags of the snapshot")
