@@ -60,6 +60,37 @@ def test_whether_an_address_has_static_nat_comes_before_whose_it_is(cloud: Cloud
     assert cloud.run("disableStaticNat", ipaddressid=address)["jobresult"] == {"success": True}
 
 
+def test_whether_a_machine_runs_comes_before_whose_its_nic_is(cloud: Cloud) -> None:
+    key = cloud.deploy("vm-1")
+    nic = cloud.do("listNics", virtualmachineid=key)["nic"][0]["id"]
+    told = "VM is not Stopped, unable to update the vm nic having the specified id"
+    assert failed(cloud, "updateVmNicIp", "other", nicid=nic) == (431, told)
+    cloud.run("stopVirtualMachine", id=key)
+    assert failed(cloud, "updateVmNicIp", "other", nicid=nic) == (530, DENIED)
+
+
+def test_a_balancer_s_members_are_looked_at_in_the_job(cloud: Cloud) -> None:
+    net = network(cloud)
+    machine = cloud.deploy("vm-1", zoneid=FRANKFURT, networkids=net)
+    address = cloud.do("associateIpAddress", networkid=net)["id"]
+    cloud.clock.now += 10
+    params = {"publicipid": address, "name": "lb", "algorithm": "roundrobin", "publicport": 80, "privateport": 80}
+    made = cloud.do("createLoadBalancerRule", **params)
+    cloud.wait(made)
+    where = {"id": made["id"], "virtualmachineids": machine}
+    assert failed(cloud, "assignToLoadBalancerRule", "other", **where) == (530, "Failed to assign load balancer rule")
+    assert failed(cloud, "removeFromLoadBalancerRule", "other", **where) == (530, DENIED)
+
+
+def test_a_user_does_not_expunge_unless_users_may(cloud: Cloud) -> None:
+    key = cloud.deploy("vm-1")
+    cloud.run("destroyVirtualMachine", id=key)
+    told = "Expunging a vm can only be done by an Admin. Or when the allow.user.expunge.recover.vm key is set."
+    assert failed(cloud, "expungeVirtualMachine", id=key) == (530, told)
+    cloud.simulator.settings["allow.user.expunge.recover.vm"] = True
+    assert cloud.run("expungeVirtualMachine", id=key)["jobresult"] == {"success": True}
+
+
 def test_tags_are_looked_for_before_anybody_asks_whose_they_are(cloud: Cloud) -> None:
     key = cloud.deploy("vm-1")
     where = {"resourcetype": "UserVm", "resourceids": key}

@@ -154,7 +154,7 @@ def asked_members(call: Call) -> dict[str, list[str]]:
     """Machine → addresses; an empty list stands for its primary address."""
     found: dict[str, list[str]] = {}
     for machine in call.entities("virtualmachineids", Machine) or ():
-        call.check_access(machine)
+        call.unchecked.append(machine)
         found[machine.id] = []
     for pair in call.maps("vmidipmap"):
         machine_id = pair.get("vmid", "").lower()

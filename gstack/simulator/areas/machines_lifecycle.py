@@ -184,7 +184,8 @@ def expunge_now(call: Call) -> Row:
         if machine.state != "Destroyed":
             raise ApiError(530, "Please destroy vm with specified vmId before expunge")
         if not may_expunge(call):
-            raise ApiError(530, "Account does not have permission for expunging.")
+            text = "Expunging a vm can only be done by an Admin. Or when the allow.user.expunge.recover.vm key is set."
+            raise ApiError(530, text)
         yield 0.3
         expunge(call.simulator, machine)
         return {"success": True}

@@ -223,12 +223,15 @@ def check_free(call: Call, network: Network, nic: Nic, asked: str | None) -> Non
 @command("updateVmNicIp")
 def update_ip(call: Call) -> Row:
     nic, asked = call.need("nicid", Nic), call.text("ipaddress")
+    call.unchecked.clear()  # whose it is comes second
 
     def work() -> Steps:
         world = call.world
         machine, network = world.machine[nic.machine], world.network[nic.network]
         if machine.state != "Stopped":
             raise invalid("VM is not Stopped, unable to update the vm nic having the specified id")
+        if not call.reaches(nic):
+            raise ApiError(530, errors.DENIED)
         check_free(call, network, nic, asked)
         yield 0.1
         new = asked or addresses.take(call, network, nic.id)
