@@ -25,9 +25,8 @@ from gstack.firewall.intervals import (
     V6_LINE,
     Interval,
     Numbers,
-    protocol,
 )
-from gstack.firewall.rules import EGRESS, ICMP, ICMP6, Member, Rule
+from gstack.firewall.rules import EGRESS, Member, Rule
 
 IPV4, IPV6 = Numbers((V4_LINE,)), Numbers((V6_LINE,))
 
@@ -90,18 +89,17 @@ def reach(rules: Iterable[Rule], direction: str, member: Member | None, peers: S
     may.
 
     ``peers`` are the instances of the network. Sources by tag come out as the peers' groups, or as addresses
-    where a peer has none. A peer whose address is unknown matches no range of an allow and every range of a
-    deny.
+    where a peer has none that means just it. A peer whose address is unknown is not let in by name.
     """
     held = [(rule, seen) for rule in rules if (seen := _seen(rule, direction, member))]
     start = EVERYWHERE if direction == EGRESS else NOWHERE
     named = [peer for peer in peers if any(rule.names_source(peer) for rule, _ in held)]
     matches = [_match(rule, seen, named) for rule, seen in held]
     full = _decide(matches, start)
-    grouped = [peer for peer in named if peer.group is not None]
+    grouped = [peer for peer in named if _by_group(peer)]
     if not any(rule.allow and rule.names_source(peer) for rule, _ in held for peer in grouped):
         return Reach(full)
-    others = [peer for peer in named if peer.group is None]
+    others = [peer for peer in named if not _by_group(peer)]
     by_range = _decide(
         [
             _match(rule, seen, others) if rule.allow else match
@@ -109,8 +107,10 @@ def reach(rules: Iterable[Rule], direction: str, member: Member | None, peers: S
         ],
         start,
     )
-    wanted = {peer.key: _services_of(peer, held, full) for peer in grouped}
-    groups = {str(peer.group): left for peer in grouped if (left := wanted[peer.key] - _by_address(peer, by_range))}
+    # What a peer may use, whichever of its addresses it sends from.
+    wanted = {peer.key: full.services_with(peer.addresses) for peer in grouped}
+    left = {str(peer.group): wanted[peer.key] - by_range.services_with(peer.addresses) for peer in grouped}
+    groups = {name: services for name, services in left.items() if services}
     return Reach(_with_rest(full, by_range, grouped, wanted), groups)
 
 
@@ -122,8 +122,11 @@ def ordered(rules: Iterable[Rule], direction: str, peers: Sequence[Member] = ())
     return _in_order(_match(rule, seen, peers) for rule, seen in held)
 
 
-def _by_address(peer: Member, region: Region) -> Numbers:
-    return region.services_with(peer.addresses) if peer.addresses else NOTHING
+def _by_group(peer: Member) -> bool:
+    """Whether a rule that names a peer's group means just the peer. Of a member that has an IPv6 address CloudStack
+    lets in the whole /64 around it (SecurityGroupManagerImpl2.generateRulesForVM), and an address that is not known
+    yet may be one."""
+    return peer.group is not None and bool(peer.addresses) and not peer.addresses & IPV6
 
 
 def _seen(rule: Rule, direction: str, member: Member | None) -> Numbers | None:
@@ -183,23 +186,6 @@ def _winners(ordered: Sequence[Match], implied: Numbers) -> Numbers:
             allowed |= open_ & match.peers
         open_ -= match.peers
     return allowed | (open_ & implied)
-
-
-def _services_of(peer: Member, held: Sequence[tuple[Rule, Numbers]], full: Region) -> Numbers:
-    """What ``peer`` may use, whichever of its addresses it sends from."""
-    if peer.addresses:
-        found = full.services_with(peer.addresses)
-    else:
-        matches = [
-            Match(rule.priority, rule.allow, rule.services, ADDRESSES)
-            for rule, seen in held
-            if rule.names_source(peer) or (not rule.allow and rule.peers & seen)
-        ]
-        found = Numbers.of(interval for interval, _ in _decide(matches, NOWHERE).cells)
-    # By name a peer is meant with all its addresses, and icmp from an IPv6 one is ICMPv6.
-    if (not peer.addresses or peer.addresses & IPV6) and protocol(ICMP6) - found:
-        found -= protocol(ICMP)
-    return found
 
 
 def _with_rest(full: Region, by_range: Region, grouped: Sequence[Member], wanted: Mapping[str, Numbers]) -> Region:

@@ -85,8 +85,10 @@ def cloudstack_allows(rules: frozenset[GroupRule], packet: Packet, others: list[
 
 def _group_rule_matches(entry: GroupRule, packet: Packet, others: list[Machine]) -> bool:
     if entry.account is not None:
+        # A group is its members' IPv4 addresses, and of IPv6 ones the /64 around each.
         members = [other for other in others if other.group == entry.peer]
-        if not any(packet.peer in other.addresses for other in members):
+        ranges = [f"{text}/64" if ":" in text else f"{text}/32" for other in members for text in other.addresses]
+        if not any(_within(packet.peer, text) for text in ranges):
             return False
     elif not _within(packet.peer, entry.peer):
         return False
@@ -102,7 +104,7 @@ def _group_rule_matches(entry: GroupRule, packet: Packet, others: list[Machine])
 
 
 def _within(address: str, text: str) -> bool:
-    network = ip_network(text)
+    network = ip_network(text, strict=False)
     return ip_address(address).version == network.version and ip_address(address) in network
 
 
@@ -343,15 +345,19 @@ def test_a_source_tag_names_the_own_group_of_each_peer() -> None:
     }
 
 
-def test_a_peer_whose_address_is_unknown_gets_nothing_that_a_range_might_deny() -> None:
+def test_a_peer_whose_address_is_unknown_is_not_let_in_by_name() -> None:
     stranger = Member("new", frozenset({"web"}), group="g-new")
-    rules = [
-        _one(allowed=[{"IPProtocol": "tcp"}], sourceRanges=[], sourceTags=["web"]),
-        _one(denied=[{"IPProtocol": "tcp", "ports": ["22"]}], sourceRanges=["192.168.0.0/16"], priority=1),
-    ]
-    services = reach(rules, INGRESS, ME, [stranger]).groups["g-new"]
-    assert TCP * PORTS + 22 not in services
-    assert TCP * PORTS + 23 in services
+    rules = [_one(allowed=[{"IPProtocol": "tcp"}], sourceRanges=[], sourceTags=["web"])]
+    assert reach(rules, INGRESS, ME, [stranger]) == Reach()
+
+
+def test_a_peer_with_an_ipv6_address_is_let_in_by_its_addresses_and_not_the_network_around() -> None:
+    both = ["10.0.0.2", "2001:db8::2"]
+    peer = Member("two", frozenset({"web"}), addresses=addresses(both), group="g-two")
+    rules = [_one(allowed=[{"IPProtocol": "tcp"}], sourceRanges=[], sourceTags=["web"])]
+    found = reach(rules, INGRESS, ME, [peer])
+    assert not found.groups
+    assert found.region.at(TCP * PORTS + 80) == addresses(both)
 
 
 def test_a_tag_that_is_denied_is_cut_out_of_the_ranges() -> None:

@@ -88,3 +88,28 @@ def test_without_a_firewall_nothing_comes_in_from_outside(scene: Scene) -> None:
     scene.firewall("ssh", **SSH)
     scene.delete("ssh")
     assert scene.check() == len(SERVICES) * len(OUTSIDE)  # what leaves
+
+
+def test_service_accounts_are_sources_and_targets(scene: Scene) -> None:
+    scene.firewall("in", **SSH, targetServiceAccounts=["app@x.example"])
+    scene.instance("one", account="app@x.example")
+    scene.instance("two", account="job@x.example")
+    scene.firewall("jobs", allowed=[{"IPProtocol": "tcp"}], sourceServiceAccounts=["job@x.example"])
+    scene.check()
+    scene.power("two")
+    scene.employ("two", "app@x.example")
+    scene.power("two")
+    scene.check()
+    scene.firewall("no", denied=[{"IPProtocol": "all"}], sourceServiceAccounts=["app@x.example"], priority=1)
+    scene.check()
+
+
+def test_instances_of_one_network_reach_one_another_as_the_firewalls_say(scene: Scene) -> None:
+    scene.instance("one", "web")
+    scene.instance("two", "db")
+    scene.firewall("near", allowed=[{"IPProtocol": "tcp", "ports": ["80"]}], sourceRanges=["10.0.0.0/8"])
+    scene.firewall("peers", allowed=[{"IPProtocol": "udp"}], sourceTags=["web"], targetTags=["db"])
+    scene.check()
+    scene.firewall("apart", denied=[{"IPProtocol": "udp"}], sourceTags=["web", "db"], priority=1)
+    scene.firewall("mute", direction="EGRESS", denied=[{"IPProtocol": "tcp"}], destinationRanges=["10.0.0.0/8"])
+    scene.check()

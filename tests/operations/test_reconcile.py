@@ -31,14 +31,17 @@ def run(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def make(gateway: Gateway, zone: str) -> None:
     """An instance with ssh open, made through the gateway."""
-    body = {
+    gateway.run("POST", "global/firewalls", {"name": "ssh", "allowed": TCP_22})
+    gateway.run("POST", f"zones/{zone}/instances", instance())
+
+
+def instance() -> dict[str, Any]:
+    return {
         "name": "web",
         "machineType": "tiny",
         "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"sourceImage": DEBIAN}}],
         "networkInterfaces": [{"accessConfigs": [{"name": "nat"}]}],
     }
-    gateway.run("POST", "global/firewalls", {"name": "ssh", "allowed": TCP_22})
-    gateway.run("POST", f"zones/{zone}/instances", body)
 
 
 def test_a_rule_that_another_tool_took_away_comes_back(gateway: Gateway, run: Any) -> None:
@@ -63,6 +66,25 @@ def test_a_rule_that_another_tool_put_on_our_address_goes(gateway: Gateway, run:
     status, output = run()
     assert (status, "1 changed" in output) == (0, True)
     assert [rule["protocol"] for rule in gateway.cloudstack("listFirewallRules")] == ["tcp"]
+
+
+def test_drift_in_a_zone_with_groups_and_in_what_leaves_an_isolated_network_is_shown_and_mended(
+    gateway: Gateway, run: Any
+) -> None:
+    make(gateway, "at-vie-1")
+    gateway.run("POST", "zones/de-fra-1/instances", instance())
+    (own,) = [row for row in gateway.cloudstack("listSecurityGroups") if row["name"].startswith("gstack:network:")]
+    open_ = {"protocol": "tcp", "startport": 1, "endport": 9, "cidrlist": "0.0.0.0/0"}
+    gateway.cloudstack("authorizeSecurityGroupIngress", securitygroupid=own["id"], **open_)
+    (egress,) = gateway.cloudstack("listEgressFirewallRules")
+    gateway.cloudstack("deleteEgressFirewallRule", id=egress["id"])
+    gateway.simulator.settle()
+    status, output = run("--dry-run")
+    assert status == 1
+    assert "revokeSecurityGroupIngress" in output
+    assert "createEgressFirewallRule" in output
+    assert run()[0] == 0
+    assert run("--dry-run")[0] == 0
 
 
 def test_an_item_that_another_tool_changed_in_a_tiers_access_list_is_mended(gateway: Gateway, run: Any) -> None:
