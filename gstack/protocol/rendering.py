@@ -144,13 +144,22 @@ def _expression(text: str) -> Filler:
     Jinja."""
     node = next(environment().parse("{{" + text + "}}").find_all(nodes.Output)).nodes[0]
     if isinstance(node, nodes.Name):
-        name = node.name
-        return lambda context: _plain(_named(context, name))
+        return _held(node.name)
     if isinstance(node, nodes.Filter) and node.name in OWN and isinstance(node.node, nodes.Name):
         name, function, arguments = node.node.name, OWN[node.name], [one.as_const() for one in node.args]
         return lambda context: function(_named(context, name), *arguments)
     compiled = environment().compile_expression(text, undefined_to_none=False)
     return lambda context: _plain(compiled(context))
+
+
+def _held(name: str) -> Filler:
+    """The value of a name; what most of them are needs no copy."""
+
+    def fill(context: Context) -> Any:
+        value = _named(context, name)
+        return value if type(value) in ATOMS else _plain(value)
+
+    return fill
 
 
 def _named(context: Context, name: str) -> Any:
@@ -172,6 +181,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
+ATOMS = frozenset({str, int, bool, type(None)})
 OWN: dict[str, Callable[..., Any]] = {"partial": _partial, "each": _each, "int64": int64}
 
 

@@ -239,7 +239,6 @@ class Views:
 
     def view(self, row: Row) -> dict[str, Any]:
         """An instance."""
-        self.prepare([row])
         place, name, kept = self.place(row), self.name(row), self._kept.of(row["id"])
         zone = f"{self._base}/zones/{place.name}"
         own = row.get("tags") or ()
@@ -307,6 +306,7 @@ class Views:
 
     def _attached(self, row: Row, zone: str) -> list[dict[str, Any]]:
         disks = volumes.in_order(self._disks.get(row["id"], ()))
+        self._kept_disks.prepare(disk["id"] for disk in disks)
         return [
             {
                 "source": f"{zone}/disks/{self._disk_names[disk['id']]}",

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import orjson
 from flask import Flask, current_app
-from sqlalchemy import JSON, ColumnElement, String, Text, cast, delete, select
+from sqlalchemy import JSON, ColumnElement, String, Text, bindparam, cast, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -47,6 +47,12 @@ class Overlay(Model):
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+# Written once: composing a statement costs as much as asking SQLite.
+_OF_KIND = select(Overlay.cloudstack_id, Overlay.data).where(Overlay.kind == bindparam("kind"))
+_OF_IDS = _OF_KIND.where(Overlay.cloudstack_id.in_(bindparam("ids", expanding=True)))
+_OF_PROJECT = _OF_KIND.where(Overlay.project == bindparam("project"))
+
+
 def init_app(app: Flask, sealer: Sealing) -> None:
     """Give ``app`` what seals metadata."""
     app.extensions[EXTENSION] = sealer
@@ -62,10 +68,8 @@ def read_many(kind: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     rest = iter(dict.fromkeys(ids))
     while chunk := list(islice(rest, CHUNK)):
-        query = select(Overlay.cloudstack_id, Overlay.data).where(
-            Overlay.kind == kind, Overlay.cloudstack_id.in_(chunk)
-        )
-        found.update((row.cloudstack_id, _opened(row.data)) for row in db.session.execute(query))
+        rows = db.session.execute(_OF_IDS, {"kind": kind, "ids": chunk})
+        found.update((row.cloudstack_id, _opened(row.data)) for row in rows)
     return found
 
 
@@ -80,6 +84,8 @@ class Remembered:
     def prepare(self, ids: Iterable[str]) -> None:
         """Read what is remembered of the objects that are about to be shown, unless it is known."""
         wanted = [one for one in ids if one not in self._known]
+        if not wanted:
+            return
         self._known |= {one: {} for one in wanted} | read_many(self._kind, wanted)
 
     def of(self, cloudstack_id: str) -> dict[str, Any]:
@@ -91,8 +97,8 @@ class Remembered:
 
 def of_project(kind: str, project: str) -> dict[str, dict[str, Any]]:
     """What is remembered of all objects of a kind and a project, by id."""
-    query = select(Overlay.cloudstack_id, Overlay.data).where(Overlay.kind == kind, Overlay.project == project)
-    return {row.cloudstack_id: _opened(row.data) for row in db.session.execute(query)}
+    rows = db.session.execute(_OF_PROJECT, {"kind": kind, "project": project})
+    return {row.cloudstack_id: _opened(row.data) for row in rows}
 
 
 def projects(kind: str) -> set[str]:

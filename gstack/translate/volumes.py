@@ -144,7 +144,9 @@ def gce_names_of(rows: Iterable[Row], machine_names: Mapping[str, str] | None = 
     """The GCE name of every volume, by CloudStack id. ``rows`` are those of one zone; ``machine_names`` are GCE's names
     of machines by CloudStack id, made out from the rows where they are not given."""
     rows = list(rows)
-    known = machine_names_of(rows) | dict(machine_names or {})
+    known = dict(machine_names or {})
+    if any(is_boot(row) and row["virtualmachineid"] not in known for row in rows):
+        known = machine_names_of(rows) | known
 
     def name(row: Row) -> str:
         return marked_name(row) or (known[row["virtualmachineid"]] if is_boot(row) else str(row["name"]))
