@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -127,3 +128,10 @@ def test_a_run_that_is_ended_leaves_no_process_and_the_page_as_it_was(number: in
     assert page.read_text() == before
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+def test_a_command_that_takes_too_long_is_ended_with_what_it_started(run: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        run("sh", "-c", "sleep 300 & echo $! > told; wait", folder=tmp_path, seconds=5)
+    child = Path(f"/proc/{(tmp_path / 'told').read_text().strip()}/cmdline")
+    until(lambda: not child.exists() or not child.read_bytes(), what="the end of what it started")
