@@ -95,7 +95,7 @@ def _composed(
     if given and kind == OTHER:
         # Ignition and the like: nothing may stand beside it, and there is no cloud-init to read what would.
         if users or script or url or hostname is not None:
-            raise invalid(FIELD, given[:40].decode("utf-8", "replace"), NOT_CLOUD_INIT)
+            raise invalid(FIELD, "", NOT_CLOUD_INIT)
         return _encoded(given)
     if not others and hostname is None and not later:
         return _encoded(given) if given else None
@@ -121,7 +121,7 @@ def _with(own: dict[str, str], project: Mapping[str, str]) -> dict[str, str]:
 
 
 def check(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The items as a mapping. Raises GceError invalid."""
+    """The items as a mapping. Raises GceError invalid, which never shows a value: it may be a secret."""
     values: dict[str, str] = {}
     for index, item in enumerate(items):
         key, value = str(item.get("key", "")), str(item.get("value", ""))
@@ -138,12 +138,12 @@ def _check_item(location: str, key: str, value: str) -> None:
     if not _KEY.fullmatch(key):
         raise invalid(f"{location}.key", key, "Must be a match of regex '[a-zA-Z0-9_-]{1,128}'.")
     if len(value.encode()) > MOST_VALUE:
-        raise invalid(f"{location}.value", f"{value[:40]}…", f"A value may have {MOST_VALUE} bytes at most.")
+        raise invalid(f"{location}.value", "", f"A value may have {MOST_VALUE} bytes at most.")
     if _UNSERVED.fullmatch(key) and value:
         raise invalid(f"{location}.key", key, "This key has no effect in a guest on this cloud.")
     if key == SCRIPT_URL and value and not _URL.fullmatch(value):
         why = "A guest here fetches from http:// and https:// only, without credentials of Google's."
-        raise invalid(f"{location}.value", value, why)
+        raise invalid(f"{location}.value", "", why)
 
 
 def _user_data(values: Mapping[str, str]) -> bytes:
@@ -155,7 +155,7 @@ def _user_data(values: Mapping[str, str]) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise invalid(FIELD, f"{text[:40]}…", f"{USER_DATA} is not base64 encoded, as {ENCODING} says.") from None
+        raise invalid(FIELD, "", f"{USER_DATA} is not base64 encoded, as {ENCODING} says.") from None
 
 
 def _type_of(data: bytes) -> str:

@@ -132,6 +132,21 @@ def test_what_cannot_be_done_is_refused_by_name(items: list[dict[str, str]], wor
     assert words in error.value.message
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        [item("k", "secret" * 100_000)],
+        [item("startup-script-url", "https://host/?signature=secret and more")],
+        [item("user-data", "secret!"), item("user-data-encoding", "base64")],
+        [item("user-data", '{"ignition": "secret"}'), item("startup-script", "x")],
+    ],
+)
+def test_a_refusal_never_shows_a_value_which_may_be_a_secret(items: list[dict[str, str]]) -> None:
+    with pytest.raises(GceError) as caught:
+        compose(items)
+    assert "secret" not in caught.value.message
+
+
 @pytest.mark.parametrize(("value", "users"), [("TRUE", 0), ("true", 0), ("FALSE", 2), ("", 2)])
 def test_os_login_shuts_out_the_keys_of_the_metadata(value: str, users: int) -> None:
     found = hook(compose([item("enable-oslogin", value), item("ssh-keys", "ada:ssh-rsa AAAA\nbob:ssh-rsa BBBB")]))
