@@ -114,6 +114,7 @@ def set_scheduling(run: Run, plan: Row) -> None:
 @workflow("op.instances.setDeletionProtection")
 def set_deletion_protection(run: Run, plan: Row) -> None:
     """``plan``: ``machine``, ``protect``."""
+    run.step("look", _row, run, plan["machine"])
     run.job("protect", "updateVirtualMachine", {"id": plan["machine"], "deleteprotection": plan["protect"]})
 
 

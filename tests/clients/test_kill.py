@@ -262,6 +262,47 @@ def test_a_killed_gateway_boots_one_machine_from_the_disk_that_is_there(
     assert disk["source"].endswith(f"/disks/{old}")
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["deployVirtualMachine", "detachVolume", "destroyVirtualMachine"])
+def test_a_gateway_killed_while_it_makes_a_disk_of_an_image_makes_one(
+    gateway: Gateway, world: World, fresh: Fresh, command: str
+) -> None:
+    name = fresh("imaged")
+    world.gate.clear()
+    fault = world.cloud.faults.add("slow", command)
+    body = {"name": name, "sourceImage": "projects/debian-cloud/global/images/family/debian-12", "labels": {"a": "b"}}
+    operation = gateway.start("POST", "disks", body)
+    until(lambda: fault.hits, what=f"the call of {command}")
+    gateway.kill()
+    world.gate.set()
+    restart(gateway)
+    outcome = until(lambda: gateway.outcome(operation), what="the end of the disk")
+    assert ("error" in outcome, "warnings" in outcome) == (False, False), outcome
+    assert gateway.get(f"zones/ch-gva-2/disks/{name}")["labels"] == {"a": "b"}
+    machines = world.cloud.do("tenant", "listVirtualMachines", keyword="gstack-disk").get("virtualmachine", [])
+    assert [row["state"] for row in machines if row["state"] not in ("Destroyed", "Expunging")] == []
+    marked = {"tags[0].key": "gstack:name", "tags[0].value": name}
+    assert world.cloud.do("tenant", "listVolumes", **marked)["count"] == 1
+
+
+def test_a_gateway_killed_while_disks_of_images_are_attached_boots_one_machine(
+    gateway: Gateway, world: World, fresh: Fresh
+) -> None:
+    name = fresh("filled")
+    world.gate.clear()
+    fault = world.cloud.faults.add("slow", "attachVolume")
+    other = {"sourceImage": "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts", "diskName": f"{name}-2"}
+    described = _described("zones/ch-gva-2/machineTypes/micro", {})
+    described["disks"].append({"autoDelete": True, "initializeParams": other})
+    operation = gateway.start("POST", "instances", {"name": name, **described})
+    until(lambda: fault.hits, what="the call of attachVolume")
+    gateway.kill()
+    world.gate.set()
+    restart(gateway)
+    _ends_well(gateway, world, operation, name)
+    assert len(gateway.get(f"zones/ch-gva-2/instances/{name}")["disks"]) == 2
+
+
 def test_a_killed_gateway_finishes_many_inserts_with_one_machine_each(
     gateway: Gateway, world: World, fresh: Fresh
 ) -> None:
