@@ -3,9 +3,10 @@
 Apart from the commands, which only keep the rules: no command asks this, tests do, so that a firewall is judged by
 what it lets through and not by the rules it was made of. What decides is CloudStack's own enforcement:
 `security_group.py` of its hosts, `configure.py` and `CsAddress.py` of its router. Surprising, and from there: a rule
-for the members of a group means those that run, each by the address of its default nic, and counts for nothing while
-there are none; a load balancer of a VPC is not subject to access lists, as its router accepts and forwards itself;
-and what no item of an access list names may leave a tier, while nothing unnamed comes in. Replies are not looked at.
+for the members of a group means those that run, each by the address of its default nic, of IPv6 the /64 around it, and
+counts for nothing while there are none; a load balancer of a VPC is not subject to access lists, as its router accepts
+and forwards itself; and what no item of an access list names may leave a tier, while nothing unnamed comes in. IPv6 is
+that of shared networks. Replies are not looked at.
 Private gateways, static routes and VPNs are not followed.
 """
 
@@ -106,8 +107,8 @@ class Way:
     def follow(self, source: str, destination: str, protocol: str, port: int, icmp: tuple[int, int]) -> Verdict:
         nic = self.sender(source, destination)
         target = self.target(nic, destination)
-        start = ip_address(str(nic.ip)) if nic else ip_address(source)
-        packet = Packet(start, ip_address(self.address_of(target, destination)), protocol, port, icmp)
+        goal = ip_address(self.address_of(target, destination))
+        packet = Packet(self.start(nic, goal) if nic else ip_address(source), goal, protocol, port, icmp)
         if nic is not None:
             packet = self.leave(nic, target, packet)
         if isinstance(target, PublicIp):
@@ -137,6 +138,13 @@ class Way:
             if destination in network.used or self.on(network, destination):
                 return nic
         return nics[0]
+
+    def start(self, nic: Nic, goal: Address) -> Address:
+        """The address that a nic sends from."""
+        address6 = networks.address6(self.world, nic)
+        if goal.version == 6 and address6 is None:
+            raise Lost("its source has no IPv6 address")
+        return ip_address(str(address6 if goal.version == 6 else nic.ip))
 
     def target(self, sender: Nic | None, destination: str) -> Nic | PublicIp | None:
         """Whose the destination is, from where the sender stands. None: of nobody here, so outside."""
@@ -177,7 +185,7 @@ class Way:
     def holder(self, network: Network, address: str) -> Nic | None:
         for nic in self.world.nic:
             secondary = (self.world.secondary_ip[key].ipaddress for key in nic.secondary)
-            if nic.network == network.id and address in (nic.ip, *secondary):
+            if nic.network == network.id and address in (nic.ip, networks.address6(self.world, nic), *secondary):
                 return nic
         return None
 
@@ -343,11 +351,13 @@ class Way:
         return packet.is_of(rule.protocol, rule.start, rule.end, rule.start, rule.end)
 
     def peers(self, rule: Rule) -> list[str]:
-        """The ranges of a rule; a group is the running machines in it."""
+        """The ranges of a rule; a group is the running machines in it, and of IPv6 the /64 around each."""
         if rule.cidr is not None:
             return [rule.cidr]
         members = (m for m in self.world.machine if rule.allowed in m.groups and m.state == "Running" and m.nics)
-        return [f"{nic.ip}/32" for m in members if (nic := self.world.nic[m.nics[0]]).ip]
+        nics = [nic for m in members if (nic := self.world.nic[m.nics[0]]).ip]
+        around = [f"{address6}/64" for nic in nics if (address6 := networks.address6(self.world, nic)) is not None]
+        return [f"{nic.ip}/32" for nic in nics] + around
 
     def first_item(self, network: Network, traffic: str, packet: Packet, other: Address) -> AclItem | None:
         """The item with the lowest number that speaks of it. A tier without a list has the one that denies."""

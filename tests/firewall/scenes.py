@@ -29,6 +29,8 @@ KINDS = ("basic", "groups", "isolated", "vpc")
 SERVICES = (("tcp", 22), ("tcp", 80), ("tcp", 443), ("udp", 53), ("icmp", 0), ("132", 0))
 NUMBERS = {"tcp": "6", "udp": "17", "icmp": "1", "esp": "50", "ah": "51", "sctp": "132", "ipip": "4"}
 OUTSIDE = ("9.9.9.9", "8.8.8.8", "203.0.113.7")
+# The first is on the network of the instances, and none of them.
+NETWORK6, OUTSIDE6 = "2001:db8:1::/64", ("2001:db8:1::9", "2001:db8:2::9", "2620:fe::9")
 VPC = {"resourceManagerTags": {"gstack-network-model": "vpc"}}
 INSTANCES = "zones/{zone}/instances"
 
@@ -103,23 +105,31 @@ class Scene:
             for done in [pool.submit(deed, scene) for deed, scene in zip(deeds, scenes, strict=True)]:
                 done.result()
 
-    def check(self) -> int:
-        """Ask for every packet; how many arrive."""
+    def check(self, *, ipv6: bool = False) -> int:
+        """Ask for every packet, with ``ipv6`` for every one of that; how many arrive."""
         assert drift(self.cloud) == []
         said = security_groups.bring(Writer(self.cloud, lambda seconds: None))
         found = self.gateway.get("global/firewalls").get("items", [])
         mine = [one for one in found if one["network"].endswith(f"/{self.network}")]
         guests = [Guest(one) for one in self.gateway.get(INSTANCES).get("items", [])]
+        for guest in guests if ipv6 else ():
+            guest.inner = guest.outer = self.row(guest.name)["nic"][0]["ip6address"]
+        outside = OUTSIDE6 if ipv6 else OUTSIDE
         arrived = 0
-        for service in SERVICES:
+        # ICMP is not of IPv6, whose own is another protocol.
+        for service in [one for one in SERVICES if not ipv6 or one[0] != "icmp"]:
             ways: list[tuple[Any, Any]] = [
                 *permutations(guests, 2),
-                *product(OUTSIDE, guests),
-                *product(guests, OUTSIDE),
+                *product(outside, guests),
+                *product(guests, outside),
             ]
             for source, destination in ways:
                 arrived += self._one(mine, source, destination, service, said)
         return arrived
+
+    def row(self, name: str) -> dict[str, Any]:
+        """CloudStack's row of an instance."""
+        return dict(self.gateway.cloudstack("listVirtualMachines", name=name)[0])
 
     def _one(
         self,
@@ -139,7 +149,7 @@ class Scene:
             expected = expected and allowed(firewalls, "INGRESS", destination, source, service)
         sender = source
         if isinstance(source, Guest):
-            sender = self.gateway.cloudstack("listVirtualMachines", name=source.name)[0]["id"]
+            sender = self.row(source.name)["id"]
         verdict = self.gateway.simulator.reaches(str(sender), str(goal), service[0], service[1] or None)
         narrower = expected and not verdict and bool(said)
         assert bool(verdict) is expected or narrower, (service, source, destination, verdict.why)

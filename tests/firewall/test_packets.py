@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Gateway
-from tests.firewall.scenes import KINDS, OUTSIDE, SERVICES, Scene, staged
+from tests.firewall.scenes import KINDS, NETWORK6, OUTSIDE, SERVICES, Scene, staged
 
 
 @pytest.fixture(params=KINDS)
@@ -113,3 +113,26 @@ def test_instances_of_one_network_reach_one_another_as_the_firewalls_say(scene: 
     scene.firewall("apart", denied=[{"IPProtocol": "udp"}], sourceTags=["web", "db"], priority=1)
     scene.firewall("mute", direction="EGRESS", denied=[{"IPProtocol": "tcp"}], destinationRanges=["10.0.0.0/8"])
     scene.check()
+
+
+def test_packets_of_ipv6_arrive_where_gce_would_let_them(gateway: Gateway) -> None:
+    with staged(gateway, "groups") as scene:
+        (shared,) = [row for row in gateway.cloudstack("listNetworks") if row["zonename"] == gateway.zone]
+        gateway.simulator.world.network[shared["id"]].row["ip6cidr"] = NETWORK6
+        scene.instance("one", "web")
+        scene.instance("two", "db")
+        scene.firewall("near", allowed=[{"IPProtocol": "tcp"}], sourceTags=["web"])
+        arrived = scene.check(ipv6=True)
+        scene.firewall("far", allowed=[{"IPProtocol": "udp"}], sourceRanges=["2001:db8:2::/64"], targetTags=["db"])
+        assert scene.check(ipv6=True) > arrived
+        scene.firewall("no", denied=[{"IPProtocol": "tcp"}], sourceRanges=["2001:db8::/32"], priority=1)
+        scene.check(ipv6=True)
+        scene.firewall(
+            "out",
+            direction="EGRESS",
+            denied=[{"IPProtocol": "all"}],
+            destinationRanges=["2620:fe::/32"],
+            targetTags=["db"],
+        )
+        scene.check(ipv6=True)
+        scene.check()

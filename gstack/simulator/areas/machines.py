@@ -15,6 +15,7 @@ from ..model_network import PublicIp
 from ..registry import command
 from ..seed_infrastructure import host_row
 from ..world import date
+from . import networks
 
 DETAILS = (
     "all",
@@ -57,6 +58,9 @@ def nic_row(call: Call, nic: Nic, with_secondary: bool = True) -> Row:
     row: Row = {"id": nic.id, "networkid": network.id, "networkname": network.name}
     if nic.ip:
         row.update(netmask=network.netmask, gateway=network.gateway, ipaddress=nic.ip)
+    if (address6 := networks.address6(call.world, nic)) is not None:
+        more = {name: network.row[name] for name in ("ip6cidr", "ip6gateway") if name in network.row}
+        row.update(ip6address=address6, **more)
     if network.vlan is not None and (nic.wired or network.account is not None):
         row["isolationuri"] = row["broadcasturi"] = f"vlan://{network.vlan}"
     elif nic.wired and network.account is None:

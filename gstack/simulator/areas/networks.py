@@ -8,10 +8,11 @@ with `listall`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv6Network
 
 from ..call import Call
 from ..lists import ID_FILTERS, Filters, check_page, page, same_id, same_name, select
-from ..model import Entity, Network, Row
+from ..model import Entity, Network, Nic, Row
 from ..params import Ghost
 from ..registry import command
 from ..world import IN_NETWORK, World
@@ -29,6 +30,17 @@ def services(world: World, network: Network) -> object:
 def service_names(world: World, network: Network) -> frozenset[str]:
     rows = services(world, network)
     return frozenset(str(row["name"]) for row in rows) if isinstance(rows, list) else frozenset()
+
+
+def address6(world: World, nic: Nic) -> str | None:
+    """The IPv6 address of a nic: what a guest makes of its hardware address in the /64 of its network (EUI-64), if that
+    has one."""
+    cidr = world.network[nic.network].row.get("ip6cidr")
+    if not cidr or not nic.mac or not nic.ip:
+        return None
+    first, *rest = bytes.fromhex(nic.mac.replace(":", ""))
+    token = bytes([first ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:]])
+    return str(IPv6Network(str(cidr))[int.from_bytes(token, "big")])
 
 
 def has_service(world: World, network: Network, name: str) -> bool:
