@@ -16,15 +16,18 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]  # imported there for users
 from werkzeug.test import run_wsgi_app
 
 from gstack.errors import GceError
 from gstack.peers import Peers
-from gstack.protocol import decoding, edges, pathforms, transport
+from gstack.protocol import decoding, edges, pathforms, pipeline, transport
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger(__name__)
 
 # Seconds that a body may take, and the bytes a second that give it more.
 PATIENCE = 20.0
@@ -102,8 +105,13 @@ class Doorway:
     def _answer(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
         if self._peers is not None:
             environ["REMOTE_ADDR"] = self._peers.of(environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
-        chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
-        exchange.response_bytes(int(status.split(" ", 1)[0]), list(headers), b"".join(chunks))
+        try:
+            chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+            exchange.response_bytes(int(status.split(" ", 1)[0]), list(headers), b"".join(chunks))
+        except Exception:  # a defect before the application's own handlers: the server would say nothing of it
+            log.exception("request.failed", path=environ["PATH_INFO"])
+            failed = pipeline.write_error(GceError("internalError", "Internal error. The gateway's log tells of it."))
+            exchange.response_bytes(failed.status_code, list(failed.headers), failed.get_data())
 
     async def _take_in(self, scope: Scope, exchange: Exchange) -> bytes:
         """The body. GceError 413 for one that is too large, 408 for one that does not come, 503 where too many are on
@@ -163,7 +171,7 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": scope.path.encode().decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
+        "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
         "SERVER_NAME": name.strip("[]"),
         "SERVER_PORT": port,

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -145,13 +146,29 @@ def test_bodies_on_their_way_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPa
         assert exchange.answer[0] == 404
 
 
+def test_a_defect_in_front_of_the_application_is_a_500_in_googles_shape_and_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(doorway, "log", SimpleNamespace(exception=lambda event, **_more: events.append(event)))
+
+    def broken(_environ: Any, _start: Any) -> Any:
+        raise ValueError("defect")
+
+    exchange = Exchange()
+    asyncio.run(Doorway(broken, 1)(Scope(), exchange))
+    assert exchange.answer is not None
+    assert json.loads(exchange.answer[2])["error"]["errors"][0]["reason"] == "internalError"
+    assert (exchange.answer[0], events) == (500, ["request.failed"])
+
+
 def test_the_application_sees_what_any_wsgi_server_shows_it() -> None:
     headers = {"content-type": "a/b", "content-length": "3", "x-request-id": "x", "cookie": "a=b", "host": "h:1"}
-    environ = environ_of(Scope(headers=Headers(headers), path="/ü", query_string="a=%20", client="[::1]:9"), b"abc")
+    environ = environ_of(Scope(headers=Headers(headers), path="/ü", query_string="a=%20€", client="[::1]:9"), b"abc")
     assert {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/Ã¼",
-        "QUERY_STRING": "a=%20",
+        "QUERY_STRING": "a=%20â\x82¬",
         "SERVER_NAME": "10.0.0.1",
         "SERVER_PORT": "5000",
         "REMOTE_ADDR": "::1",
