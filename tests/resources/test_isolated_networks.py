@@ -351,3 +351,19 @@ def test_access_configs_of_zones_with_groups_cannot_change(gateway: Gateway) -> 
     gateway.deploy("theirs")
     path = "zones/{zone}/instances/theirs/addAccessConfig"
     assert "isolated networks" in gateway.refuse("POST", path, {}, networkInterface="nic0")
+
+
+def test_what_was_made_since_the_last_look_is_found_by_who_names_it(fra: Gateway) -> None:
+    fra.names("global/networks")  # which is remembered for a while, by each web worker for itself
+    fra.run("POST", "global/networks", {"name": "mine", "autoCreateSubnetworks": False})
+    (offering,) = fra.cloudstack("listNetworkOfferings", name="DefaultIsolatedNetworkOfferingWithSourceNatService")
+    place = {"zoneid": fra.zone_id, "networkofferingid": offering["id"]}
+    fra.cloudstack("createNetwork", name="theirs", displaytext="d", **place)
+    allowed = [{"IPProtocol": "icmp"}]
+    for name in ("mine", "theirs"):
+        fra.run("POST", "global/firewalls", {"name": name, "network": f"global/networks/{name}", "allowed": allowed})
+    disk = {"boot": True, "initializeParams": {"sourceImage": DEBIAN}}
+    nic = {"network": "global/networks/theirs"}
+    fra.run("POST", INSTANCES, {"name": "w", "machineType": "tiny", "disks": [disk], "networkInterfaces": [nic]})
+    missing = {"name": "none", "network": "global/networks/none", "allowed": allowed}
+    assert "networks/none" in fra.refuse("POST", "global/firewalls", missing, status=404)
