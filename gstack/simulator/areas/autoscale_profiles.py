@@ -13,7 +13,7 @@ from ..lists import ID_FILTERS, Filters, check_page, page, same_id, select, visi
 from ..model import Record, Row, Template, User
 from ..model_owned import ScaleProfile, UserData
 from ..registry import command
-from . import machines_deploy
+from . import machine_choices
 
 DEPLOY_PARAMETERS = frozenset(
     {"rootdisksize", "diskofferingid", "disksize", "overridediskofferingid", "networkids", "securitygroupids"}
@@ -67,7 +67,7 @@ def fill(call: Call, profile: ScaleProfile) -> None:
     profile.counters = pairs(call, "counterparam") or profile.counters
     profile.user = user.id if user else profile.user
     if userdata:
-        profile.userdata = machines_deploy.check_userdata(call, userdata)
+        profile.userdata = machine_choices.check_userdata(call, userdata)
     elif data is not None:
         profile.userdata = data.userdata
 

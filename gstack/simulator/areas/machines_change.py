@@ -16,7 +16,7 @@ from ..errors import ApiError, invalid
 from ..jobs import Steps
 from ..model import Machine, Record, Row, Template
 from ..registry import command
-from . import instance_groups, machines, machines_deploy, placement
+from . import instance_groups, machine_choices, machines, machines_deploy, placement
 from .machines_deploy import with_password
 from .machines_lifecycle import go_down, move
 
@@ -68,16 +68,16 @@ def chosen_name(call: Call, machine: Machine) -> str:
     name = call.text("name")
     if name is None or name == machine.name:
         return machine.name
-    machines_deploy.check_name(call, name)
+    machine_choices.check_name(call, name)
     with refusals_hidden():
         for nic in machine.nics:
-            machines_deploy.check_free(call, name, call.world.network[call.world.nic[nic].network])
+            machine_choices.check_free(call, name, call.world.network[call.world.nic[nic].network])
     return name
 
 
 def chosen_userdata(call: Call) -> tuple[str | None, str | None]:
     with refusals_hidden():
-        return machines_deploy.chosen_userdata(call)
+        return machine_choices.chosen_userdata(call)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def refusals_hidden() -> Iterator[None]:
 
 
 def change_groups(call: Call, machine: Machine) -> None:
-    groups = machines_deploy.chosen_groups(call, call.world.account[machine.account])
+    groups = machine_choices.chosen_groups(call, call.world.account[machine.account])
     if groups is None:
         return
     if machine.state != "Stopped":
@@ -119,7 +119,7 @@ def kept(machine: Machine) -> dict[str, str]:
 
 
 def check_new_offering(machine: Machine, offering: Record, call: Call) -> tuple[int, int, int]:
-    new = machines_deploy.sizes(offering, call.details())
+    new = machine_choices.sizes(offering, call.details())
     if offering.id == machine.offering and not offering.row["iscustomized"]:
         text = "since it already has the requested service offering"
         raise invalid(f"Not upgrading vm {machines.described(machine)} {text} ({offering.name})")
@@ -192,7 +192,7 @@ def reset_key(call: Call) -> Row:
     machine = call.need("id", Machine)
 
     def work() -> Steps:
-        keys = machines_deploy.chosen_keys(call, call.world.account[machine.account])
+        keys = machine_choices.chosen_keys(call, call.world.account[machine.account])
         if machine.state != "Stopped":
             raise invalid(f"Vm {machines.described(machine)} should be stopped to do SSH Key reset")
         yield 0.2

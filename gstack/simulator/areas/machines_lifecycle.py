@@ -17,7 +17,16 @@ from ..jobs import Steps
 from ..model import Machine, Row, Volume
 from ..registry import command
 from ..world import World
-from . import addresses, guest_networks, machine_networks, machines, machines_deploy, net_rules, placement
+from . import (
+    addresses,
+    guest_networks,
+    machine_choices,
+    machine_networks,
+    machines,
+    machines_deploy,
+    net_rules,
+    placement,
+)
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
@@ -60,7 +69,7 @@ def start(call: Call) -> Row:
             raise placement.nowhere(machine)
         if not machine.groups and machine_networks.has_groups(call.world.zone[machine.zone]):
             owner = call.world.account[machine.account]
-            machine.groups = [machines_deploy.group_named(call, owner, "default").id]
+            machine.groups = [machine_choices.group_named(call, owner, "default").id]
         machine_networks.begin(call, machine)
         move(call, machine, "Starting")
         machine.host = host

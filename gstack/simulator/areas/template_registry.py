@@ -18,7 +18,7 @@ from ..jobs import Steps
 from ..model import Account, Record, Row, Template
 from ..registry import command
 from ..world import date
-from . import machines_deploy, template_urls, templates
+from . import machine_choices, template_urls, templates
 
 if TYPE_CHECKING:
     from ..simulator import Simulator
@@ -118,7 +118,7 @@ def extract(call: Call) -> Row:
 
     def work() -> Steps:
         if not call.is_root and not template.row.get("isextractable"):
-            shown = machines_deploy.described(call.world, template)
+            shown = machine_choices.described(call.world, template)
             raise invalid(f"Unable to extract template {shown} as it's not extractable")
         templates.refuse_in_job(call, template)
         if not template.row["isready"]:

@@ -14,7 +14,7 @@ from ..lists import ID_FILTERS, Filters, check_page, name_is, page, select
 from ..model import Account, Project, Record, Row, Snapshot, Template, Volume
 from ..registry import command
 from ..world import date
-from . import machines, machines_deploy
+from . import machine_choices, machines
 
 # What a copy and a download show: the size that the storage of the recorded cloud, which is simulated, gives each.
 MOCKED = {"size": 5 * 1024**2, "physicalsize": 5 * 1024**2}
@@ -251,7 +251,7 @@ def refusal(call: Call, template: Template) -> str | None:
     """Why the caller may not change a template; None if it may. A job fails with it, a change at once is denied."""
     if call.is_root or (template.account is not None and call.reaches(template)):
         return None
-    return NOT_YOURS if template.row.get("ispublic") else machines_deploy.not_launchable(call, template)
+    return NOT_YOURS if template.row.get("ispublic") else machine_choices.not_launchable(call, template)
 
 
 def owned(call: Call) -> Template:
@@ -276,7 +276,7 @@ def delete(call: Call) -> Row:
         users = [m for m in call.world.machine if m.template == template.id and m.state != "Expunging"]
         if users and not call.flag("forced"):
             shown = ", ".join(machines.described(machine) for machine in users)
-            text = f"Unable to delete template: {machines_deploy.described(call.world, template)} because VM instances:"
+            text = f"Unable to delete template: {machine_choices.described(call.world, template)} because VM instances:"
             raise invalid(f"{text} [{shown}] are using it.")
         refuse_in_job(call, template)  # only now: even whoever may not delete it is told who uses it
         if template.state == "Inactive":

@@ -12,7 +12,7 @@ from ..lists import ID_FILTERS, Filters, check_page, name_is, page, same_name, s
 from ..model import Row, Template
 from ..model_owned import UserData
 from ..registry import command
-from . import machines_deploy, templates
+from . import machine_choices, templates
 
 POLICIES = ("ALLOWOVERRIDE", "APPEND", "DENYOVERRIDE")
 
@@ -30,7 +30,7 @@ def register(call: Call) -> Row:
     mine = [data for data in call.world.user_data if data.account == owner.id]
     if any(same_name(data.name, name) for data in mine):
         raise invalid(f"A userdata with name {name} already exists for this account.")
-    content = machines_deploy.check_userdata(call, call.text("userdata") or "")
+    content = machine_choices.check_userdata(call, call.text("userdata") or "")
     twin = next((data for data in mine if data.userdata == content), None)
     if twin is not None:
         raise invalid(f"Userdata {twin.name} with same content already exists for this account.")
