@@ -2,7 +2,8 @@
 
 The rule itself is a row of gstack's store; each of its ports is a load-balancer rule, as long as an instance of its
 pool or backend service is there. They follow whatever changes: see operations/balancing.py. The firewalls of the
-members become firewall rules on the address. Visible differences: TCP only; the client's address is not seen by the
+members become firewall rules on the address. Visible differences: TCP only (CloudStack's router refuses to balance UDP,
+as recorded: "LB service provider cannot support this rule"); the client's address is not seen by the
 instances, as CloudStack's router passes connections on; members are in one network that gstack made, of one zone; VPCs
 and zones with security groups have no balancers that gstack could guard. What other tools balance is not shown.
 Upstream calls: none for reads.
@@ -239,7 +240,7 @@ def _reserved(call: Call, row: dict[str, Any], region: str, piece: Subnetwork | 
             raise not_found(f"projects/{call.project}/regions/{region}/addresses/{wanted}")
         raise invalid(where, text, "It must be a reserved address of the region.")
     if piece is None and found.row.get("vpcid"):
-        raise invalid(where, text, "CloudStack keeps it in a VPC, where gstack makes no balancers.")
+        raise invalid(where, text, balancing.UNGUARDED)
     if piece is not None and found.row.get("zoneid") != piece.place.id:
         raise invalid(where, text, f"CloudStack has it in another zone than {piece.place.name}.")
     sharing = [one for one in kept.rows(call.caller.project, RULES.name) if one["body"]["IPAddress"] == found.address]

@@ -14,13 +14,6 @@ from gstack.protocol.call import Call
 from gstack.protocol.methods import method
 
 
-@method("compute.instanceGroupManagers.get")
-@method("compute.regionInstanceGroupManagers.get")
-def get(call: Call) -> dict[str, Any]:
-    """GCE's answer for a manager that does not exist."""
-    return MANAGERS.get(call)
-
-
 @method("compute.instanceGroupManagers.list")
 @method("compute.regionInstanceGroupManagers.list")
 def list_(call: Call) -> dict[str, Any]:

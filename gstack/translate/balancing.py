@@ -14,7 +14,7 @@ from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, invalid, not_found
 from gstack.translate import kept, machines, networks, places
 from gstack.translate.caller import Caller, Project
-from gstack.translate.networks import ISOLATED, Subnetwork
+from gstack.translate.networks import ISOLATED, TIER, Subnetwork
 
 Row = dict[str, Any]
 
@@ -23,6 +23,10 @@ POOLS, RULES, SERVICES, GROUPS = "targetPools", "forwardingRules", "backendServi
 # an address of its own is one destination, so these are one and the same.
 STICKY = ("CLIENT_IP", "CLIENT_IP_PROTO")
 AFFINITIES = ("NONE", *STICKY)
+# In a VPC the router itself takes connections for a balancer, before any access list. A balancer's own list of sources
+# could say it, but updateLoadBalancerRule writes several so that HAProxy cannot read them (4.22,
+# LoadBalancingRulesManagerImpl): each change of a firewall would have to take the balancer away and make it again.
+UNGUARDED = "It is in a VPC, where CloudStack's balancers ask no access list: the firewalls could not hold."
 MOST_PORTS = 20  # each port is a rule of CloudStack's
 
 
@@ -150,6 +154,8 @@ def home(caller: Caller, entries: list[Row], field: str, rows: list[Row] | None 
     found: Subnetwork | None = None
     for entry, row in known(entries, rows):
         piece = networks.find_piece(caller, network(row))
+        if piece is not None and piece.kind == TIER:
+            raise invalid(field, entry["path"], UNGUARDED)
         if piece is None or piece.kind != ISOLATED or not piece.owned:
             why = "CloudStack balances for instances in isolated networks that gstack made."
             raise invalid(field, entry["path"], why)

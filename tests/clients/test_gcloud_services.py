@@ -69,7 +69,8 @@ def held(world: Simulator) -> dict[str, list[str]]:
         answer = world.do("tenant", command, **params)
         rows = next((value for value in answer.values() if isinstance(value, list)), [])
         found[command] = sorted(str(row.get("id") or row) for row in rows)
-    return found
+    reserved = world.do("tenant", "listPublicIpAddresses", state="Reserved").get("publicipaddress", [])
+    return {**found, "reserved": sorted(str(row["id"]) for row in reserved)}
 
 
 def arriving(world: Simulator, address: str) -> set[str]:

@@ -31,12 +31,20 @@ COMMON = {
     "https://127.0.0.1:18443": "https://gateway.test",
 }
 SEEDED = re.compile(
-    r"/(instances|disks|firewalls|snapshots|images|networks|subnetworks|addresses|resourcePolicies)/([a-z][-a-z0-9]*)"
+    r"/(instances|disks|firewalls|snapshots|images|networks|subnetworks|addresses|resourcePolicies|instanceGroups"
+    r"|targetPools|httpHealthChecks)/([a-z][-a-z0-9]*)"
 )
-NO_NAMES = {"instances": "bulkInsert", "images": "family", "subnetworks": "default", "networks": "default"}
+NO_NAMES = {
+    "instances": "bulkInsert",
+    "images": "family",
+    "subnetworks": "default",
+    "networks": "default",
+    "instanceGroups": "mig1",  # a managed one, which nobody can make here
+}
 BOOT = "persistent-disk-0"  # the device name that every boot disk has, here too
 # What GCE changes of stopped instances only.
 STOPPED = re.compile(r"/setName$|/setServiceAccount$")
+LEAVES = re.compile(r"/((?:instanceGroups|targetPools)/[^/]+)/remove(\w+)$")
 DETACHED = re.compile(r"/instances/([^/]+)/(?:detachDisk|setDiskAutoDelete)$")
 
 
@@ -65,7 +73,12 @@ SHARED = Place(
         "networks/bn": "networks/default",
         **COMMON,
     },
-    frozenset({"instances", "disks", "firewalls", "snapshots", "images", "resourcePolicies"}),
+    frozenset(
+        {
+            *("instances", "disks", "firewalls", "snapshots", "images", "resourcePolicies"),
+            *("instanceGroups", "targetPools", "httpHealthChecks"),
+        }
+    ),
 )
 ISOLATED = Place(
     "a zone with isolated networks",
@@ -131,6 +144,7 @@ class World:
                     made.add(known)
                     self._make(kind, name)
             self._attach(request)
+            self._join(request)
             if STOPPED.search(request["path"]):
                 self.gateway.run("POST", f"zones/{place.zone}/instances/vm1/stop")
         return frozenset(made)
@@ -145,6 +159,9 @@ class World:
             "networks": lambda name: self._through("global/networks", name, autoCreateSubnetworks=False),
             "subnetworks": self._subnetwork,
             "resourcePolicies": self._schedule,
+            "instanceGroups": lambda name: self._through(f"zones/{self.place.zone}/instanceGroups", name),
+            "targetPools": lambda name: self._through(f"regions/{self.place.zone[:-2]}/targetPools", name),
+            "httpHealthChecks": lambda name: self._through("global/httpHealthChecks", name),
             "addresses": lambda name: self._through(f"regions/{self.place.zone[:-2]}/addresses", name),
         }[kind](name)
 
@@ -203,6 +220,12 @@ class World:
                 self._disk(device)
             body = {"source": f"{zone}/disks/{device}", "deviceName": device}
             self.gateway.call("POST", f"{zone}/instances/{found[1]}/attachDisk", body, status=None)
+
+    def _join(self, request: dict[str, Any]) -> None:
+        """What the request takes out of a group or a pool."""
+        if LEAVES.search(request["path"]) and request.get("status") == 200:
+            path = self.place.ours(LEAVES.sub(r"/\1/add\2", request["path"]))
+            self.gateway.run("POST", path, json.loads(self.place.ours(json.dumps(request["body"]))))
 
     def _through(self, collection: str, name: str, **body: Any) -> None:
         self.gateway.run("POST", collection, {"name": name, **body})

@@ -43,6 +43,8 @@ NAMES = {
     "machineType": "tiny",
     "diskType": "pd-ssd",
     "instanceTemplate": "small",
+    "instanceGroup": "ig",
+    "backendService": "be",
 }
 # Where the hole is called `resource`, by collection.
 RESOURCES = {
@@ -74,6 +76,9 @@ MADE = (
     ("global/firewalls", {"name": "ssh", "network": "global/networks/default", "allowed": [{"IPProtocol": "tcp"}]}),
     ("regions/ch-gva/resourcePolicies", {"name": "nightly", "snapshotSchedulePolicy": SCHEDULE}),
     ("global/networks", {"name": "own", "autoCreateSubnetworks": True}),
+    ("zones/{zone}/instanceGroups", {"name": "ig"}),
+    ("zones/{zone}/instanceGroups/ig/addInstances", {"instances": [{"instance": "zones/ch-gva-2/instances/web"}]}),
+    ("regions/ch-gva/backendServices", {"name": "be", "backends": [{"group": "zones/ch-gva-2/instanceGroups/ig"}]}),
 )
 
 

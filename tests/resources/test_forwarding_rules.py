@@ -220,6 +220,19 @@ def test_where_cloudstack_has_no_balancers_a_rule_is_refused_with_the_reason(fra
     fra.refuse("POST", RULES, {**body, "target": f"{POOLS}/none"}, status=404)
 
 
+def test_in_a_vpc_where_no_access_list_is_asked_a_rule_is_refused_with_the_reason(gateway: Gateway) -> None:
+    gateway.zone = "de-fra-1"
+    vpc = {"resourceManagerTags": {"gstack-network-model": "vpc"}}
+    gateway.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False, "params": vpc})
+    piece = {"name": "net-fra", "network": "global/networks/net", "ipCidrRange": "10.1.0.0/24"}
+    gateway.run("POST", f"{REGION}/subnetworks", piece)
+    machine(gateway, "one")
+    pool(gateway, "one")
+    body = {"name": "rule", "target": f"{POOLS}/pool", "portRange": "80"}
+    assert "ask no access list" in gateway.refuse("POST", RULES, body)
+    assert gateway.cloudstack("listLoadBalancerRules") == []
+
+
 def test_a_pool_says_which_instances_run_and_which_are_not_its_own(fra: Gateway) -> None:
     machine(fra, "one")
     pool(fra, "one", "absent")
