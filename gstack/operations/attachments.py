@@ -36,9 +36,11 @@ def detach(run: Run, step: str, volume: str) -> None:
     run.job(step, "detachVolume", {"id": volume}, find=lambda: _detached(run, volume))
 
 
-def fill(run: Run, machine: str, boot: Row, extras: list[Row], *, cold: str | None) -> None:
+def fill(run: Run, machine: str, boot: Row, extras: list[Row], *, cold: str | None) -> str | None:
     """Give a new machine its disks, those of :class:`gstack.translate.instance_disks.Boot` and ``Extra``. ``cold`` is
-    the template of one that waits for them to be started; schedules come after that, as storage does."""
+    the template of one that waits for them to be started; schedules come after that, as storage does. The sealed
+    password that the first start said, or None."""
+    said: Row = {}
     if boot["volume"]:
         _mark(run, boot)
         _replace_boot(run, boot, machine)
@@ -51,10 +53,11 @@ def fill(run: Run, machine: str, boot: Row, extras: list[Row], *, cold: str | No
         if cold is not None and extra["awaits"] not in (None, cold):
             run.step(f"what {extra['name']} is of", _require_unfilled, run, extra)
     if cold is not None:
-        run.job("start", "startVirtualMachine", {"id": machine}, find=lambda: in_state(run, machine, "Running"))
+        said = run.job("start", "startVirtualMachine", {"id": machine}, find=lambda: in_state(run, machine, "Running"))
     for disk in [boot, *extras]:
         _remember(run, disk)
         _schedule(run, disk)
+    return said.get("password")
 
 
 def _boot_of(run: Run, machine: str) -> str:

@@ -67,9 +67,10 @@ def insert(run: Run, plan: Row) -> None:
     fixed = [nic["networkid"] for nic in nics if nic["address"]]
     content = secrets["overlay"] | ({FIXED: fixed} if fixed else {})
     run.step("remember", overlay.write, KIND, machine["id"], run.project.id, content)
-    if machine["password"] is not None:
-        run.step("remember the password", _keep_password, run, machine)
-    attachments.fill(run, machine["id"], boot, extras, cold=template if cold else None)
+    told = attachments.fill(run, machine["id"], boot, extras, cold=template if cold else None)
+    password = machine["password"] or told
+    if password is not None:
+        run.step("remember the password", _keep_password, run, machine["id"], password)
     if plan["protect"]:
         run.job("protect", "updateVirtualMachine", {"id": machine["id"], "deleteprotection": True})
     for nic in nics:
@@ -89,8 +90,7 @@ def _with_volume(run: Run, disk: Row) -> Row:
 
 def _of_others(extras: list[Row], template: str) -> bool:
     """Whether there is a disk of another image than the machine's, ``template``: it has to be there at the first start,
-    which fills each volume of its own. To the others the machine is deployed running, as CloudStack says a password
-    only then."""
+    which fills each volume of its own."""
     return any(extra["awaits"] not in (None, template) for extra in extras)
 
 
@@ -151,10 +151,9 @@ def _taken(run: Run, plan: Row) -> bool:
     return run.cloud.use(lambda cloud: machines.find(cloud, zoneid, name, ["min"])) is not None
 
 
-def _keep_password(run: Run, machine: Row) -> None:
-    """CloudStack says a password in this one job and never again."""
-    said = {passwords.MEMBER: run.unseal(machine["password"])}
-    overlay.write(passwords.KIND, machine["id"], run.project.id, said)
+def _keep_password(run: Run, machine: str, password: str) -> None:
+    """CloudStack says a password in the job that starts a machine for the first time, and never again."""
+    overlay.write(passwords.KIND, machine, run.project.id, {passwords.MEMBER: run.unseal(password)})
 
 
 def _discard(run: Run, own: Row, kept: str | None) -> None:

@@ -50,6 +50,15 @@ def test_a_password_is_told_once_to_who_has_the_key(gateway: Any) -> None:
     assert gateway.get(f"{WEB}/serialPort", port=4)["contents"] == ""
 
 
+def test_a_password_that_comes_with_the_first_start_is_told_as_well(gateway: Any) -> None:
+    """A machine with a disk of another image is deployed stopped."""
+    debian = "projects/debian-cloud/global/images/family/debian-12"
+    disks = [{"boot": True, "initializeParams": {"sourceImage": UBUNTU}}, {"initializeParams": {"sourceImage": debian}}]
+    body = {"name": "web", "machineType": "tiny", "disks": disks, "networkInterfaces": [{}]}
+    gateway.run("POST", "zones/{zone}/instances", body | {"metadata": {"items": asked()}})
+    assert len(told(gateway.get(f"{WEB}/serialPort", port=4)["contents"])) == 6
+
+
 def test_a_password_waits_until_there_is_a_key_and_lies_sealed(gateway: Any) -> None:
     make(gateway, [])
     assert gateway.get(f"{WEB}/serialPort", port=4)["contents"] == ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import random
 from typing import Any
 
 import pytest
@@ -166,3 +168,29 @@ def test_a_further_disk_that_cannot_be_is_refused(gateway: Any, initial: dict[st
 def test_a_size_that_the_machine_type_overrules_is_refused(gateway: Any) -> None:
     body = changed(f"{INITIAL}.diskSizeGb", 20) | {"machineType": "small-rootdisk50"}
     assert "comes with a boot disk of 50 GB" in gateway.refuse("POST", INSTANCES, body)
+
+
+def test_sizes_beyond_cloudstacks_are_told_with_its_limit_and_make_nothing(gateway: Any) -> None:
+    image = "projects/debian-cloud/global/images/family/debian-12"
+    disk = {"boot": True, "initializeParams": {"sourceImage": image, "diskSizeGb": "5000"}}
+    body = {"name": "web", "machineType": "tiny", "disks": [disk], "networkInterfaces": [{}]}
+    for path, said in (
+        ("instances", body),
+        ("disks", {"name": "d", "sourceImage": image, "sizeGb": "5000"}),
+        ("disks", {"name": "d", "sizeGb": "5000"}),
+    ):
+        error = gateway.fail("POST", f"zones/{{zone}}/{path}", said)
+        assert (error["code"], error["http"]) == ("INVALID_FIELD_VALUE", 400)
+        assert "2000 GB" in error["message"] or "Max: 1024" in error["message"]
+    assert gateway.names("zones/{zone}/instances") == gateway.names("zones/{zone}/disks") == []
+
+
+def test_user_data_over_cloudstacks_limit_is_refused_with_the_limit(gateway: Any) -> None:
+    noise = base64.b64encode(random.Random(1).randbytes(40_000)).decode()
+    image = "projects/debian-cloud/global/images/family/debian-12"
+    disk = {"boot": True, "initializeParams": {"sourceImage": image}}
+    body = {"name": "web", "machineType": "tiny", "disks": [disk], "networkInterfaces": [{}]}
+    said = gateway.refuse(
+        "POST", "zones/{zone}/instances", body | {"metadata": {"items": [{"key": "user-data", "value": noise}]}}
+    )
+    assert "resource.metadata.items" in said and "at most 32768" in said

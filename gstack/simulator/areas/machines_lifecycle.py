@@ -79,9 +79,14 @@ def start(call: Call) -> Row:
             move(call, machine, "Stopped")
             machine_networks.down(call, machine)
             raise refusal
+        first = "deployvm" in machine.details
         machines_deploy.come_up(call, machine)
         yield 0.1
-        return result(call, machine)
+        password = None
+        if first and call.world.template[machine.template].row["passwordenabled"]:
+            # UserVmManagerImpl.startVirtualMachine makes one while a machine's parameters are new.
+            password = machines_deploy.new_password(call, machine)
+        return {"virtualmachine": machines_deploy.with_password(machines.view(call, machine), password)}
 
     job = call.submit(work, machine, on_failure=lambda: None)
     return {"jobid": job.id}
