@@ -109,3 +109,42 @@ def test_one_that_could_not_be_deployed_says_so_and_changes_no_more(gateway: Any
     assert "could not deploy" in gateway.get(f"{INSTANCES}/giant")["statusMessage"]
     gateway.refuse("POST", f"{INSTANCES}/giant/start")
     gateway.refuse("POST", f"{INSTANCES}/giant/setDeletionProtection", deletionProtection="true")
+
+
+@pytest.mark.parametrize("shape", ["a name in capitals", "a displayname of its own", "of the name of another"])
+def test_it_is_stopped_resized_started_tagged_and_given_a_disk(gateway: Any, shape: str) -> None:
+    make, name, _ = SHAPES[shape]
+    make(gateway)
+    number = gateway.get(f"{INSTANCES}/{name}")["id"]
+    path = f"{INSTANCES}/{number}"
+    gateway.run("POST", "zones/{zone}/disks", {"name": "data", "sizeGb": "10"})
+    gateway.run("POST", f"{path}/attachDisk", {"source": "zones/ch-gva-2/disks/data", "deviceName": "d"})
+    seen = gateway.get(path)["tags"]
+    worn = [*seen.get("items", []), "web"]
+    gateway.run("POST", f"{path}/setTags", {"items": worn, "fingerprint": seen["fingerprint"]})
+    gateway.run("POST", f"{path}/stop")
+    gateway.run("POST", f"{path}/setMachineType", {"machineType": "zones/ch-gva-2/machineTypes/small"})
+    gateway.run("POST", f"{path}/start")
+    (volume,) = gateway.cloudstack("listVolumes", name="data")
+    (row,) = gateway.cloudstack("listVirtualMachines", id=volume["virtualmachineid"])
+    assert (row["state"], row["serviceofferingname"], gateway.get(path)["name"]) == ("Running", "Small", name)
+    assert gateway.get(path)["tags"]["items"] == sorted(worn)
+    gateway.run("POST", f"{path}/detachDisk", deviceName="d")
+    assert "virtualmachineid" not in gateway.cloudstack("listVolumes", name="data")[0]
+
+
+def test_a_template_that_another_account_shares_boots_an_instance(gateway: Any) -> None:
+    other = gateway.as_user("other")
+    made = other.deploy("theirs")
+    other.cloudstack("stopVirtualMachine", id=made["id"])
+    gateway.simulator.settle()
+    (root,) = other.cloudstack("listVolumes", virtualmachineid=made["id"])
+    params = {"volumeid": root["id"], "ostypeid": made["guestosid"], "displaytext": "x"}
+    template = other.cloudstack("createTemplate", name="shared-one", **params)
+    gateway.simulator.settle()
+    other.cloudstack("updateTemplatePermissions", id=template["id"], op="add", accounts="tenant")
+    image = gateway.get("global/images/shared-one")
+    disk = {"boot": True, "initializeParams": {"sourceImage": image["selfLink"]}}
+    body = {"name": "web", "machineType": "tiny", "disks": [disk], "networkInterfaces": [{}]}
+    gateway.run("POST", INSTANCES, body)
+    assert gateway.cloudstack("listVirtualMachines", name="web")[0]["templateid"] == template["id"]
