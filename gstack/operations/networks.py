@@ -282,7 +282,8 @@ def _unused(cloud: Cloud, networkid: str, target: str) -> Row:
 
 def in_use(target: str, user: str) -> GceError:
     """GCE's error for what cannot be deleted; ``target`` is its link from ``projects/`` on."""
-    kind = target.split("/")[-2].removesuffix("s")
+    collection = target.split("/")[-2]
+    kind = collection.removesuffix("es" if collection.endswith("sses") else "s")
     message = f"The {kind} resource '{target}' is already being used by {user}"
     return GceError("resourceInUseByAnotherResource", message)
 

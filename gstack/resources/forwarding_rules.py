@@ -244,7 +244,8 @@ def _reserved(call: Call, row: dict[str, Any], region: str, piece: Subnetwork | 
     if piece is not None and found.row.get("zoneid") != piece.place.id:
         raise invalid(where, text, f"CloudStack has it in another zone than {piece.place.name}.")
     sharing = [one for one in kept.rows(call.caller.project, RULES.name) if one["body"]["IPAddress"] == found.address]
-    if found.used and not sharing:
+    # One that this very rule has was left to it by a store that is lost: no other rule can be of its name now.
+    if found.used and not sharing and found.user != kept.path(RULES.name, row):
         raise GceError("resourceInUseByAnotherResource", IN_USE.format(text, found.user or "rules in CloudStack"))
     mine = set(balancing.ports(row["body"]))
     for one in sharing:

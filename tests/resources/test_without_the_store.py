@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Gateway
+from tests.resources.test_forwarding_rules import ADDRESSES, POOLS, RULES, arriving, fra, machine, pool, rule
+
+__all__ = ["fra"]  # a fixture
+
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
 INSTANCE = {
     "name": "web",
@@ -137,3 +142,23 @@ def test_what_was_made_before_can_be_changed_after(full: Any) -> None:
         full.run("DELETE", path)
     full.run("DELETE", "regions/de-fra/subnetworks/own")
     assert "own" not in full.names("global/firewalls")
+
+
+def test_a_forwarding_rule_that_is_made_anew_has_its_reserved_address_and_its_balancer_again(fra: Gateway) -> None:
+    one = machine(fra, "one")
+    fra.run("POST", ADDRESSES, {"name": "kept"})
+    pool(fra, "one")
+    address = rule(fra, IPAddress="kept")["IPAddress"]
+    balancers = fra.cloudstack("listLoadBalancerRules")
+    fra.forget_everything()
+    assert arriving(fra, address) == {one}
+    assert fra.get(f"{ADDRESSES}/kept")["users"][0].endswith(f"/{RULES}/rule")
+    assert "The address resource" in fra.refuse("DELETE", f"{ADDRESSES}/kept")
+    pool(fra, "one")
+    other = {"name": "other", "target": f"{POOLS}/pool", "portRange": "80", "IPAddress": "kept"}
+    assert "forwardingRules/rule" in fra.refuse("POST", RULES, other)
+    assert rule(fra, IPAddress="kept")["IPAddress"] == address
+    assert (arriving(fra, address), fra.cloudstack("listLoadBalancerRules")) == ({one}, balancers)
+    fra.run("DELETE", f"{RULES}/rule")
+    fra.run("DELETE", f"{ADDRESSES}/kept")
+    assert fra.cloudstack("listLoadBalancerRules") == []
