@@ -31,7 +31,8 @@ witness: $(VENV)/test
 # 50,000 requests of any kind, without one 500: about six minutes.
 fuzz: $(VENV)/test
 	GSTACK_ANY_REQUESTS=50000 $(BIN)/python -m pytest -q tests/protocol/test_any_request.py
-# Every page that code writes; the mapping of fields is found out by a gateway, which takes a minute.
+
+# The pages of settings, methods and fields; what fields are shown from is found out by a gateway, which takes a minute.
 pages: $(VENV)/test
 	$(BIN)/python tools/make_mapping.py
 	$(BIN)/python tools/make_docs.py

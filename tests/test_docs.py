@@ -41,6 +41,24 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", CODE.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_into_a_page_lead_to_a_heading_of_it(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", CODE.sub("", page.read_text()))
+    # The page of results has what its last run was asked for.
+    written = [(name, anchor) for name, anchor in links if name != "results.md"]
+    wrong = [(name, anchor) for name, anchor in written if anchor not in _anchors(page.parent / name if name else page)]
+    assert wrong == []
+
+
+def test_lines_of_the_changelog_are_as_short_as_those_of_code() -> None:
+    assert [line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if len(line) > 120] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_tests_that_a_page_calls_its_own_are_there(page: Path) -> None:
     named = re.findall(r"\btests/[\w/]+\.py", page.read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import statistics
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def _functions(path: Path) -> list[tuple[str, int]]:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
+
+
+def test_the_simulator_is_kept_from_every_other_room() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (kept_from,) = (set(one["forbidden_modules"]) for one in contracts if "forbidden_modules" in one)
+    package = ROOT / "gstack"
+    rooms = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/__init__.py")}
+    assert {f"gstack.{room}" for room in rooms - {"__init__", "__main__", "simulator"}} - kept_from == set()
 
 
 def test_no_file_is_longer_than_500_lines() -> None:

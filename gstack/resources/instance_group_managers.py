@@ -1,4 +1,4 @@
-"""instanceGroupManagers and regionInstanceGroups: there are none, as no group makes its own instances here.
+"""Managers of instance groups, zonal and regional, and regionInstanceGroups: none, as no group makes its own instances.
 
 Apart from instance groups because nothing here is ever asked of CloudStack. The surprising thing: the lists are
 answered all the same, because gcloud reads them with every instance group, to tell which are managed; they are true.

@@ -2,8 +2,8 @@
 
 Visible differences: there is no default service account, so gcloud sends none; there are no shared VPCs, no usage
 reports and one network tier. The surprising thing: CloudStack has nothing like a project's metadata, so it is in the
-store only. Its ssh keys, startup script and ``enable-oslogin`` become part of the user data of instances that are made,
-or whose own metadata is set, from then on; a guest that is there already is not told. Upstream calls: one for a get.
+store only. Its ssh keys, startup scripts and ``enable-oslogin`` become part of the user data of its instances, of those
+that are there too: their guests read it at their next boot. Upstream calls: one for a get.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From the body of instances.insert to what CloudStack has to make: everything that can be wrong is found out here.
 
-Apart from the handler because templates and groups of instances will need the same, and from the workflow because a
+Apart from the handler because instances made in bulk or of a template need the same, and from the workflow because a
 client wants to hear what is wrong at once. The surprising thing: a plan names CloudStack's ids, so an image or a
 machine type that changes its meaning meanwhile does not change what was accepted.
 

@@ -2,7 +2,7 @@
 
 Apart because it is a protocol of its own. A client puts a public key into the metadata item ``windows-keys`` and reads
 port 4 of the serial port until an answer for that key appears. The surprising thing: CloudStack says a password once,
-in the job that deploys a machine of a password-enabled template, so gstack keeps it sealed until it was asked for.
+in the job that first starts a machine of a password-enabled template, so gstack keeps it sealed until it was asked for.
 
 Source: https://cloud.google.com/compute/docs/instances/windows/automate-pw-generation
 """
