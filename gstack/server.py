@@ -1,4 +1,4 @@
-"""The running gateway: the WSGI server with TLS, and beside it the one process that runs operations, and the proxy.
+"""The running gateway: the web server with TLS, and beside it the one process that runs operations, and the proxy.
 
 Apart from the app because nothing here knows a request. The surprising thing: the operations worker is a child of
 this process and not of a web worker, so that a web worker's death stops no operation; and every child watches its

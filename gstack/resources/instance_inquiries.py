@@ -2,9 +2,8 @@
 
 Apart because nothing here changes anything. Visible differences: CloudStack gives nobody what a guest writes to its
 serial port, so that output is empty but for the password of a machine (translate/passwords.py); guests write no
-attributes; no policy is attached to an instance, as
-CloudStack's roles say who may do what. The surprising thing: ``testIamPermissions`` is answered from that role, by the
-CloudStack commands that each method needs.
+attributes; no policy is attached to an instance, as CloudStack's roles say who may do what. The surprising thing:
+``testIamPermissions`` is answered from that role, by the CloudStack commands that each method needs.
 """
 
 from __future__ import annotations
@@ -14,11 +13,13 @@ from typing import Any
 
 from gstack.errors import GceError, invalid, not_found
 from gstack.protocol.call import Call
-from gstack.protocol.listing import empty
+from gstack.protocol.listing import Shape, listing
 from gstack.protocol.methods import method, refused
 from gstack.store import overlay
 from gstack.store.db import db
-from gstack.translate import machines, passwords, permissions, places, reasons
+from gstack.translate import balancing, kept, machines, passwords, permissions, places, reasons
+
+Row = dict[str, Any]
 
 READS = ("listVirtualMachines",)
 PORTS = range(1, 5)
@@ -83,12 +84,25 @@ def get_guest_attributes(call: Call) -> dict[str, Any]:
 
 @method("compute.instances.listReferrers", needs=READS)
 def list_referrers(call: Call) -> dict[str, Any]:
-    """The instance groups that hold the instance: none, as there are no groups."""
+    """The instance groups that hold the instance; for ``-``, which is GCE's way, all instances of the zone."""
+    place = places.require_zone(call.caller, call.params["zone"])
+    everything = kept.rows(call.caller.project, balancing.GROUPS)
+    groups = [row for row in everything if row["scope"] == f"zones/{place.name}" and row["body"]["members"]]
     if call.params["instance"] == "-":
-        places.require_zone(call.caller, call.params["zone"])  # GCE's way of asking for all instances of a zone
+        found = call.caller.cloud.list("listVirtualMachines", zoneid=place.id) if groups else []
     else:
-        _found(call)
-    return empty(call)
+        found = [dict(_found(call)[1])]
+    held = [(entry["path"], row) for row in groups for entry, _ in balancing.known(row["body"]["members"], found)]
+
+    def reference(pair: tuple[str, Row]) -> dict[str, Any]:
+        paths = {"target": pair[0], "referrer": kept.path(balancing.GROUPS, pair[1])}
+        links = {name: call.links.absolute(f"projects/{call.project}/{path}") for name, path in paths.items()}
+        return {"kind": "compute#reference", "referenceType": "MEMBER_OF", **links}
+
+    shape: Shape[tuple[str, Row]] = Shape(
+        reference, lambda pair: pair[0], identity=lambda pair: f"{pair[0]} {pair[1]['name']}"
+    )
+    return listing(call, held, shape)
 
 
 @method("compute.instances.getIamPolicy", needs=READS)

@@ -46,6 +46,22 @@ def test_a_group_shows_its_size_and_where_its_members_are(group: Gateway) -> Non
     assert group.get(f"{GROUPS}/{shown['id']}")["name"] == "ig"
 
 
+def test_an_instance_tells_which_groups_it_is_in(group: Gateway) -> None:
+    group.deploy("alone")
+    group.run("POST", GROUPS, {"name": "more"})
+    group.run("POST", f"{GROUPS}/more/addInstances", members("two"))
+
+    def referrers(name: str) -> list[tuple[str, str]]:
+        items = group.get(f"{ZONE}/instances/{name}/referrers").get("items", [])
+        assert all((one["kind"], one["referenceType"]) == ("compute#reference", "MEMBER_OF") for one in items)
+        assert all(f"/{GROUPS}/" in one["referrer"] and f"/{ZONE}/instances/" in one["target"] for one in items)
+        return [(one["target"].rpartition("/")[2], one["referrer"].rpartition("/")[2]) for one in items]
+
+    assert referrers("alone") == []
+    assert referrers("two") == [("two", "ig"), ("two", "more")]
+    assert referrers("-") == [("one", "ig"), ("two", "ig"), ("two", "more")]
+
+
 def test_an_empty_group_is_in_no_network_and_costs_no_call(gateway: Gateway) -> None:
     gateway.run("POST", GROUPS, {"name": "ig"})
     gateway.get(GROUP)

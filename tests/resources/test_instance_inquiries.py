@@ -28,7 +28,7 @@ def test_a_guest_has_written_no_attributes(gateway: Any) -> None:
     assert message == "The resource 'hostkeys/' of type 'Guest Attribute' was not found."
 
 
-def test_nothing_refers_to_an_instance(gateway: Any) -> None:
+def test_nothing_refers_to_an_instance_that_is_in_no_group(gateway: Any) -> None:
     gateway.deploy("web")
     for name in ("web", "-"):
         answer = gateway.get(f"{INSTANCES}/{name}/referrers")
