@@ -34,8 +34,11 @@ PATIENCE = 20.0
 LEAST_RATE = 32 * 1024
 # Bytes of a body that are read at all; what is beyond its limit is dropped.
 MOST_READ = 64 * 1024 * 1024
-# Bytes of bodies that a process holds while they come in.
+# Bytes of bodies that a process holds, from when they come in until they are answered.
 MOST_HELD = 64 * 1024 * 1024
+# Requests that a process has taken in and not answered. One connection of HTTP/2 brings hundreds, and those whose
+# clients are gone wait for a thread like the others.
+MOST_WAITING = 1000
 
 
 class Headers(Protocol):
@@ -86,9 +89,12 @@ class Doorway:
         self._peers = peers
         self._patience = patience
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
-        self._held = 0  # bytes; the event loop alone counts them
+        self._held = 0  # bytes; the event loop alone counts them, and requests
+        self._waiting = 0
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
+        # Whose the connection is, while it is open: nobody knows it when the body has come, or a thread is free.
+        carried = self._peers.of(*_end(scope.client)) if self._peers is not None else ""
         body, refusal = b"", None
         try:
             body = await self._take_in(scope, exchange)
@@ -97,25 +103,33 @@ class Doorway:
         except (ProtocolClosed, ProtocolError, EOFError):  # the client is gone, and half of a request is none
             exchange.response_empty(400, [])
             return
+        if self._waiting >= MOST_WAITING:
+            _refuse(exchange, GceError("backendError", "Too many requests wait for their answers. Come again."))
+            return
         environ = environ_of(scope, body)
+        if carried:
+            environ["REMOTE_ADDR"] = carried
         if refusal is not None:
             environ[transport.REFUSAL] = refusal
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ, exchange)
+        self._waiting += 1
+        self._held += len(body)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ, exchange)
+        finally:
+            self._waiting -= 1
+            self._held -= len(body)
 
     def _answer(self, environ: WSGIEnvironment, exchange: Exchange) -> None:
-        if self._peers is not None:
-            environ["REMOTE_ADDR"] = self._peers.of(environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
         try:
             chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
             exchange.response_bytes(int(status.split(" ", 1)[0]), list(headers), b"".join(chunks))
         except Exception:  # a defect before the application's own handlers: the server would say nothing of it
             log.exception("request.failed", path=environ["PATH_INFO"])
-            failed = pipeline.write_error(GceError("internalError", "Internal error. The gateway's log tells of it."))
-            exchange.response_bytes(failed.status_code, list(failed.headers), failed.get_data())
+            _refuse(exchange, GceError("internalError", "Internal error. The gateway's log tells of it."))
 
     async def _take_in(self, scope: Scope, exchange: Exchange) -> bytes:
         """The body. GceError 413 for one that is too large, 408 for one that does not come, 503 where too many are on
-        their way; EOFError for one that ends before its declared length."""
+        their way, 400 for one in chunks that breaks off; EOFError for one that ends before its declared length."""
         declared = _declared(scope)
         if declared == 0:
             return b""
@@ -123,12 +137,13 @@ class Doorway:
         if declared is not None and declared > limit and (declared > MOST_READ or scope.headers.get("expect")):
             raise decoding.too_large(limit)
         pieces: list[bytes] = []
-        size = held = 0
+        size = held = empty = 0
         started = asyncio.get_running_loop().time() + self._patience
         try:
             async with asyncio.timeout_at(started) as until:
                 async for piece in exchange:
                     size += len(piece)
+                    empty += not piece
                     until.reschedule(started + size / LEAST_RATE)
                     if size > MOST_READ:
                         break
@@ -146,7 +161,24 @@ class Doorway:
             raise decoding.too_large(limit)
         if declared is not None and size < declared:
             raise EOFError
+        # The server ends every body with an empty piece; in HTTP/1 another one is all it says of errors and trailers.
+        if declared is None and empty > 1 and scope.http_version.startswith("1"):
+            raise GceError(
+                "badRequest", "The body of the request breaks off, or has trailers, which are not supported."
+            )
         return b"".join(pieces)
+
+
+def _refuse(exchange: Exchange, error: GceError) -> None:
+    """Answer without the application."""
+    refusal = pipeline.write_error(error)
+    exchange.response_bytes(refusal.status_code, list(refusal.headers), refusal.get_data())
+
+
+def _end(peer: str) -> tuple[str, str]:
+    """The address and the port of one end of a connection."""
+    address, _, port = peer.rpartition(":")
+    return address.strip("[]"), port
 
 
 def _declared(scope: Scope) -> int | None:
@@ -165,17 +197,17 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
     The authority of the request line goes before the Host header, as RFC 9112 (3.2.2) wants it; headers whose names
     have underscores are left out, since they would be taken for those with hyphens.
     """
-    name, _, port = scope.server.rpartition(":")
-    address, _, remote_port = scope.client.rpartition(":")
+    name, port = _end(scope.server)
+    address, remote_port = _end(scope.client)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": scope.path.encode().decode("latin-1"),
         "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-        "SERVER_NAME": name.strip("[]"),
+        "SERVER_NAME": name,
         "SERVER_PORT": port,
-        "REMOTE_ADDR": address.strip("[]"),
+        "REMOTE_ADDR": address,
         "REMOTE_PORT": remote_port,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,

@@ -166,7 +166,7 @@ class Settings(Mapping[str, Any]):
 
     @property
     def proxy_is_open(self) -> bool:
-        """Whether other machines reach the gateway through its CONNECT proxy, and then look like this one."""
+        """Whether other machines reach the gateway through its CONNECT proxy."""
         return bool(self["GSTACK_PROXY_PORT"]) and not is_loopback(self["GSTACK_PROXY_ADDRESS"])
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,15 +136,49 @@ def test_half_of_a_request_is_never_carried_out() -> None:
     assert asked(sent(10), Exchange([b"1234"])) == (400, None)
 
 
+def test_a_body_in_chunks_that_breaks_off_is_never_carried_out() -> None:
+    for pieces in ([b"", b""], [b"123", b"", b""]):  # as the server tells it, and trailers
+        assert asked(sent(), Exchange(pieces)) == (400, "badRequest")
+    assert asked(sent(), Exchange([b"123", b""])) == (200, 3)
+    assert asked(Scope(http_version="2"), Exchange([b"123", b"", b""])) == (200, 3)  # its frames may be empty
+
+
 def test_bodies_on_their_way_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doorway, "MOST_HELD", 100)
     assert asked(sent(101), Exchange([b"x" * 101])) == (503, "backendError")
     door = Doorway(Flask("test"), 1)
-    for _ in range(3):  # what was handed on is held no longer
+    for _ in range(3):  # what was answered is held no longer
         exchange = Exchange([b"x" * 60])
         asyncio.run(door(sent(60), exchange))
         assert exchange.answer is not None
         assert exchange.answer[0] == 404
+
+
+@pytest.mark.parametrize(("name", "most"), [("MOST_HELD", 100), ("MOST_WAITING", 2)])
+def test_requests_that_wait_for_a_thread_do_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    monkeypatch.setattr(doorway, name, most)
+    goes_on = threading.Event()
+    app = Flask("test")
+    edges.register(app, 1)
+
+    def slow(environ: Any, start: Any) -> Any:
+        goes_on.wait(10)
+        return app(environ, start)
+
+    async def crowd(door: Doorway) -> list[int]:
+        exchanges = [Exchange([b"x" * 40]) for _ in range(3)]
+        tasks = [asyncio.create_task(door(sent(40), exchange)) for exchange in exchanges]
+        await asyncio.sleep(0.05)
+        goes_on.set()
+        await asyncio.gather(*tasks)
+        return [exchange.answer[0] for exchange in exchanges if exchange.answer is not None]
+
+    door = Doorway(slow, 1)
+    for _ in range(2):  # what was answered waits no longer
+        goes_on.clear()
+        assert asyncio.run(crowd(door)) == [404, 404, 503]
 
 
 def test_a_defect_in_front_of_the_application_is_a_500_in_googles_shape_and_logged(
@@ -199,3 +234,19 @@ def test_the_application_sees_who_comes_through_the_proxy(tmp_path: Path, client
     app.add_url_rule("/compute/v1/x", "who", lambda: {"seen": request.remote_addr})
     door = Doorway(app, 1, peers=peers)
     assert asked(Scope(method="GET", client=client), Exchange(), door=door) == (200, seen)
+
+
+def test_who_is_gone_before_there_is_a_thread_is_still_known(tmp_path: Path) -> None:
+    peers = Peers(tmp_path)
+    peers.begin()
+    peers.note(("127.0.0.1", 9), "192.0.2.7")
+    app = Flask("test")
+    app.add_url_rule("/compute/v1/x", "who", lambda: {"seen": request.remote_addr}, methods=["POST"])
+
+    class Gone(Exchange):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"x"
+            peers.forget(("127.0.0.1", 9))
+
+    door = Doorway(app, 1, peers=peers)
+    assert asked(sent(1, client="127.0.0.1:9"), Gone(), door=door) == (200, "192.0.2.7")

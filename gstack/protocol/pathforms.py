@@ -108,10 +108,7 @@ def _override(environ: dict[str, Any]) -> None:
     environ["REQUEST_METHOD"] = method
     form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     if method == "GET" and form:
-        chunked = environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
-        declared = environ.get("CONTENT_LENGTH") or (str(_LONGEST_OVERRIDE + 1) if chunked else "0")
-        length = min(int(declared), _LONGEST_OVERRIDE + 1) if declared.isdecimal() else 0
-        query = environ["wsgi.input"].read(length).decode("latin-1")
+        query = environ["wsgi.input"].read(_LONGEST_OVERRIDE + 1).decode("latin-1")  # the doorway has all of it
         if len(query) > _LONGEST_OVERRIDE:  # a part of a filter is another filter
             environ[transport.REFUSAL] = decoding.too_large(_LONGEST_OVERRIDE)
         environ["QUERY_STRING"] = "&".join(part for part in (environ.get("QUERY_STRING", ""), query) if part)

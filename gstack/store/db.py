@@ -10,6 +10,7 @@ follow.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 from collections.abc import Callable
@@ -124,7 +125,15 @@ def prepare_engine(engine: Engine) -> Engine:
     @event.listens_for(engine, "checkout")
     def _taken(_connection: Any, record: Any, _proxy: Any) -> None:
         if record.info["file"] != _number(path):  # SQLite would go on in a file that nobody else sees
+            _clear_away(record.info.get("beside", {}))
             raise DisconnectionError("The database file was deleted or replaced.")
+
+    @event.listens_for(engine, "checkin")
+    def _given_back(_connection: Any, record: Any) -> None:
+        if not record.info.get("beside"):
+            beside = {file: _number(file) for file in _beside(path)}
+            if all(beside.values()) and record.info.get("file") == _number(path):  # asked last: they were this one's
+                record.info["beside"] = beside
 
     return engine
 
@@ -132,6 +141,26 @@ def prepare_engine(engine: Engine) -> Engine:
 def store_number(settings: Settings) -> int:
     """What tells the store's file from another that takes its place; 0 where there is none."""
     return _number(_file_of(make_url(settings.database_url)))
+
+
+def _beside(path: Path | None) -> list[Path]:
+    """SQLite's own files of a database: its write-ahead log, and that log's index."""
+    return [path.with_name(path.name + end) for end in ("-wal", "-shm")] if path is not None else []
+
+
+def _clear_away(files: dict[Path, int]) -> None:
+    """Take away SQLite's files of a database that is gone, as long as they are still its own: nothing in them says so,
+    and SQLite would read the older one's pages out of them, or fail. Their numbers are nobody else's while the
+    connection is open that they were taken from."""
+    for folder in {file.parent for file in files}:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # others may do the same, and go on with files of the same names
+            for file, number in files.items():
+                if _number(file) == number:
+                    file.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
 
 
 def _number(path: Path | None) -> int:
