@@ -22,7 +22,7 @@ from gstack.simulator.registry import COMMANDS
 RECORDED = json.loads(gzip.decompress((FOLDER / "shapes.json.gz").read_bytes()))["apis"]
 READERS = {"text", "number", "flag", "words", "maps", "entity", "need", "entities"}
 # Read for commands of other rooms, which call these.
-FOR_OTHERS = {"machine_networks", "net_rules"}
+FOR_OTHERS = {"machine_choices", "machine_networks", "net_rules"}
 
 
 @pytest.fixture(scope="module")
