@@ -32,6 +32,7 @@ KINDS: dict[str, Kind] = {
     "badRequest": Kind(400, "INVALID_ARGUMENT", "INVALID_USAGE"),
     "parseError": Kind(400, "INVALID_ARGUMENT", "INVALID_USAGE"),
     "unsupported": Kind(400, "INVALID_ARGUMENT", "UNSUPPORTED_OPERATION"),
+    "memberAlreadyExists": Kind(400, "INVALID_ARGUMENT", "MEMBER_ALREADY_EXISTS"),
     "failedPrecondition": Kind(400, "FAILED_PRECONDITION", "FAILED_PRECONDITION"),
     "resourceNotReady": Kind(400, "FAILED_PRECONDITION", "RESOURCE_NOT_READY"),
     "resourceInUseByAnotherResource": Kind(400, "FAILED_PRECONDITION", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"),

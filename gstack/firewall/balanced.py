@@ -70,9 +70,22 @@ def open_to_all(
     machines of its network, by id."""
     lost: set[str] = set()
     cells = []
-    for one in sorted((one for one in balancers if one.address == address["id"]), key=lambda one: one.port):
+    known: dict[object, Region] = {}
+    local = any(rule.local is not None for rule in speaking)
+
+    def sent(member: Member) -> Region:
+        # Machines that the same rules speak of may be sent the same, unless a rule looks at their own addresses.
+        key = (tuple(rule.targets(member) for rule in speaking), member.addresses if local else None)
+        if key not in known:
+            known[key] = reach(speaking, INGRESS, member).region
+        return known[key]
+
+    mine = sorted((one for one in balancers if one.address == address["id"]), key=lambda one: one.port)
+    regions = {key: sent(members[key]) for key in {key for one in mine for key in one.members} if key in members}
+    for one in mine:
         service = TCP * PORTS + one.port
-        each = [reach(speaking, INGRESS, members[key]).region.at(service) for key in one.members if key in members]
+        kinds = {id(found): found for found in map(regions.get, one.members) if found is not None}
+        each = [found.at(service) for found in kinds.values()]
         common = ADDRESSES
         for allowed in each:
             common &= allowed

@@ -57,7 +57,16 @@ class World:
 
     def members(self, networkid: str) -> dict[str, Member]:
         """The machines in a CloudStack network, by id."""
-        return {row["id"]: member(row, networkid) for row in self.machines if _nics(row, networkid)}
+        return self._members.get(networkid, {})
+
+    @cached_property
+    def _members(self) -> dict[str, dict[str, Member]]:
+        found: dict[str, dict[str, Member]] = {}
+        for row in self.machines:
+            for networkid in {str(nic.get("networkid")) for nic in row.get("nic") or ()}:
+                if _nics(row, networkid):
+                    found.setdefault(networkid, {})[row["id"]] = member(row, networkid)
+        return found
 
     def wanted(self) -> tuple[set[NatRule], set[str]]:
         """The rules that should be there, and in sentences what cannot be said."""

@@ -23,7 +23,8 @@ Said = tuple[frozenset[GroupRule], frozenset[str]]
 MOST_RULES = 1000
 TOO_MANY_RULES = (
     f"A security group would need more than {MOST_RULES} rules in one direction; the smallest ranges stay closed. "
-    "Denials by source tag cost a rule for each bit of each address."
+    "Denials by source tag cost a rule for each bit of each address; source tags cost one for each address of each "
+    "instance that has an IPv6 address."
 )
 NOTHING_SAID: Said = (frozenset(), frozenset())
 

@@ -50,6 +50,7 @@ def start(
     plan = {
         "kind": kind,
         "key": kept.key(call.caller.project, kind, row),
+        "number": row["number"],
         "add": add or {},
         "remove": remove or {},
         "put": put or {},
@@ -63,12 +64,11 @@ def start(
 
 @workflow(WORKFLOW)
 def change(run: Run, plan: Row) -> None:
-    """``plan``: as :func:`start` makes it; ``kind`` and ``key`` are the store's."""
+    """``plan``: as :func:`start` makes it; ``kind`` and ``key`` are the store's, ``number`` is that of the row."""
     before = run.step("look", _present, run, plan)
     run.undo("the balancers", balancing.bring_quietly, run)
-    run.undo("the change", overlay.write, plan["kind"], plan["key"], run.project.id, before)
-    after = {**before, "body": edited(before["body"], plan)}
-    run.step("remember", overlay.write, plan["kind"], plan["key"], run.project.id, after)
+    run.undo("the change", _put_back, plan, before)
+    run.step("remember", _remember, run, plan)
     if {*plan["put"], *plan["add"], *plan["remove"]} <= QUIET:
         return
     for sentence in balancing.settle(run):
@@ -103,18 +103,39 @@ def all_of(body: Row, members: Iterable[str]) -> Row:
 
 def forget(project: Project, machine: str) -> None:
     """Take a machine that is destroyed out of the instance groups. One that another change puts back is not shown."""
+
+    def left(row: Row) -> Row:
+        members = [one for one in row["body"]["members"] if one["id"] != machine]
+        return {**row, "body": {**row["body"], "members": members}}
+
     for row in kept.rows(project, GROUPS):
-        members = row["body"]["members"]
-        left = [one for one in members if one["id"] != machine]
-        if left != members:
-            changed = {**row, "body": {**row["body"], "members": left}}
-            overlay.write(GROUPS, kept.key(project, GROUPS, row), project.id, changed)
+        if any(one["id"] == machine for one in row["body"]["members"]):
+            overlay.change(GROUPS, kept.key(project, GROUPS, row), left)
 
 
 def _present(run: Run, plan: Row) -> Row:
     row = overlay.read(plan["kind"], plan["key"])
-    if not row:
+    if not _same(row, plan):
         raise not_found(run.target)
     if plan["seen"] is not None:
         check_seen(row["body"], *plan["seen"])
     return row
+
+
+def _remember(run: Run, plan: Row) -> None:
+    """Change what is there by now, unless it was deleted since."""
+
+    def change(row: Row) -> Row | None:
+        return {**row, "body": edited(row["body"], plan)} if _same(row, plan) else None
+
+    if not overlay.change(plan["kind"], plan["key"], change):
+        raise not_found(run.target)
+
+
+def _put_back(plan: Row, before: Row) -> None:
+    overlay.change(plan["kind"], plan["key"], lambda row: before if _same(row, plan) else None)
+
+
+def _same(row: Row, plan: Row) -> bool:
+    """Whether what the store holds is what the client meant, and not another one made under its name since."""
+    return bool(row.get("number") == plan["number"])

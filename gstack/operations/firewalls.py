@@ -13,8 +13,9 @@ from gstack.errors import GceError
 from gstack.firewall import defining
 from gstack.firewall.grouprules import GroupRule
 from gstack.firewall.groups import UNFINISHED
-from gstack.firewall.plan import TOO_MANY_RULES
-from gstack.firewall.security_groups import SWEEP, bring, converge, sweep, using
+from gstack.firewall.plan import TOO_MANY_RULES, State, wanted
+from gstack.firewall.security_groups import SWEEP, bring, converge, read, sweep, using
+from gstack.firewall.writer import Writer
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -37,7 +38,7 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
     run.undo_job("the security group", "deleteSecurityGroup", {"id": group_id})
     run.target_id(numeric_id(group_id))
     run.step("definition", define, run, group_id, content)
-    _converge(run)
+    _converge(run, group_id)
     _say_what_is_not_logged(run, content)
 
 
@@ -49,7 +50,7 @@ def change(run: Run, plan: dict[str, Any]) -> None:
         run.undo("the rules of instances", converge_quietly, run)
         run.undo("the definition", define, run, plan["group"], plan["before"])
     run.step("definition", define, run, plan["group"], plan["content"])
-    _converge(run)
+    _converge(run, plan["group"])
     _say_what_is_not_logged(run, plan["content"])
 
 
@@ -65,7 +66,7 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
             if getattr(error, "code", None) != IN_USE:
                 raise
             raise in_use(run.target) from None
-    _converge(run, refuse=False)
+    _converge(run, None)
 
 
 @workflow(SWEEP)
@@ -112,12 +113,25 @@ def converge_or_warn(run: Run) -> None:
         run.warn("NOT_CRITICAL_ERROR", sentence)
 
 
-def _converge(run: Run, *, refuse: bool = True) -> None:
-    """Raises GceError for a firewall that takes more rules than a group should have."""
+def _converge(run: Run, group_id: str | None) -> None:
+    """Raises GceError where it is the firewall of a group that takes more rules than a group should have."""
     for sentence in converge(run):
-        if refuse and sentence == TOO_MANY_RULES:
+        if sentence == TOO_MANY_RULES and group_id is not None and not _too_many_without(run, group_id):
             raise GceError("quotaExceeded", sentence)
         run.warn("NOT_CRITICAL_ERROR", sentence)
+
+
+def _too_many_without(run: Run, group_id: str) -> bool:
+    """Whether the other firewalls alone take too many rules. Instances may have come since they were made, and what is
+    made now may be there to help."""
+
+    def look(writer: Writer) -> bool:
+        state = read(writer.cloud)
+        others = State([group for group in state.groups if group.id != group_id], state.machines)
+        return TOO_MANY_RULES in wanted(others)[1]
+
+    found: bool = run.step("rules of all others", lambda: using(run, look))
+    return found
 
 
 def _say_what_is_not_logged(run: Run, content: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 A member is one very machine, by CloudStack's id: another one that is later made under its name is none, and one that is
 renamed stays. What a group means for CloudStack is done where a forwarding rule leads to it: see forwarding_rules.py.
 Visible differences: named ports are kept, and nothing reads them, as there are no proxies. Upstream calls: one where a
-group has members, none otherwise; a second one for the networks where they are not known yet.
+group has members, none otherwise; a second one for the networks where they are not known yet; one more for instances
+of a group that is balanced.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.translate import balancing, kept, machines, networks, permissions, places
 from gstack.translate.names import checked_name
-from gstack.translate.networks import Subnetwork
 
 Row = dict[str, Any]
 
@@ -79,22 +79,26 @@ def add_instances(call: Call) -> Row:
     rows = _machines(call)
     there = {entry["path"]: machine for entry, machine in balancing.known(given, rows)}
     path, members = kept.path(GROUPS.name, row), {one["id"] for one in row["body"]["members"]}
-    network = _network(call, balancing.known(row["body"]["members"], rows))
+    first = _first(balancing.known(row["body"]["members"], rows))
+    others = [balancing.network(machine) for machine in there.values()]
+    pieces = networks.find_pieces(call.caller, [*first, *others])
+    names = {at: piece.network if piece else None for at, piece in pieces.items()}
+    network = next((names[at] for at in first), None)
     added = []
     for index, one in enumerate(given):
         machine, link = there.get(one["path"]), f"projects/{call.project}/{one['path']}"
         if machine is None:
             raise not_found(link)
         if machine["id"] in members:
-            message = f"Resource '{link}' is already a member of 'projects/{call.project}/{path}'"
-            raise GceError("alreadyExists", message)
-        own = _network(call, [(one, machine)])
+            message = f"Resource '{link}' is already a member of 'projects/{call.project}/{path}'."
+            raise GceError("memberAlreadyExists", message)
+        own = names[balancing.network(machine)]
         network = network or own
         if own != network:
-            where = f"instances[{index}].instance"
-            raise invalid(where, one["path"], f"It is in network '{own}', and the group in '{network}'.")
+            why = f"It is in network '{own}', and the group in '{network}'."
+            raise invalid(f"instances[{index}].instance", one["path"], why)
         added.append({**one, "id": machine["id"]})
-    balancing.check_members(call.caller, path, added, "instances[0].instance", rows)
+    balancing.check_members(call.caller, path, added, "instances[0].instance")
     return balancing_changes.start(call, GROUPS.name, row, add={"members": added})
 
 
@@ -150,9 +154,8 @@ def held_permissions(call: Call) -> Row:
 
 def view(call: Call, row: Row) -> Row:
     """A group of :func:`_read`."""
-    body, said, members = row["body"], GROUPS.shown(call, row), row["there"]
+    body, said, piece = row["body"], GROUPS.shown(call, row), row["piece"]
     del said["region"]
-    piece = _piece(call, members)
     return render(
         "instance_group",
         **said,
@@ -160,7 +163,7 @@ def view(call: Call, row: Row) -> Row:
         network=f"{_below(call)}/global/networks/{piece.network}" if piece else None,
         subnetwork=f"{_below(call)}/{piece.path}" if piece else None,
         fingerprint=fingerprint(body["namedPorts"]),
-        size=len(members),
+        size=len(row["there"]),
     )
 
 
@@ -168,10 +171,16 @@ GROUPS = Collection(balancing.GROUPS, "instanceGroup", view)
 
 
 def _read(call: Call, rows: Sequence[Row]) -> None:
-    """Add to groups ``there``: pairs of a member and its machine. One call where any has members."""
+    """Add to groups ``there``, pairs of a member and its machine, and ``piece``, the subnetwork they are in. One call
+    where any has members."""
     found = _machines(call) if any(row["body"]["members"] for row in rows) else []
+    entries = [one for row in rows for one in row["body"]["members"]]
+    there = {entry["id"]: (entry, machine) for entry, machine in balancing.known(entries, found)}
     for row in rows:
-        row["there"] = balancing.known(row["body"]["members"], found)
+        row["there"] = [there[one["id"]] for one in row["body"]["members"] if one["id"] in there]
+    pieces = networks.find_pieces(call.caller, [at for row in rows for at in _first(row["there"])])
+    for row in rows:
+        row["piece"] = next((pieces[at] for at in _first(row["there"])), None)
 
 
 def _machines(call: Call) -> list[Row]:
@@ -180,16 +189,9 @@ def _machines(call: Call) -> list[Row]:
     return list(call.caller.cloud.list("listVirtualMachines", details=["nics"], **where))
 
 
-def _piece(call: Call, members: Sequence[tuple[Row, Row]]) -> Subnetwork | None:
-    """The subnetwork of a group, that of its first member."""
-    for _, machine in members:
-        return networks.find_piece(call.caller, balancing.network(machine))
-    return None
-
-
-def _network(call: Call, members: Sequence[tuple[Row, Row]]) -> str | None:
-    piece = _piece(call, members)
-    return piece.network if piece else None
+def _first(members: Sequence[tuple[Row, Row]]) -> list[str | None]:
+    """CloudStack's id of the network of a group, that of its first member; none where it has none."""
+    return [balancing.network(machine) for _, machine in members[:1]]
 
 
 def _given(call: Call) -> list[Row]:

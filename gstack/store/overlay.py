@@ -8,13 +8,13 @@ metadata is sealed, since start-up scripts hold passwords, as are passwords them
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Protocol
 
 import orjson
 from flask import Flask, current_app
-from sqlalchemy import JSON, ColumnElement, String, Text, bindparam, cast, delete, select
+from sqlalchemy import JSON, ColumnElement, CursorResult, String, Text, bindparam, cast, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -114,6 +114,22 @@ def write(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> 
 def add(kind: str, cloudstack_id: str, project: str, data: dict[str, Any]) -> bool:
     """As :func:`write`, unless ``project`` has that object already; whether it had not. Of several at once one adds."""
     return _put(kind, cloudstack_id, project, data, unless=Overlay.project == project)
+
+
+def change(kind: str, cloudstack_id: str, edit: Callable[[dict[str, Any]], dict[str, Any] | None]) -> bool:
+    """Remember what ``edit`` makes of what is remembered of one object, while others write to it too; it may be asked
+    again. False, and nothing is written, where nothing is remembered or ``edit`` gives None."""
+    seen = cast(Overlay.data, Text)
+    this = (Overlay.kind == kind, Overlay.cloudstack_id == cloudstack_id)
+    while (old := db.session.scalar(select(seen).where(*this))) is not None:
+        data = edit(_opened(json.loads(old)))
+        if data is None:
+            return False
+        statement = update(Overlay).where(*this, seen == old).values(data=_closed(data))
+        done = db.session.execute(statement, execution_options={"synchronize_session": False})
+        if isinstance(done, CursorResult) and done.rowcount:
+            return True
+    return False
 
 
 def _put(

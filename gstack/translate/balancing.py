@@ -152,8 +152,10 @@ def home(caller: Caller, entries: list[Row], field: str, rows: list[Row] | None 
     if rows is None:
         rows = caller.cloud.list("listVirtualMachines", details=["nics"]) if entries else []
     found: Subnetwork | None = None
-    for entry, row in known(entries, rows):
-        piece = networks.find_piece(caller, network(row))
+    there = known(entries, rows)
+    pieces = networks.find_pieces(caller, [network(row) for _, row in there])
+    for entry, row in there:
+        piece = pieces[network(row)]
         if piece is not None and piece.kind == TIER:
             raise invalid(field, entry["path"], UNGUARDED)
         if piece is None or piece.kind != ISOLATED or not piece.owned:
@@ -180,12 +182,12 @@ def health(cloud: Cloud, entries: list[Row], below: str) -> list[Row]:
     ]
 
 
-def check_members(caller: Caller, path: str, given: list[Row], field: str, rows: list[Row] | None = None) -> None:
-    """Raises GceError invalid where what ``path`` leads to is balanced, and ``given`` cannot join what is there. No
-    call where it is not."""
-    for rule in led_to_by(caller.project, path):
-        if rows is None:
-            rows = caller.cloud.list("listVirtualMachines", details=["nics"])
+def check_members(caller: Caller, path: str, given: list[Row], field: str) -> None:
+    """Raises GceError invalid where what ``path`` leads to is balanced, and ``given`` cannot join what is there, in
+    whatever zone. No call where it is not."""
+    rules = led_to_by(caller.project, path)
+    rows = caller.cloud.list("listVirtualMachines", details=["nics"]) if rules else []
+    for rule in rules:
         home(caller, [*members(caller.project, rule), *given], field, rows)
 
 

@@ -234,7 +234,18 @@ def find_subnetwork(caller: Caller, region: str, name: str) -> Subnetwork | None
 
 def find_piece(caller: Caller, networkid: str | None) -> Subnetwork | None:
     """The subnetwork that a CloudStack network is, by its id; asks CloudStack again before saying None."""
-    return of_caller(caller).of(networkid) or of_caller(caller, refresh=True).of(networkid)
+    return find_pieces(caller, [networkid])[networkid]
+
+
+def find_pieces(caller: Caller, networkids: Iterable[str | None]) -> dict[str | None, Subnetwork | None]:
+    """As :func:`find_piece`, of several at once: CloudStack is asked again once, whoever is not known."""
+    found: dict[str | None, Subnetwork | None] = dict.fromkeys(networkids)
+    for refresh in (False, True) if found else ():
+        known = of_caller(caller, refresh=refresh)
+        found = {one: known.of(one) for one in found}
+        if all(found.values()):
+            break
+    return found
 
 
 def require_network(caller: Caller, reference: str | None, field: str) -> Network:

@@ -83,10 +83,12 @@ def _machine(caller: Caller, given: str, alias: str) -> tuple[str, Row]:
 
 def _interfaces(caller: Caller, row: Row, named: Mapping[str, list[str]], link: Link) -> list[dict[str, Any]]:
     """Where an instance like this one is; an auto network knows its own subnetworks in whatever region."""
-    known, project = networks.of_caller(caller), f"projects/{caller.project.id}"
+    nics, project = row.get("nic") or (), f"projects/{caller.project.id}"
+    pieces = networks.find_pieces(caller, [nic.get("networkid") for nic in nics])
+    known = networks.of_caller(caller)
     found = []
-    for index, nic in enumerate(row.get("nic") or ()):
-        piece = known.of(nic.get("networkid"))
+    for index, nic in enumerate(nics):
+        piece = pieces[nic.get("networkid")]
         if piece is None:
             raise invalid(WHERE, row["name"], f"Its network {nic.get('networkname')} is none of the project's.")
         network = known.get(piece.network)
@@ -117,14 +119,14 @@ def _disks(caller: Caller, row: Row, given: list[Row], link: Link) -> list[dict[
     found = []
     for one, device in zip(rows, names, strict=True):
         index, config = said.get(device, (0, {}))
-        disk = _disk(caller, one, config, f"{PARAMS}[{index}]" if config else WHERE, link)
+        disk = _disk(caller, {**one, "device": device}, config, f"{PARAMS}[{index}]" if config else WHERE, link)
         if disk is not None:
             found.append({"deviceName": device, **disk})
     return found
 
 
 def _disk(caller: Caller, row: Row, config: Row, where: str, link: Link) -> dict[str, Any] | None:
-    """The disk of a template; None where it is to be left out."""
+    """The disk of a template, of a volume with its ``device``; None where it is to be left out."""
     boot, way = volumes.is_boot(row), config.get("instantiateFrom", DEFAULT)
     if boot and way in (BLANK, LEFT_OUT):
         raise invalid(f"{where}.instantiateFrom", way, "Instances boot from the first disk, which needs an image.")
@@ -158,6 +160,6 @@ def _image(caller: Caller, row: Row, way: str, where: str) -> str | None:
     family = way == FAMILY
     if image is None or (family and image.family is None):
         what = "image family" if family else "image"
-        why = f"The disk '{row['name']}' was made of no {what} that is still there: say another with {CUSTOM}."
+        why = f"The disk '{row['device']}' was made of no {what} that is still there: say another with {CUSTOM}."
         raise GceError("invalid", why, location=where)
     return f"projects/{image.project}/global/images/{f'family/{image.family}' if family else image.name}"

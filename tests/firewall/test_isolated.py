@@ -8,11 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gstack.firewall import balanced, isolated
+from gstack.firewall.balanced import Balancer
 from gstack.firewall.compiler import reach
 from gstack.firewall.intervals import PORTS, addresses
-from gstack.firewall.isolated import unfiltered
+from gstack.firewall.isolated import World, unfiltered
 from gstack.firewall.natrules import OTHERS, NatRule, incoming, outgoing
 from gstack.firewall.rules import EGRESS, INGRESS, Member, rule
+from gstack.translate import addresses as public
+from gstack.translate import networks
+from gstack.translate.tags import OWN
 from tests.conftest import Gateway
 from tests.firewall import gce
 
@@ -96,6 +101,27 @@ def test_members_that_may_not_reach_one_another_are_unfiltered() -> None:
     assert unfiltered([], members[:1]) is False
     assert unfiltered([everything], members) is False
     assert unfiltered([everything, rule({**inside, "priority": 0, "denied": [{"IPProtocol": "tcp"}]})], members)
+
+
+def test_a_thousand_addresses_and_members_are_thought_about_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    make, decide = isolated.member, balanced.reach
+    monkeypatch.setattr(isolated, "member", lambda *args: asked.append("member") or make(*args))
+    monkeypatch.setattr(balanced, "reach", lambda *args: asked.append("reach") or decide(*args))
+    mark = {"tags": [{"key": f"{OWN}{networks.NETWORK}", "value": "net"}]}
+    machines = [
+        {"id": str(n), "nic": [{"networkid": "n", "ipaddress": f"10.0.{n // 256}.{n % 256}"}]} for n in range(1000)
+    ]
+    rows = [{"id": str(n), "associatednetworkid": "n", "virtualmachineid": str(n), **mark} for n in range(1000)]
+    forwarding = {"key": f"{OWN}{public.FORWARDING}", "value": "rule"}
+    rows.append({"id": "b", "ipaddress": "1.1.1.1", "associatednetworkid": "n", "tags": [*mark["tags"], forwarding]})
+    every = frozenset(row["id"] for row in machines)
+    balancers = [Balancer(str(port), "b", port, every, {}) for port in range(80, 100)]
+    world = World([{"id": "n", "cidr": "10.0.0.0/22", **mark}], rows, machines, [], {}, balancers)
+    world.wanted()
+    world.changes()
+    assert asked.count("member") == 1000
+    assert asked.count("reach") <= 3
 
 
 # --- in front of the embedded CloudStack

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gstack.firewall import plan
 from tests.conftest import Gateway
 
 PATH = "global/firewalls"
@@ -138,3 +139,25 @@ def test_an_instance_obeys_the_firewalls_of_its_tags_until_it_is_deleted(gateway
     gateway.run("DELETE", "zones/{zone}/instances/web-1")
     gateway.run("DELETE", f"{PATH}/ssh")
     assert gateway.names(PATH) == []
+
+
+def test_a_firewall_is_refused_for_its_own_rules_and_not_for_those_of_others(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _guarding(gateway)
+    ranges = [f"{number}.0.0.0/8" for number in range(1, 10, 2)]
+    monkeypatch.setattr(plan, "MOST_RULES", 3)
+    assert gateway.fail("POST", PATH, {**SSH, "sourceRanges": ranges})["code"] == "QUOTA_EXCEEDED"
+    assert gateway.names(PATH) == []
+    monkeypatch.setattr(plan, "MOST_RULES", 100)
+    gateway.run("POST", PATH, {**SSH, "sourceRanges": ranges})
+    monkeypatch.setattr(plan, "MOST_RULES", 3)  # as if instances had come since, which firewalls let in one by one
+    denial = {
+        "name": "no",
+        "denied": [{"IPProtocol": "tcp", "ports": ["22"]}],
+        "priority": 1,
+        "sourceRanges": ranges[:1],
+    }
+    operation = gateway.run("POST", PATH, denial)
+    assert "stay closed" in operation["warnings"][0]["message"]
+    assert {rule["cidr"] for rule in _guarding(gateway)} == set(ranges[1:4])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from gstack.errors import GceError
+from gstack.operations import balancing
+from gstack.store import overlay
 from tests.conftest import Gateway
-from tests.resources.test_backend_services import SERVICE, entries, group, rule, seen, service
+from tests.resources.test_backend_services import GROUP, GROUPS, SERVICE, entries, group, rule, seen, service
 from tests.resources.test_forwarding_rules import ADDRESSES, INSTANCES, RULES, arriving, fra, held, machine
 
 __all__ = ["fra"]
@@ -94,3 +99,41 @@ def test_an_instance_is_deleted_though_its_balancer_cannot_follow(fra: Gateway) 
     assert "balancers" in operation["warnings"][0]["message"]
     machine(fra, "two")
     assert fra.cloudstack("listLoadBalancerRules") == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_group_that_is_deleted_while_a_change_of_it_fails_is_not_there_again(
+    fra: Gateway, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    machine(fra, "one")
+    group(fra)
+    number = fra.get(GROUP)["id"]
+
+    def meanwhile(_: object) -> list[str]:
+        fra.run("DELETE", GROUP)
+        if again:
+            fra.run("POST", GROUPS, {"name": "ig"})
+        raise GceError("backendError", "Not now.")
+
+    monkeypatch.setattr(balancing, "settle", meanwhile)
+    fra.fail("POST", f"{GROUP}/addInstances", entries("one"))
+    assert fra.names(GROUPS) == ["ig"] * again
+    assert not again or (fra.get(GROUP)["size"], fra.get(GROUP)["id"] == number) == (0, False)
+
+
+def test_what_joins_a_group_while_a_member_of_it_is_deleted_stays(
+    fra: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(fra, "one")
+    machine(fra, "two")
+    group(fra, "one")
+    change = overlay.change
+
+    def meanwhile(*args: Any) -> bool:
+        monkeypatch.undo()
+        fra.run("POST", f"{GROUP}/addInstances", entries("two"))
+        return change(*args)
+
+    monkeypatch.setattr(overlay, "change", meanwhile)
+    fra.run("DELETE", f"{INSTANCES}/one")
+    assert fra.get(GROUP)["size"] == 1

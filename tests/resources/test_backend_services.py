@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gstack.translate import balancing
 from tests.conftest import Gateway
 from tests.resources.test_forwarding_rules import INSTANCES, REGION, RULES, allow, arriving, fra, held, machine
 
@@ -218,3 +219,17 @@ def test_what_a_rule_or_a_service_names_must_be_there(fra: Gateway) -> None:
     body = {"name": "rule", "backendService": f"{SERVICES}/none", "ports": ["80"]}
     fra.refuse("POST", RULES, body, status=404)
     fra.refuse("POST", SERVICES, {"name": "b2", "backends": [{"group": f"{GROUPS}/none"}]}, status=404)
+
+
+def test_who_joins_a_group_is_held_against_the_members_in_all_zones(fra: Gateway, monkeypatch: Any) -> None:
+    machine(fra, "one")
+    group(fra)
+    service(fra)
+    rule(fra)
+    fra.zone = "ch-gva-2"
+    far = fra.deploy("far")["id"]
+    seen: list[set[str]] = []
+    home = balancing.home
+    monkeypatch.setattr(balancing, "home", lambda *args: seen.append({row["id"] for row in args[3]}) or home(*args))
+    fra.run("POST", f"{GROUP}/addInstances", entries("one"))
+    assert far in seen[0]

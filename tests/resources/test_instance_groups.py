@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gstack.cloudstack.trace import trace
+from gstack.translate import balancing
 from tests.conftest import Gateway
 
 ZONE = "zones/ch-gva-2"
@@ -113,7 +114,8 @@ def test_a_member_keeps_its_place_under_another_name(group: Gateway) -> None:
 
 def test_who_is_no_instance_or_no_member_or_one_already_is_refused(group: Gateway) -> None:
     add, remove = f"{GROUP}/addInstances", f"{GROUP}/removeInstances"
-    assert "already a member" in group.refuse("POST", add, members("one"), status=409)
+    error = group.call("POST", add, members("one"), status=400)["error"]
+    assert "already a member" in error["message"] and error["errors"][0]["reason"] == "memberAlreadyExists"
     assert "instances/none' was not found" in group.refuse("POST", add, members("none"), status=404)
     assert "not a member" in group.refuse("POST", remove, members("none"))
     assert "At least one" in group.refuse("POST", add, {"instances": []})
@@ -157,3 +159,16 @@ def test_the_members_of_a_group_are_in_one_network(gateway: Gateway) -> None:
     add = "zones/de-fra-1/instanceGroups/ig/addInstances"
     both = {"instances": [{"instance": f"zones/de-fra-1/instances/{name}"} for name in ("near", "far")]}
     assert "network 'far', and the group in 'near'" in gateway.refuse("POST", add, both)
+
+
+def test_groups_in_networks_that_nobody_can_use_cost_what_others_do(group: Gateway, monkeypatch: Any) -> None:
+    for name in ("second", "third"):
+        group.run("POST", GROUPS, {"name": name})
+        group.run("POST", f"{GROUPS}/{name}/addInstances", members("one"))
+    monkeypatch.setattr(balancing, "network", lambda row: f"unknown of {row['id']}")
+    with trace() as calls:
+        assert [("network" in one, one["size"]) for one in group.get(GROUPS)["items"]] == [
+            (False, 2),
+            *[(False, 1)] * 2,
+        ]
+    assert [call.command for call in calls].count("listNetworks") == 1

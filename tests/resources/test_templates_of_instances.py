@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gstack.translate import networks
+
 TEMPLATES, OF_REGION = "global/instanceTemplates", "regions/ch-gva/instanceTemplates"
 INSTANCES = "zones/{zone}/instances"
 WEB = "projects/tenant/zones/ch-gva-2/instances/web"
@@ -113,7 +115,10 @@ def test_a_disk_can_be_empty_in_the_template(web: Any) -> None:
         ({"deviceName": "data", "instantiateFrom": "CUSTOM_IMAGE"}, f"{PARAMS}.customImage"),
         ({"deviceName": "data", "customImage": "global/images/golden"}, f"{PARAMS}.customImage"),
         ({"deviceName": "data", "instantiateFrom": "ATTACH_READ_ONLY"}, f"{PARAMS}.instantiateFrom"),
-        ({"deviceName": "persistent-disk-2", "instantiateFrom": "SOURCE_IMAGE"}, "was made of no image"),
+        (
+            {"deviceName": "persistent-disk-2", "instantiateFrom": "SOURCE_IMAGE"},
+            "'persistent-disk-2' was made of no image",
+        ),
     ],
 )
 def test_what_no_disk_can_be_is_refused_by_its_field(web: Any, config: dict[str, Any], field: str) -> None:
@@ -141,3 +146,12 @@ def test_a_machine_of_another_tool_can_be_the_model(gateway: Any) -> None:
     said = made(gateway)
     assert (said["machineType"], len(said["disks"]), "metadata" in said) == ("tiny", 1, True)
     gateway.run("POST", INSTANCES, {"name": "next"}, sourceInstanceTemplate=f"{TEMPLATES}/like")
+
+
+def test_a_network_that_another_process_made_a_moment_ago_is_known(web: Any, monkeypatch: Any) -> None:
+    of_caller = networks.of_caller
+    stale = [networks.Networks([])]
+    monkeypatch.setattr(
+        networks, "of_caller", lambda *args, **more: of_caller(*args, **more) if more or not stale else stale.pop()
+    )
+    assert made(web)["networkInterfaces"][0]["network"].endswith("/default")
