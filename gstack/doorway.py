@@ -36,8 +36,8 @@ LEAST_RATE = 32 * 1024
 MOST_READ = 64 * 1024 * 1024
 # Bytes of bodies that a process holds, from when they come in until they are answered.
 MOST_HELD = 64 * 1024 * 1024
-# Requests that a process has taken in and not answered. One connection of HTTP/2 brings hundreds, and those whose
-# clients are gone wait for a thread like the others.
+# Requests that a process has and has not answered. One connection of HTTP/2 brings hundreds, those whose clients are
+# gone wait for a thread like the others, and of a stream that was reset the server says nothing: it is waited for.
 MOST_WAITING = 1000
 
 
@@ -93,6 +93,16 @@ class Doorway:
         self._waiting = 0
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
+        if self._waiting >= MOST_WAITING:
+            _refuse(exchange, GceError("backendError", "Too many requests wait for their answers. Come again."))
+            return
+        self._waiting += 1
+        try:
+            await self._serve(scope, exchange)
+        finally:
+            self._waiting -= 1
+
+    async def _serve(self, scope: Scope, exchange: Exchange) -> None:
         # Whose the connection is, while it is open: nobody knows it when the body has come, or a thread is free.
         carried = self._peers.of(*_end(scope.client)) if self._peers is not None else ""
         body, refusal = b"", None
@@ -103,20 +113,15 @@ class Doorway:
         except (ProtocolClosed, ProtocolError, EOFError):  # the client is gone, and half of a request is none
             exchange.response_empty(400, [])
             return
-        if self._waiting >= MOST_WAITING:
-            _refuse(exchange, GceError("backendError", "Too many requests wait for their answers. Come again."))
-            return
         environ = environ_of(scope, body)
         if carried:
             environ["REMOTE_ADDR"] = carried
         if refusal is not None:
             environ[transport.REFUSAL] = refusal
-        self._waiting += 1
         self._held += len(body)
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ, exchange)
         finally:
-            self._waiting -= 1
             self._held -= len(body)
 
     def _answer(self, environ: WSGIEnvironment, exchange: Exchange) -> None:

@@ -181,6 +181,24 @@ def test_requests_that_wait_for_a_thread_do_not_fill_the_memory(
         assert asyncio.run(crowd(door)) == [404, 404, 503]
 
 
+def test_requests_whose_bodies_do_not_come_are_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorway, "MOST_WAITING", 1)
+
+    async def crowd(door: Doorway) -> tuple[int, int]:
+        silent = asyncio.create_task(door(sent(1), Exchange([NEVER])))
+        await asyncio.sleep(0)
+        late = Exchange([b"x"])
+        await door(sent(1), late)
+        silent.cancel()
+        await asyncio.wait([silent])
+        after = Exchange([b"x"])
+        await door(sent(1), after)
+        assert late.answer is not None and after.answer is not None
+        return late.answer[0], after.answer[0]
+
+    assert asyncio.run(crowd(Doorway(Flask("test"), 1))) == (503, 404)
+
+
 def test_a_defect_in_front_of_the_application_is_a_500_in_googles_shape_and_logged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
