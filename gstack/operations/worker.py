@@ -136,10 +136,11 @@ def main(settings: Settings, services: Services | None = None) -> int:
         signal.signal(number, _setter(stop))
     try:
         with only_worker(settings.folder / "operations.lock"):
+            begun = store_number(settings)  # before: a store that is replaced meanwhile may have no tables
             worker = _started(settings, services)
+            begun = begun or store_number(settings)
             print("READY", flush=True)
             log.info("operations_worker.ready")
-            begun = store_number(settings)
             while not stop.wait(PARENT_POLL_SECONDS) and os.getppid() == parent and store_number(settings) == begun:
                 pass
             if store_number(settings) != begun:

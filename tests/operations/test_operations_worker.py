@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from flask import Flask
 from sqlalchemy import create_engine, select, text
 
 import gstack
-from gstack.operations import engine
+from gstack.operations import engine, worker
 from gstack.operations.workflow import WORKFLOWS
 from gstack.settings import Settings
 from gstack.store.db import db, open_store
@@ -188,3 +189,27 @@ def _lives(process: int) -> bool:
         return False
     stat = Path(f"/proc/{process}/stat")
     return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_a_worker_whose_store_is_replaced_while_it_starts_makes_room_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings({"PATH": str(tmp_path)})
+    store, other, events = tmp_path / "gstack.db", tmp_path / "other.db", list[str]()
+    store.touch()
+    other.touch()
+
+    def started(*_: object) -> Any:
+        other.replace(store)
+        return SimpleNamespace(stop=lambda: True)
+
+    told = SimpleNamespace(info=lambda event, **_more: events.append(event), error=events.append)
+    parents = iter((1, 1, 1, 0))  # it goes after a while
+    monkeypatch.setattr(worker, "_started", started)
+    monkeypatch.setattr(worker, "log", told)
+    monkeypatch.setattr(worker, "_end_with_parent", lambda: None)
+    monkeypatch.setattr(worker, "PARENT_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    assert worker.main(settings) == 0
+    assert "store.replaced" in events
