@@ -138,6 +138,6 @@ def test_the_operator_reads_of_every_command_and_file() -> None:
     groups = [main.commands["credentials"], main.commands["keys"]]
     commands = [name for group in groups if isinstance(group, click.Group) for name in group.commands]
     assert [name for name in commands if not re.search(rf"`(gstack \w+ )?{name}`", page)] == []
-    files = ("gstack.db-wal", "gstack.db-shm", "operations.lock", "issuers.toml", "secret.keys")
+    files = ("gstack.db-wal", "gstack.db-shm", "gstack.db.migrating", "operations.lock", "issuers.toml", "secret.keys")
     assert [name for name in files if f"`{name}`" not in page] == []
     assert "`gstack reconcile`" in page
