@@ -181,9 +181,11 @@ def _refuse(exchange: Exchange, error: GceError) -> None:
 
 
 def _end(peer: str) -> tuple[str, str]:
-    """The address and the port of one end of a connection."""
+    """The address and the port of one end of a connection. Where the server listens on ``::``, an IPv4 client comes as
+    ``::ffff:192.0.2.1``; all of them would count for one network."""
     address, _, port = peer.rpartition(":")
-    return address.strip("[]"), port
+    address = address.strip("[]")
+    return address.removeprefix("::ffff:") if "." in address else address, port
 
 
 def _declared(scope: Scope) -> int | None:

@@ -239,6 +239,14 @@ def test_the_authority_that_was_asked_goes_before_the_host_header() -> None:
     assert environ_of(Scope(headers=Headers(host="a"), authority="b:2"), b"")["HTTP_HOST"] == "b:2"
 
 
+@pytest.mark.parametrize(
+    ("client", "seen"),
+    [("[::ffff:192.0.2.7]:9", "192.0.2.7"), ("[::ffff:c000:207]:9", "::ffff:c000:207"), ("192.0.2.7:9", "192.0.2.7")],
+)
+def test_a_client_counts_for_its_own_address_on_whatever_the_server_listens(client: str, seen: str) -> None:
+    assert environ_of(Scope(client=client), b"")["REMOTE_ADDR"] == seen
+
+
 def test_a_header_cannot_be_given_under_another_ones_name() -> None:
     assert "HTTP_X_FORWARDED_FOR" not in environ_of(Scope(headers=Headers(x_forwarded_for="1.2.3.4")), b"")
 
