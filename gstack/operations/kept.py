@@ -87,9 +87,13 @@ class Collection:
         return engine.done(call, type="insert", target=self.path(call, row), target_id=row["number"])
 
     def change(self, call: Call, row: Row, body: Row) -> Row:
-        """Put ``body`` in the place of a row's."""
-        project = call.caller.project
-        overlay.write(self.name, kept.key(project, self.name, row), project.id, {**row, "body": body})
+        """Put ``body`` in the place of a row's. Raises GceError notFound where it was deleted since."""
+
+        def changed(now: Row) -> Row | None:
+            return {**row, "body": body} if now["number"] == row["number"] else None
+
+        if not overlay.change(self.name, kept.key(call.caller.project, self.name, row), changed):
+            raise not_found(self.path(call, row))
         return engine.done(call, type=call.method.verb, target=self.path(call, row), target_id=row["number"])
 
     def delete(self, call: Call, row: Row) -> Row:

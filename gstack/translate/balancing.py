@@ -7,6 +7,7 @@ found by looking for its path.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -57,9 +58,9 @@ def users(project: Project, path: str) -> list[str]:
 def check_unused(project: Project, path: str) -> None:
     """Raises GceError resourceInUseByAnotherResource where another object names the one at ``path``."""
     for user in users(project, path):
-        singular = path.split("/")[-2].removesuffix("s")
+        kind = re.sub("(?=[A-Z])", "_", path.split("/")[-2].removesuffix("s")).lower()
         message = (
-            f"The {singular} resource 'projects/{project.id}/{path}' is already being used by "
+            f"The {kind} resource 'projects/{project.id}/{path}' is already being used by "
             f"'projects/{project.id}/{user}'"
         )
         raise GceError("resourceInUseByAnotherResource", message)

@@ -56,7 +56,8 @@ def test_a_rule_leads_to_the_members_of_a_services_groups_and_leaves_nothing_beh
     assert fra.get(SERVICE)["usedBy"] == [{"reference": shown["selfLink"]}]
     assert arriving(fra, shown["IPAddress"]) == {one, two}
     assert "forwardingRules/rule" in fra.refuse("DELETE", SERVICE)
-    assert "backendServices/be" in fra.refuse("DELETE", GROUP)
+    used = "The instance_group resource 'projects/tenant/zones/de-fra-1/instanceGroups/ig' is already being used by "
+    assert fra.refuse("DELETE", GROUP) == f"{used}'projects/tenant/regions/de-fra/backendServices/be'"
     fra.run("DELETE", f"{RULES}/rule")
     fra.run("DELETE", SERVICE)
     fra.run("DELETE", GROUP)

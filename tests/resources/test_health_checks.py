@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gstack.store import overlay
 from tests.conftest import Gateway
 
 PLACES = ("global/healthChecks", "regions/de-fra/healthChecks")
@@ -109,3 +110,18 @@ def test_health_checks_of_another_account_are_not_seen(gateway: Gateway) -> None
     other = gateway.as_user("other")
     assert other.names(PLACES[0]) == []
     other.refuse("DELETE", f"{PLACES[0]}/hc", status=404)
+
+
+def test_a_check_that_is_deleted_while_it_changes_stays_deleted(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, change = PLACES[0], overlay.change
+    gateway.run("POST", place, TCP)
+
+    def meanwhile(*args: Any) -> bool:
+        gateway.run("DELETE", f"{place}/hc")
+        return change(*args)
+
+    monkeypatch.setattr(overlay, "change", meanwhile)
+    assert "was not found" in gateway.refuse("PUT", f"{place}/hc", TCP, status=404)
+    assert gateway.names(place) == []
