@@ -71,6 +71,7 @@ class Operations:
         self._client: DBOSClient | None = None
         self._holds: Holds | None = None
         self._making = threading.Lock()
+        self._ending = False
 
     def own(self, engine: Engine) -> tuple[DBOSClient, Holds]:
         """This process's client and holds."""
@@ -80,12 +81,16 @@ class Operations:
                 self._client = durable.client(engine)
                 slots = self.settings["GSTACK_THREADS"] - THREADS_FOR_ANSWERS
                 self._holds = Holds(slots, lambda names: finished(engine, names), self._poll_seconds)
+                if self._ending:
+                    self._holds.close()
             return self._client, self._holds
 
     def let_go(self) -> None:
         """Answer all requests of this process that wait, and those to come at once: the process is to end."""
-        if self._holds is not None and self._owner == os.getpid():
-            self._holds.close()
+        with self._making:
+            self._ending = True
+            if self._holds is not None and self._owner == os.getpid():
+                self._holds.close()
 
     def close(self) -> None:
         """End the watcher of this process."""

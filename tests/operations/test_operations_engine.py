@@ -314,3 +314,12 @@ def test_a_part_of_a_batch_waits_no_longer_than_its_batch(stage: Any, gates: Any
     stage.set(OPERATION_HOLD_SECONDS=600.0)
     answer = stage.start("op.test.gate", {"gate": "a"}, call=stage.call(deadline=time.monotonic()))
     assert answer["status"] != "DONE"
+
+
+def test_the_first_who_comes_when_the_process_is_ending_does_not_wait_either(app: Any) -> None:
+    engine.let_go(app)
+    with app.app_context():
+        _, holds = app.extensions[engine.EXTENSION].own(db.engine)
+    started = time.monotonic()
+    assert not holds.until_done("operation-1", 5)
+    assert time.monotonic() - started < 2
