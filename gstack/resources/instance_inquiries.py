@@ -89,10 +89,13 @@ def list_referrers(call: Call) -> dict[str, Any]:
     everything = kept.rows(call.caller.project, balancing.GROUPS)
     groups = [row for row in everything if row["scope"] == f"zones/{place.name}" and row["body"]["members"]]
     if call.params["instance"] == "-":
-        found = call.caller.cloud.list("listVirtualMachines", zoneid=place.id) if groups else []
+        found = call.caller.cloud.list("listVirtualMachines", zoneid=place.id, details=["min"]) if groups else []
+        entries = [one for row in groups for one in row["body"]["members"]]
+        paths = {entry["id"]: entry["path"] for entry, _ in balancing.known(entries, found)}
     else:
-        found = [dict(_found(call)[1])]
-    held = [(entry["path"], row) for row in groups for entry, _ in balancing.known(row["body"]["members"], found)]
+        path, machine = _found(call)
+        paths = {machine["id"]: path.removeprefix(f"projects/{call.project}/")}
+    held = [(paths[one["id"]], row) for row in groups for one in row["body"]["members"] if one["id"] in paths]
 
     def reference(pair: tuple[str, Row]) -> dict[str, Any]:
         paths = {"target": pair[0], "referrer": kept.path(balancing.GROUPS, pair[1])}

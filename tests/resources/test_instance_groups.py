@@ -61,6 +61,11 @@ def test_an_instance_tells_which_groups_it_is_in(group: Gateway) -> None:
     assert referrers("alone") == []
     assert referrers("two") == [("two", "ig"), ("two", "more")]
     assert referrers("-") == [("one", "ig"), ("two", "ig"), ("two", "more")]
+    group.deploy("Two")  # whose name is taken
+    (other,) = set(group.names(f"{ZONE}/instances")) - {"alone", "one", "two"}
+    group.run("POST", f"{GROUPS}/more/addInstances", members(other))
+    assert referrers(other) == [(other, "more")]
+    assert (other, "more") in referrers("-")
 
 
 def test_an_empty_group_is_in_no_network_and_costs_no_call(gateway: Gateway) -> None:
