@@ -21,6 +21,7 @@ from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defi
 from werkzeug.test import run_wsgi_app
 
 from gstack.errors import GceError
+from gstack.logs import shown_name
 from gstack.peers import Peers
 from gstack.protocol import decoding, edges, pathforms, pipeline, transport
 
@@ -129,7 +130,8 @@ class Doorway:
             chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
             exchange.response_bytes(int(status.split(" ", 1)[0]), list(headers), b"".join(chunks))
         except Exception:  # a defect before the application's own handlers: the server would say nothing of it
-            log.exception("request.failed", path=environ["PATH_INFO"])
+            shown = "/".join(part and shown_name(part) for part in environ["PATH_INFO"].split("/"))
+            log.exception("request.failed", path=shown)
             _refuse(exchange, GceError("internalError", "Internal error. The gateway's log tells of it."))
 
     async def _take_in(self, scope: Scope, exchange: Exchange) -> bytes:

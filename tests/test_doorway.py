@@ -202,17 +202,17 @@ def test_requests_whose_bodies_do_not_come_are_bounded_as_well(monkeypatch: pyte
 def test_a_defect_in_front_of_the_application_is_a_500_in_googles_shape_and_logged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    events: list[str] = []
-    monkeypatch.setattr(doorway, "log", SimpleNamespace(exception=lambda event, **_more: events.append(event)))
+    events: list[tuple[str, str]] = []
+    monkeypatch.setattr(doorway, "log", SimpleNamespace(exception=lambda event, path: events.append((event, path))))
 
     def broken(_environ: Any, _start: Any) -> Any:
         raise ValueError("defect")
 
     exchange = Exchange()
-    asyncio.run(Doorway(broken, 1)(Scope(), exchange))
+    asyncio.run(Doorway(broken, 1)(Scope(path="/compute/v1/projects/AKEYofSomebody"), exchange))
     assert exchange.answer is not None
     assert json.loads(exchange.answer[2])["error"]["errors"][0]["reason"] == "internalError"
-    assert (exchange.answer[0], events) == (500, ["request.failed"])
+    assert (exchange.answer[0], events) == (500, [("request.failed", "/compute/v1/projects/***")])
 
 
 def test_the_application_sees_what_any_wsgi_server_shows_it() -> None:

@@ -72,7 +72,7 @@ class Exchange:
 
 
 def authenticate(exchange: Exchange) -> None:
-    """Who is this? Before anything is said about what exists, and before the body is read."""
+    """Who is this? Before anything is said about what exists, and before the body is looked at."""
     exchange.grant = exchange.guard.authenticate(exchange.request.headers, exchange.request.args)
 
 
