@@ -158,27 +158,30 @@ def settle_or_warn(run: Run) -> None:
 # What follows runs inside of steps.
 
 
-def bring_quietly(run: Run) -> None:
-    """An undo's body: bring balancers and firewalls in line with whatever the store says now."""
-    using(run, lambda writer: [*bring(writer, run.project), *security_groups.bring(writer)])
+def bring_quietly(run: Run, left: str | None = None) -> None:
+    """An undo's body: bring balancers and firewalls in line with whatever the store says now. ``left`` is the IP
+    address of a rule that is gone."""
+    using(run, lambda writer: [*bring(writer, run.project, left), *security_groups.bring(writer)])
 
 
-def read(cloud: Cloud, project: Project) -> World:
-    """What is there. Five calls, and one for each balancer."""
+def read(cloud: Cloud, project: Project, left: str | None = None) -> World:
+    """What is there, of the addresses of rules and of ``left``: balancers whose rules the store has lost go on as they
+    are. Five calls, and one for each balancer."""
     machines, there = cloud.together(
         ("listVirtualMachines", {"details": ["nics"]}), ("listNetworks", {"type": "Isolated"})
     )
-    mine = [dict(row) for row in addresses.every(cloud) if balanced.holds(row)]
     rules = kept.rows(project, balancing.RULES)
+    known = {left, *(rule["body"]["IPAddress"] for rule in rules)}
+    mine = [dict(row) for row in addresses.every(cloud) if balanced.holds(row) and row["ipaddress"] in known]
     return World(project, rules, mine, machines, {row["id"]: row for row in there}, balanced.read(cloud, mine))
 
 
-def bring(writer: Writer, project: Project) -> list[str]:
-    """Bring the balancers to what the forwarding rules say; in sentences what cannot be said. Raises what CloudStack
-    refused, if that left a difference."""
+def bring(writer: Writer, project: Project, left: str | None = None) -> list[str]:
+    """Bring the balancers to what the forwarding rules say, also at ``left``, the address of one that is gone; in
+    sentences what cannot be said. Raises what CloudStack refused, if that left a difference."""
 
     def look(_: bool) -> World:  # all of it is read anew each time
-        world = read(writer.cloud, project)
+        world = read(writer.cloud, project, left)
         if joining := world.joining():
             # Before a machine joins, the address lets in no more than its firewalls allow to it.
             groups, there = security_groups.read(writer.cloud).groups, isolated.existing(writer.cloud)

@@ -36,7 +36,7 @@ def insert(run: Run, plan: Row) -> None:
             run.undo("the use of the address", balancing.mark, run, held["id"], None)
     if held.get("forwarding") is None:
         run.step("mark the address", balancing.mark, run, held["id"], path, plan["address"] is None)
-    run.undo("the balancers", balancing.bring_quietly, run)
+    run.undo("the balancers", balancing.bring_quietly, run, held["ipaddress"])
     key = kept.key(run.project, RULES, row)
     run.undo("the forwarding rule", overlay.drop, RULES, key)
     whole = {**row, "body": {**row["body"], "IPAddress": held["ipaddress"]}}
@@ -55,7 +55,7 @@ def delete(run: Run, plan: Row) -> None:
     run.undo("the balancers", balancing.bring_quietly, run)
     run.undo("the forwarding rule", overlay.write, RULES, plan["key"], run.project.id, before)
     run.step("forget", overlay.drop, RULES, plan["key"])
-    run.step("balancers", balancing.bring_quietly, run)
+    run.step("balancers", balancing.bring_quietly, run, before["body"]["IPAddress"])
     held = run.step("look at the address", _held, run, before)
     if held is None:
         return

@@ -162,3 +162,16 @@ def test_a_forwarding_rule_that_is_made_anew_has_its_reserved_address_and_its_ba
     fra.run("DELETE", f"{RULES}/rule")
     fra.run("DELETE", f"{ADDRESSES}/kept")
     assert fra.cloudstack("listLoadBalancerRules") == []
+
+
+def test_balancers_of_lost_forwarding_rules_go_on_beside_new_ones(fra: Gateway) -> None:
+    one = machine(fra, "one")
+    fra.run("POST", ADDRESSES, {"name": "kept"})
+    pool(fra, "one")
+    lost = rule(fra, IPAddress="kept")["IPAddress"]
+    fra.forget_everything()
+    pool(fra, "one")
+    new = rule(fra, name="new")["IPAddress"]
+    assert (arriving(fra, lost), arriving(fra, new)) == ({one}, {one})
+    fra.run("DELETE", f"{RULES}/new")
+    assert (arriving(fra, lost), arriving(fra, new)) == ({one}, set())
