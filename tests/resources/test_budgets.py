@@ -116,8 +116,6 @@ NOTHING = {
     "compute.acceleratorTypes.get": "no offering of the embedded CloudStack has a GPU",
     "compute.backendServices.get": "those of all regions are refused",
     "compute.globalAddresses.get": "there are none",
-    "compute.instanceGroupManagers.get": "groups are of instances that somebody put into them",
-    "compute.regionInstanceGroupManagers.get": "as those of a zone",
     "compute.regionInstanceGroups.get": "groups lie in a zone",
     "compute.instances.getGuestAttributes": "guests write none",
     "compute.licenses.get": "there are none",
