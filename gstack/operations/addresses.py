@@ -187,9 +187,10 @@ def detach(run: Run, held: list[Row]) -> None:
 
 
 def _associated(run: Run, home: Home, zoneid: str, number: int) -> Row | None:
-    """A free address that is now in a network or VPC; None where somebody else was faster."""
-    chosen = run.step(f"choose address {number}", reserving.choose, run, zoneid, number)["ipaddress"]
-    params = {**home.params, "ipaddress": chosen}
+    """A free address that is now in a network or VPC; None where somebody else was faster, or its former owner's tags
+    cannot be deleted."""
+    chosen: Row = run.step(f"choose address {number}", reserving.choose, run, zoneid, number)
+    params = {**home.params, "ipaddress": chosen["ipaddress"]}
     find = partial(_at, run, chosen, home)
     try:
         made = run.job(f"associate address {number}", "associateIpAddress", params, find=find)
@@ -198,7 +199,12 @@ def _associated(run: Run, home: Home, zoneid: str, number: int) -> Row | None:
             return None
         raise
     row: Row = run.step(f"look at address {number}", reserving.look, run, made["id"])
-    return row
+    if not chosen["tags"] or row["issourcenat"]:
+        return row
+    if run.step(f"old tags {number}", lambda: using(run, lambda writer: reserving.clean(writer, chosen))) is not None:
+        return None
+    again: Row = run.step(f"look again at address {number}", reserving.look, run, made["id"])
+    return again
 
 
 def move(run: Run, row: Row, home: Home, zoneid: str) -> None:
@@ -218,10 +224,12 @@ def move(run: Run, row: Row, home: Home, zoneid: str) -> None:
 # What follows runs inside of steps.
 
 
-def _at(run: Run, address: str, home: Home) -> Row | None:
-    """An address that nobody has marked, in a network or VPC."""
-    rows = run.cloud.list("listPublicIpAddresses", ipaddress=address)
-    return next((row for row in rows if home.holds(row) and not networks.marks(row)), None)
+def _at(run: Run, chosen: Row, home: Home) -> Row | None:
+    """An address (of :func:`gstack.operations.reserving.choose`) that nobody but its former owner has marked, in a
+    network or VPC."""
+    rows = run.cloud.list("listPublicIpAddresses", ipaddress=chosen["ipaddress"])
+    old = tags.own_values(chosen["tags"]).items()
+    return next((row for row in rows if home.holds(row) and networks.marks(row).items() <= old), None)
 
 
 def _placed(run: Run, address: str, home: Home) -> Row | None:

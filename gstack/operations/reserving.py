@@ -168,6 +168,18 @@ def retag(writer: Writer, address: str, create: Tags, delete: Tags) -> None:
             raise refusal
 
 
+def clean(writer: Writer, chosen: Row) -> str | None:
+    """Take a former owner's tags off an address (of :func:`choose`) that is the caller's by now; a sentence where that
+    cannot be, and then it is given back."""
+    address = chosen["id"]
+    try:
+        retag(writer, address, [], [tag for tag in chosen["tags"] if tag in _tags(writer.cloud, address)])
+    except GceError as error:
+        _release(writer, address)
+        return LEFT.format(chosen["ipaddress"], error.message)
+    return None
+
+
 def _gone(run: Run, address: str) -> Row | None:
     return {} if find(run.cloud, address) is None else None
 
@@ -183,12 +195,9 @@ def _keyed(row: Mapping[str, Any]) -> Tags:
 def _claim(writer: Writer, chosen: Row, wanted: Tags) -> str | None:
     """Tag a reserved address (of :func:`choose`); a sentence where that cannot be: it is another operation's, or, and
     then it is given back, has a former owner's tags. CloudStack refuses a second tag of one key."""
-    address = chosen["id"]
-    try:
-        retag(writer, address, [], [tag for tag in chosen["tags"] if tag in _tags(writer.cloud, address)])
-    except GceError as error:
-        _release(writer, address)
-        return LEFT.format(chosen["ipaddress"], error.message)
+    address, why = chosen["id"], clean(writer, chosen)
+    if why is not None:
+        return why
     if _is_anothers(writer.cloud, address, wanted):
         return SHORTAGE
     try:

@@ -151,6 +151,20 @@ def test_an_address_whose_old_tags_cannot_be_deleted_is_given_back(fra: Gateway)
     assert (lying(fra), fra.names(ADDRESSES)) == ([], [])
 
 
+@pytest.mark.parametrize("account", ["tenant", "other"])
+def test_an_instances_own_address_has_no_tags_of_a_former_owners(fra: Gateway, account: str) -> None:
+    piece(fra)
+    leave_tags(fra, account)
+    machine = instance("")
+    machine["networkInterfaces"][0]["accessConfigs"] = [{"name": "nat"}]
+    fra.run("POST", INSTANCES, machine)
+    (row,) = fra.cloudstack("listPublicIpAddresses", isstaticnat="true")
+    assert {tag["key"] for tag in row["tags"]} == {"gstack:ephemeral", "gstack:network"}
+    fra.simulator.faults.add("fail-job", "deleteTags", times=None)
+    fra.run("POST", INSTANCES, {**machine, "name": "other"})  # by an address that lost its tags as it was given back
+    assert len(fra.cloudstack("listPublicIpAddresses", issourcenat="false")) == 2
+
+
 class _Digest:
     """All operations choose alike, and another address at each try."""
 
