@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import os
 import stat
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Sealer:
         chosen = tuple(keys)
         self._path: Path | None = None
         self._changed = (0, 0)
+        self._refreshing = threading.Lock()
         if settings is not None:
             self._path = None if ENVIRONMENT in os.environ else key_file(settings)
             self._changed = _changed(self._path)  # before it is read: what changes meanwhile is read again
@@ -52,14 +54,17 @@ class Sealer:
 
     def _refresh(self) -> None:
         """Take up a changed file; one that cannot be read leaves the keys as they are."""
-        changed = _changed(self._path)
-        if self._path is None or changed == self._changed:
+        if self._path is None or _changed(self._path) == self._changed:
             return
-        try:
-            self._take(read_keys(self._path))
-        except SettingsError as error:
-            log.error("sealing.keys_unusable", why=str(error), kept="those that were read before")
-        self._changed = changed  # last: another thread goes by the keys as soon as it sees this
+        with self._refreshing:  # two that read at once could leave the older keys
+            changed = _changed(self._path)
+            if changed == self._changed:
+                return
+            try:
+                self._take(read_keys(self._path))
+            except SettingsError as error:
+                log.error("sealing.keys_unusable", why=str(error), kept="those that were read before")
+            self._changed = changed  # last: another thread goes by the keys as soon as it sees this
 
     def seal(self, value: bytes) -> str:
         """Text that only :meth:`open` turns back; two seals of one value differ."""
