@@ -21,6 +21,7 @@ LISTS = sorted(
     if name.endswith((".list", ".aggregatedList")) and document().methods[name].path.startswith("projects/<project>/")
 )
 HOLES = {"<project>": "tenant", "<zone>": "ch-gva-2", "<region>": "ch-gva"}
+CHECK = {"name": "check", "type": "TCP", "tcpHealthCheck": {"port": 80}}
 FIREWALL = {"name": "web", "network": "global/networks/default", "allowed": [{"IPProtocol": "tcp"}]}
 
 
@@ -48,6 +49,8 @@ def full(gateway: Any) -> Any:
     """A gateway with something in most collections."""
     gateway.deploy("vm1")
     gateway.run("POST", "global/firewalls", FIREWALL)
+    gateway.run("POST", "global/healthChecks", CHECK)
+    gateway.run("POST", "zones/{zone}/instanceGroups", {"name": "group"})
     return gateway
 
 
