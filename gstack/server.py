@@ -117,8 +117,10 @@ class Companion:
                 process.kill()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        # Its standard output only says READY, for whoever starts it by hand.
-        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
+        # Its standard output only says READY, for whoever starts it by hand. Ctrl-C goes to a terminal's whole process
+        # group, but it has to go on until the web workers have answered.
+        nothing = subprocess.DEVNULL
+        return subprocess.Popen(self._command, stdin=nothing, stdout=nothing, process_group=0)  # noqa: S603 - ours
 
     def _keep(self) -> None:
         delay = 0.5

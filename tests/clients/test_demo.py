@@ -49,6 +49,20 @@ def test_a_demo_that_is_told_to_end_takes_everything_with_it(tools: str, tmp_pat
     assert not _answers(url)
 
 
+def test_ctrl_c_ends_a_demo_without_a_word_of_trouble(tools: str, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    command = ("gstack", "demo", "--", "sh", "-c", f"echo ready > {told}; exec sleep 300")
+    surroundings = os.environ | {"PATH": tools, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=surroundings, start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as running:
+        until(told.exists, what="the running command")
+        os.killpg(running.pid, signal.SIGINT)
+        said = running.communicate(timeout=60)[1]
+    assert "error" not in said
+    assert "Traceback" not in said
+
+
 def test_a_state_folder_keeps_the_cloud_for_the_next_time(alone: Alone, tmp_path: Path) -> None:
     command = ("gstack", "demo", "--state", str(tmp_path / "kept"), "--", "python", "-c", TOUCH)
     assert alone(*command).out.split(None, 1)[0] == "200"
