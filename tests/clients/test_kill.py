@@ -95,6 +95,12 @@ class Gateway:
         self.session.mount("https://", HTTPAdapter(pool_maxsize=WAITS))
         self.session.headers["Authorization"] = f"Bearer {environment['GSTACK_TOKEN']}"
 
+    def sign_in_anew(self) -> None:
+        """With a new key file, as everybody after the database was lost."""
+        project = demo.key_file(self.running.settings, self.cloud)
+        environment = demo.client_environment(self.running.settings, self.cloud, project)
+        self.session.headers["Authorization"] = f"Bearer {environment['GSTACK_TOKEN']}"
+
     @property
     def pid(self) -> int:
         assert self.running.process is not None
@@ -435,6 +441,8 @@ def test_a_running_gateway_whose_database_is_deleted_goes_on_with_a_new_one(
     assert gateway.session.post(wait, headers=literal, timeout=150).json()["status"] == "DONE"
     assert _answered(gateway, path, literal)["labels"] == {"a": "b"}
     assert (folder / "gstack.db").stat().st_mode & 0o077 == 0
+    gateway.sign_in_anew()
+    assert gateway.get(f"zones/ch-gva-2/instances/{name}")["labels"] == {"a": "b"}
 
 
 def _answered(gateway: Gateway, path: str, headers: dict[str, str], body: Any = None) -> Any:
