@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -46,6 +47,11 @@ HOST = "gateway.test"
 ZONE = "ch-gva-2"
 SEED = 1
 MOST_WAITS = 10  # of OPERATION_HOLD_SECONDS each
+
+
+def pytest_configure() -> None:
+    """A shell ignores SIGINT for what it runs in the background; so would every process that a test starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Failed(AssertionError):

@@ -197,6 +197,7 @@ def _seconds(report: ElementTree.Element) -> float:
 def run(command: list[str], environment: dict[str, str]) -> int:
     """``command`` to its end, and its status. Whoever ends this program ends it too: as Ctrl-C does, so that it takes
     down what it started, and by force where that takes longer than a minute."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where a shell has it ignored, the command would too
     with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as running:  # noqa: S603 - pytest
         with _told(running):
             running.wait()
