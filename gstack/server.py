@@ -80,6 +80,7 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
     parent = os.getpid()
 
     def load() -> Doorway:
+        leave_when_told(stopping)
         die_with(parent)
         app = create_app(settings)
         let_go_when(stopping, app)
@@ -149,6 +150,15 @@ def tell_of_the_end(stopping: Event) -> None:
             served(number, frame)
 
         signal.signal(number, handle)
+
+
+def leave_when_told(stopping: Event) -> None:
+    """Let the signals that end the server end this worker at once, until it serves and has handlers of its own: those
+    that it was forked with belong to the main process, and would keep that waiting until it kills the worker."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    if stopping.is_set():
+        os._exit(0)
 
 
 def let_go_when(stopping: Event, app: Flask) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gstack.demo import prepared
+from gstack.server import FINISHING_SECONDS
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +63,16 @@ def test_ctrl_c_ends_a_demo_without_a_word_of_trouble(tools: str, tmp_path: Path
         said = running.communicate(timeout=60)[1]
     assert "error" not in said
     assert "Traceback" not in said
+
+
+def test_a_gateway_that_is_told_to_end_while_its_workers_start_ends_by_itself() -> None:
+    with prepared(job_seconds=0, gcloud=False) as demo:
+        for _ in range(2):
+            demo.gateway.stop()
+            demo.gateway.start()  # one worker answers, and the other is about to
+            assert demo.gateway.process is not None
+            demo.gateway.process.terminate()
+            assert demo.gateway.process.wait(timeout=FINISHING_SECONDS - 5) == 0
 
 
 def test_a_state_folder_keeps_the_cloud_for_the_next_time(alone: Alone, tmp_path: Path) -> None:

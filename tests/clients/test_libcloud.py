@@ -75,6 +75,7 @@ class Guest:
 
             @staticmethod
             def _answer(channel: Any) -> None:
+                channel.get_transport().global_request("are-you-there")  # answered after the request for this was
                 channel.sendall(b"done\n")
                 channel.send_exit_status(0)
                 channel.close()

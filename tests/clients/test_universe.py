@@ -56,7 +56,6 @@ def universe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[
         yield demo, asked
 
 
-@pytest.mark.long
 def test_an_instance_is_made_and_deleted_in_a_universe_without_a_line_of_code_for_it(
     universe: tuple[Demo, list[str]],
 ) -> None:
