@@ -163,12 +163,7 @@ def _made(writer: Writer, plan: dict[str, Any]) -> Row:
     if there:
         return there[0]
     row = _half(writer.cloud, plan) or _create(writer, plan)
-    mine = {
-        networks.NETWORK: plan["network"],
-        networks.SUBNETWORK: plan["name"],
-        networks.NUMBER: plan["number"],
-        networks.MODE: plan["mode"],
-    }
+    mine = {**networks.marks_of(plan), networks.SUBNETWORK: plan["name"]}
     wanted = tags.plan_own(row.get("tags") or (), mine).create
     if wanted:
         refusal = writer.one("createTags", {"resourcetype": "Network", "resourceids": [row["id"]], "tags": wanted})

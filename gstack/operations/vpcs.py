@@ -86,8 +86,7 @@ def _vpc(writer: Writer, plan: dict[str, Any]) -> str:
         row = found(writer.cloud, plan)
     if row is None:
         raise GceError("backendError", "CloudStack has made no VPC, and has not said why.")
-    mine = {networks.NETWORK: plan["network"], networks.NUMBER: plan["number"], networks.MODE: plan["mode"]}
-    wanted = tags.plan_own(row.get("tags") or (), mine).create
+    wanted = tags.plan_own(row.get("tags") or (), networks.marks_of(plan)).create
     if wanted:
         _obey(writer, "createTags", {"resourcetype": "Vpc", "resourceids": [row["id"]], "tags": wanted})
     return str(row["id"])

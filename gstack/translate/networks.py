@@ -28,6 +28,7 @@ KIND = "networks"  # of the store's rows
 
 # gstack's marks on an isolated network of its own.
 NETWORK, SUBNETWORK, NUMBER, MODE, DOOMED = "network", "subnetwork", "network-id", "network-mode", "deleted"
+CREATED = "network-created"  # the network's own date: its first subnetwork may be younger
 AUTO, CUSTOM = "auto", "custom"
 
 # What a subnetwork is in CloudStack.
@@ -154,8 +155,10 @@ class Network:
 
     @property
     def created(self) -> Any:
-        """When it was made, as CloudStack or the store writes it; None where nobody knows."""
-        return self.kept.get("created") or (self.oldest.created if self.oldest else None)
+        """When it was made, as the store, gstack's mark or CloudStack writes it; None where nobody knows."""
+        marked = (marks(piece.row).get(CREATED) for piece in self.subnetworks)
+        known = self.kept.get("created") or next((date for date in marked if date), None)
+        return known or (self.oldest.created if self.oldest else None)
 
     def in_region(self, region: str) -> Subnetwork | None:
         """The piece in a region that is meant when none is named."""
@@ -273,6 +276,12 @@ def marks(row: Row) -> dict[str, str]:
     return tags.own_values(row.get("tags") or ())
 
 
+def marks_of(plan: Mapping[str, Any]) -> dict[str, str]:
+    """What a VPC, or a subnetwork beside its own name, is marked with, by :func:`plan`."""
+    marked = {NETWORK: plan["network"], NUMBER: plan["number"], MODE: plan["mode"]}
+    return {**marked, CREATED: plan["created"]} if plan["created"] else marked
+
+
 def unfinished(network: str, subnetwork: str) -> str:
     """The displaytext of an isolated network that has not got its marks yet."""
     return f"Subnetwork {subnetwork} of {network}{_MAKING}"
@@ -298,6 +307,7 @@ def plan(
         "model": network.model(caller.settings["NETWORK_MODEL"]),
         "vpc_range": caller.settings["VPC_RANGE"] or str(whole),
         "number": str(network.number),
+        "created": network.created if network.owned else None,
         "mode": AUTO if network.auto else CUSTOM,
         "name": name,
         "zone": place.name,

@@ -136,7 +136,9 @@ def test_google_cloud_compute_reads_aggregated_lists_alike(client_environment: d
     asked = {"project": client_environment["GSTACK_PROJECT"], "filter": case.filter, "max_results": case.page}
     client = compute_v1.DisksClient(client_options={"api_endpoint": client_environment["GSTACK_URL"]})
     pages = [
-        [disk.name for found in page.items.values() for disk in found.disks]
+        [
+            disk.name for scope in sorted(page.items) for disk in page.items[scope].disks
+        ]  # a map of protobuf has no order
         for page in client.aggregated_list(compute_v1.AggregatedListDisksRequest(**asked)).pages
     ]
     client.transport.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, tzinfo
 from threading import Barrier
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -66,12 +67,29 @@ def test_a_subnetwork_is_an_isolated_network_whose_egress_is_open(fra: Gateway) 
     assert (rule["protocol"], rule["cidrlist"], rule["destcidrlist"]) == ("all", "10.1.0.0/24", "0.0.0.0/0")
 
 
-def test_a_lost_database_loses_no_network_that_has_a_subnetwork(fra: Gateway) -> None:
-    make_network(fra)
-    network = fra.get("global/networks/net")
+class LongAgo(datetime):
+    """The clock of who makes a network a year before its subnetworks."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) - timedelta(days=365)
+
+
+@pytest.mark.parametrize("model", ["isolated", "vpc"])
+def test_a_lost_database_loses_no_network_that_has_a_subnetwork(
+    fra: Gateway, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    params = {"resourceManagerTags": {"gstack-network-model": model}}
+    with monkeypatch.context() as before:
+        before.setattr("gstack.resources.networks.datetime", LongAgo)
+        fra.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False, "params": params})
+    body = {"name": "net-fra", "network": "global/networks/net", "ipCidrRange": "10.1.0.0/24"}
+    fra.run("POST", PIECES, body)
+    network, piece = fra.get("global/networks/net"), fra.get(f"{PIECES}/net-fra")
+    assert network["creationTimestamp"] < piece["creationTimestamp"]
     fra.forget_everything()
     found = fra.get("global/networks/net")
-    members = ("id", "name", "autoCreateSubnetworks", "subnetworks")
+    members = ("id", "name", "autoCreateSubnetworks", "subnetworks", "creationTimestamp")
     assert [found[member] for member in members] == [network[member] for member in members]
 
 
