@@ -164,7 +164,7 @@ def test_requests_that_wait_for_a_thread_do_not_fill_the_memory(
     edges.register(app, 1)
 
     def slow(environ: Any, start: Any) -> Any:
-        goes_on.wait(10)
+        goes_on.wait(30)
         return app(environ, start)
 
     async def crowd(door: Doorway) -> list[int]:

@@ -71,7 +71,7 @@ class Gcutil:
             query = {"client_id": self.client_id, "redirect_uri": address, "scope": SCOPES, "response_type": "code"}
             sent = self._open("GET", f"{self.api_host}/oauth2/auth?{urlencode(query | {'access_type': 'offline'})}")
             assert sent.status_code == 303, sent.text
-            browser.get(sent.headers["Location"], timeout=10)
+            browser.get(sent.headers["Location"], timeout=30)
             return self._token(grant_type="authorization_code", code=codes[0], redirect_uri=address, scope=SCOPES)
 
     def refresh(self) -> int:

@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if answer == "hang":
-            fake.release.wait(10)
+            fake.release.wait(30)
             self.close_connection = True
             return
         status, raw = answer if isinstance(answer, tuple) else (200, answer)

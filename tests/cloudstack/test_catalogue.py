@@ -91,7 +91,7 @@ def test_many_threads_that_miss_at_once_ask_once(fake, cloud, catalogue):
 
     def slow(_params):
         asked.set()
-        go.wait(5)
+        go.wait(30)
         return {"count": 1, "zone": [{"id": "z"}]}
 
     fake.answers["listZones"] = slow
@@ -99,7 +99,7 @@ def test_many_threads_that_miss_at_once_ask_once(fake, cloud, catalogue):
     threads = [threading.Thread(target=lambda: found.append(catalogue.zones(cloud))) for _ in range(8)]
     for thread in threads:
         thread.start()
-    asked.wait(5)
+    asked.wait(30)
     go.set()
     for thread in threads:
         thread.join()
@@ -121,7 +121,7 @@ def test_a_failure_is_shared_by_those_who_waited_and_by_nobody_after(fake, cloud
     with entry.lock:
         for thread in threads:
             thread.start()
-        assert all(clock.asked.acquire(timeout=5) for _ in threads)
+        assert all(clock.asked.acquire(timeout=30) for _ in threads)
     for thread in threads:
         thread.join()
     assert len(errors) == 4

@@ -136,7 +136,7 @@ def test_first_and_count_ask_for_one_row(fake, cloud):
 
 
 def test_calls_run_side_by_side_with_results_in_order_and_in_the_same_trace(fake, cloud):
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=30)
     fake.answers["listVolumes"] = lambda _: [both.wait(), {"count": 1, "volume": [{"id": "v"}]}][1]
     fake.answers["getApiLimit"] = lambda _: [both.wait(), {"apilimit": {}}][1]
     with trace() as calls:

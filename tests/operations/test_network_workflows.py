@@ -164,7 +164,7 @@ def test_who_waits_for_an_operator_keeps_nobody_from_making(monkeypatch: pytest.
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(made, "a", True)
         try:
-            assert waits.wait(10)
+            assert waits.wait(30)
             assert pool.submit(made, "b", False).result(5)["id"] == "sub"
         finally:
             mended.set()

@@ -323,6 +323,6 @@ def test_a_workflow_for_later_runs_after_its_parent_is_done(play: Any) -> None:
     SCRIPTS["later"] = lambda run: run.later("op.test.script", {"script": "latest"})
     SCRIPTS["latest"] = later
     name = play(lambda run: run.later("op.test.script", {"script": "later"}))["name"]
-    assert ran.wait(5)
+    assert ran.wait(30)
     names = {status.workflow_id for status in DBOS.list_workflows(workflow_id_prefix=name)}
     assert len(names) == 3 and all(len(other) < len(name) + 20 for other in names)

@@ -271,7 +271,7 @@ def test_of_equal_networks_at_once_one_is_made(fra: Gateway, monkeypatch: pytest
     looked, store_key = Barrier(4), kept.store_key
 
     def store_key_after_all_have_looked(*arguments: Any) -> str:
-        looked.wait(10)
+        looked.wait(30)
         return store_key(*arguments)
 
     monkeypatch.setattr(kept, "store_key", store_key_after_all_have_looked)

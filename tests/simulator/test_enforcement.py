@@ -53,7 +53,7 @@ def send(server: Server, line: dict) -> tuple[int, dict[str, str]]:
     """Status and raw answer as the recorder noted them; 0 and the error when nobody listens."""
     key, secret = server.simulator.keys("tenant")
     params = {**line["request"], "apiKey": key}
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request("GET", f"/client/api?{urlencode({**params, 'signature': sign(params, secret)})}")
         answer = connection.getresponse()
