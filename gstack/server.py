@@ -7,15 +7,14 @@ parent, so that a killed gateway leaves no process behind that holds the port or
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +24,7 @@ from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
+from granian.server.common import AbstractServer
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -75,15 +75,15 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
     for companion in companions:
         server.on_startup(companion.start)
         server.on_shutdown(companion.stop)
-    stopping = multiprocessing.Event()
-    server.on_startup(lambda: tell_of_the_end(stopping))
+    end = End()
+    server.on_startup(lambda: tell_of_the_end(end, server))
     parent = os.getpid()
 
     def load() -> Doorway:
-        leave_when_told(stopping)
+        leave_when_told(end)
         die_with(parent)
         app = create_app(settings)
-        let_go_when(stopping, app)
+        let_go_at(end, app)
         peers = Peers(settings.folder) if settings["GSTACK_PROXY_PORT"] else None
         return Doorway(app, settings["GSTACK_THREADS"], peers=peers)
 
@@ -140,32 +140,57 @@ class Companion:
             self._process = self._spawn()
 
 
-def tell_of_the_end(stopping: Event) -> None:
-    """Set ``stopping`` at the signals that end the server, before it does what it does at them."""
+class End:
+    """Whether the server is to end, as the processes forked from it see it.
+
+    A pipe with a byte in it that nobody takes out. An Event of multiprocessing would wait, when it is set, for every
+    process that waits on it: for ever for one that was killed, or that the same signal has just ended.
+    """
+
+    def __init__(self) -> None:
+        self._told, self._telling = os.pipe()
+
+    def tell(self) -> None:
+        """Say so; any number of times, and within a signal's handler."""
+        os.write(self._telling, b".")
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for it, ``seconds`` at the most; whether it has been said."""
+        waiting = select.poll()
+        waiting.register(self._told, select.POLLIN)
+        return bool(waiting.poll(None if seconds is None else seconds * 1000))
+
+
+def tell_of_the_end(end: End, server: AbstractServer[Any]) -> None:
+    """Say ``end`` at the signals that end ``server``, before it does what it does at them."""
     for number in (signal.SIGTERM, signal.SIGINT):
         served = signal.getsignal(number)
 
         def handle(number: int, frame: FrameType | None, served: Any = served) -> None:
-            stopping.set()
+            end.tell()
+            # A terminal's Ctrl-C, and who stops a whole group of processes, signals the web workers too: that they go
+            # now is expected.
+            for worker in server.wrks:
+                worker.interrupt_by_parent = True
             served(number, frame)
 
         signal.signal(number, handle)
 
 
-def leave_when_told(stopping: Event) -> None:
+def leave_when_told(end: End) -> None:
     """Let the signals that end the server end this worker at once, until it serves and has handlers of its own: those
     that it was forked with belong to the main process, and would keep that waiting until it kills the worker."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    if stopping.is_set():
+    if end.wait(0):
         os._exit(0)
 
 
-def let_go_when(stopping: Event, app: Flask) -> None:
+def let_go_at(end: End, app: Flask) -> None:
     """Answer the requests that wait for operations as soon as the server is to end: it waits for its requests."""
 
     def watch() -> None:
-        stopping.wait()
+        end.wait()
         engine.let_go(app)
 
     threading.Thread(target=watch, name="shutdown-watch", daemon=True).start()

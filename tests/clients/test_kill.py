@@ -116,7 +116,8 @@ class Gateway:
         return next((pid for pid, args in self.children().items() if "operations.worker" in args), 0)
 
     def web_workers(self) -> list[int]:
-        return [pid for pid, args in self.children().items() if "operations.worker" not in args]
+        companions = ("-m gstack.operations.worker", "-m gstack.proxy")
+        return [pid for pid, args in self.children().items() if not any(each in args for each in companions)]
 
     def kill(self) -> None:
         """``kill -9`` of the main process."""
@@ -338,7 +339,9 @@ def test_a_killed_operations_worker_is_replaced_and_finishes_the_insert(
     _ends_well(gateway, world, operation, name)
 
 
-def test_a_killed_web_worker_stops_no_operation_and_is_replaced(gateway: Gateway, world: World, fresh: Fresh) -> None:
+def test_a_killed_web_worker_is_replaced_and_stops_neither_an_operation_nor_the_gateways_end(
+    gateway: Gateway, world: World, fresh: Fresh
+) -> None:
     name = fresh("webless")
     world.slow_down()
     operation = gateway.insert(name)
@@ -348,6 +351,11 @@ def test_a_killed_web_worker_stops_no_operation_and_is_replaced(gateway: Gateway
     until(lambda: len(set(gateway.web_workers()) - {before[0]}) == len(before), what="another web worker")
     world.speed_up()
     _ends_well(gateway, world, operation, name)
+    process = gateway.running.process
+    assert process is not None
+    process.terminate()
+    assert process.wait(timeout=60) == 0
+    restart(gateway)
 
 
 def test_an_operation_outlives_an_upgrade(
