@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from email.message import Message
 from typing import Any
 
 import orjson
 from werkzeug.datastructures import Headers
+from werkzeug.http import parse_options_header
 
 from gstack.errors import GceError
 
@@ -99,9 +99,7 @@ def unpacked(data: bytes, content_encoding: str, limit: int) -> bytes:
 
 
 def _transcoded(data: bytes, content_type: str) -> bytes:
-    header = Message()
-    header["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ") or "application/json"
-    charset = str(header.get_content_charset() or "utf-8")
+    charset = parse_options_header(content_type)[1].get("charset", "utf-8").lower()
     if charset in ("utf-8", "utf8", "us-ascii", "ascii"):
         return data.removeprefix(b"\xef\xbb\xbf")
     if charset not in CHARSETS:

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
@@ -26,6 +26,7 @@ from gstack.errors import GceError
 from gstack.protocol import batch, decoding, discovery, pipeline, transport
 from gstack.protocol.links import NO_HOST
 from gstack.protocol.methods import HANDLERS
+from gstack.protocol.pathforms import canonical_path
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
@@ -36,6 +37,8 @@ log = structlog.get_logger(__name__)
 PARALLEL_PARTS = 8
 # Bytes of a batch: 1,000 parts of 10 kB. A single body ends at decoding.LIMIT.
 LARGEST = 10 * 1024 * 1024
+# Bytes of the answers of one batch, which are in memory until the last part is answered.
+MOST_ANSWERED = 64 * 1024 * 1024
 # Threads of a process that help with batches.
 HELPERS = 16
 # Clients of all three are served the same methods.
@@ -56,8 +59,6 @@ def register(app: Flask, hold_seconds: float) -> None:
     def run_batch(version: str = "v1") -> Response:
         if version not in VERSIONS:
             raise NotFound
-        if transport.DEADLINE in request.environ:
-            return pipeline.write_error(GceError("badRequest", "A part of a batch may not be a batch itself."))
         try:
             encoding = request.headers.get("Content-Encoding", "")
             data = decoding.unpacked(request.get_data(cache=False), encoding, LARGEST)
@@ -105,19 +106,22 @@ def run_parts(helpers: ThreadPoolExecutor, parts: list[Part], run: Callable[[Par
 
 @dataclass(frozen=True)
 class Outer:
-    """What the request of a batch hands to its parts. ``deadline`` is a time of the monotonic clock."""
+    """What the request of a batch hands to its parts. ``deadline`` is a time of the monotonic clock; ``answered`` has
+    the bytes of each answer so far."""
 
     headers: dict[str, str]
     base: str
     address: str | None
     deadline: float
+    answered: list[int] = field(default_factory=list)
 
 
 def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dict[str, str], bytes]:
-    if part.problem:
-        refusal = pipeline.write_error(GceError("badRequest", part.problem))
-        return part.content_id, refusal.status_code, {"Content-Type": refusal.content_type}, refusal.get_data()
     path, _, query = part.path.partition("?")
+    problem = _problem(part, path, outer)
+    if problem is not None:
+        refusal = pipeline.write_error(problem)
+        return part.content_id, refusal.status_code, {"Content-Type": refusal.content_type}, refusal.get_data()
     own = {name.lower(): value for name, value in part.headers.items() if name.lower() != "host"}
     headers = {name.lower(): value for name, value in outer.headers.items()} | own
     builder = EnvironBuilder(
@@ -131,7 +135,21 @@ def _run_part(app: Flask, part: batch.Part, outer: Outer) -> tuple[str, int, dic
     )
     chunks, status, answer = run_wsgi_app(app.wsgi_app, builder.get_environ(), buffered=True)
     content = {"Content-Type": answer.get("Content-Type", "application/json; charset=UTF-8")}
-    return part.content_id, int(status.split(" ", 1)[0]), content, b"".join(chunks)
+    body = b"".join(chunks)
+    outer.answered.append(len(body))
+    return part.content_id, int(status.split(" ", 1)[0]), content, body
+
+
+def _problem(part: batch.Part, path: str, outer: Outer) -> GceError | None:
+    """Why a part is not carried out. Documents and pages are no part of a batch: a thousand of them, which nobody has
+    to log in for, would fill the memory."""
+    if part.problem:
+        return GceError("badRequest", part.problem)
+    if not canonical_path(path).startswith("/compute/"):
+        return GceError("notFound", f"The requested URL {path} was not found on this server.")
+    if sum(outer.answered) > MOST_ANSWERED:
+        return GceError("backendError", "The answers of this batch are too large. Send its other parts once more.")
+    return None
 
 
 def _refused() -> Response | None:

@@ -145,7 +145,7 @@ def aggregated_list(call: Call) -> Row:
     return SERVICES.aggregated(call, "global", "regions")
 
 
-@method("compute.regionBackendServices.insert", body=BODY)
+@method("compute.regionBackendServices.insert", needs=balancing.BALANCES, body=BODY)
 def insert(call: Call) -> Row:
     """Make a service, which no forwarding rule leads to yet."""
     return SERVICES.insert(call, _whole(call, call.body))
@@ -168,7 +168,7 @@ def update(call: Call) -> Row:
     return _changed(call, row, balancing_changes.all_of(_whole(call, call.body), MEMBERS))
 
 
-@method("compute.regionBackendServices.delete")
+@method("compute.regionBackendServices.delete", needs=balancing.BALANCES)
 def delete(call: Call) -> Row:
     """Delete a service that no forwarding rule leads to."""
     row = SERVICES.found(call)

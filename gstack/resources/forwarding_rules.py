@@ -117,7 +117,7 @@ def set_target(call: Call) -> dict[str, Any]:
     return balancing_changes.start(call, RULES.name, row, put=put, type="SetTarget")
 
 
-@method("compute.forwardingRules.setLabels", body=LABELS)
+@method("compute.forwardingRules.setLabels", needs=balancing.BALANCES, body=LABELS)
 def set_labels(call: Call) -> dict[str, Any]:
     """Put the body's labels in the place of a rule's."""
     row, labels = RULES.found(call), call.body.get("labels") or {}
@@ -126,7 +126,7 @@ def set_labels(call: Call) -> dict[str, Any]:
     return balancing_changes.start(call, RULES.name, row, put={"labels": labels}, seen=seen)
 
 
-@method("compute.forwardingRules.patch", body=PATCH)
+@method("compute.forwardingRules.patch", needs=balancing.BALANCES, body=PATCH)
 def patch(call: Call) -> dict[str, Any]:
     """Change the network tier, of which there is one."""
     row = RULES.found(call)

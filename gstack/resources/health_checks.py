@@ -44,15 +44,15 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     return CHECKS.aggregated(call, "global", "regions")
 
 
-@method("compute.healthChecks.insert", body=BODY)
-@method("compute.regionHealthChecks.insert", body=BODY)
+@method("compute.healthChecks.insert", needs=balancing.BALANCES, body=BODY)
+@method("compute.regionHealthChecks.insert", needs=balancing.BALANCES, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Keep a health check, for all regions or for one."""
     return CHECKS.insert(call, health.complete(BODY.remember(call.body)))
 
 
-@method("compute.healthChecks.patch", body=BODY)
-@method("compute.regionHealthChecks.patch", body=BODY)
+@method("compute.healthChecks.patch", needs=balancing.BALANCES, body=BODY)
+@method("compute.regionHealthChecks.patch", needs=balancing.BALANCES, body=BODY)
 def patch(call: Call) -> dict[str, Any]:
     """Change the members that the body names."""
     row = CHECKS.found(call)
@@ -63,8 +63,8 @@ def patch(call: Call) -> dict[str, Any]:
     return CHECKS.change(call, row, health.complete(health.merged(before, BODY.remember(call.body))))
 
 
-@method("compute.healthChecks.update", body=BODY)
-@method("compute.regionHealthChecks.update", body=BODY)
+@method("compute.healthChecks.update", needs=balancing.BALANCES, body=BODY)
+@method("compute.regionHealthChecks.update", needs=balancing.BALANCES, body=BODY)
 def update(call: Call) -> dict[str, Any]:
     """Put the body in the place of a health check."""
     row = CHECKS.found(call)
@@ -72,8 +72,8 @@ def update(call: Call) -> dict[str, Any]:
     return CHECKS.change(call, row, health.complete(BODY.remember(call.body)))
 
 
-@method("compute.healthChecks.delete")
-@method("compute.regionHealthChecks.delete")
+@method("compute.healthChecks.delete", needs=balancing.BALANCES)
+@method("compute.regionHealthChecks.delete", needs=balancing.BALANCES)
 def delete(call: Call) -> dict[str, Any]:
     """Forget a health check that nothing uses."""
     row = CHECKS.found(call)

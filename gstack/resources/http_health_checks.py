@@ -32,15 +32,15 @@ def list_(call: Call) -> dict[str, Any]:
     return _checks(call).list(call)
 
 
-@method("compute.httpHealthChecks.insert", body=BODY)
-@method("compute.httpsHealthChecks.insert", body=BODY)
+@method("compute.httpHealthChecks.insert", needs=balancing.BALANCES, body=BODY)
+@method("compute.httpsHealthChecks.insert", needs=balancing.BALANCES, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Keep a health check."""
     return _checks(call).insert(call, health.complete_old(BODY.remember(call.body), _port(call)))
 
 
-@method("compute.httpHealthChecks.patch", body=BODY)
-@method("compute.httpsHealthChecks.patch", body=BODY)
+@method("compute.httpHealthChecks.patch", needs=balancing.BALANCES, body=BODY)
+@method("compute.httpsHealthChecks.patch", needs=balancing.BALANCES, body=BODY)
 def patch(call: Call) -> dict[str, Any]:
     """Change the members that the body names."""
     checks = _checks(call)
@@ -49,8 +49,8 @@ def patch(call: Call) -> dict[str, Any]:
     return checks.change(call, row, health.complete_old({**row["body"], **BODY.remember(call.body)}, _port(call)))
 
 
-@method("compute.httpHealthChecks.update", body=BODY)
-@method("compute.httpsHealthChecks.update", body=BODY)
+@method("compute.httpHealthChecks.update", needs=balancing.BALANCES, body=BODY)
+@method("compute.httpsHealthChecks.update", needs=balancing.BALANCES, body=BODY)
 def update(call: Call) -> dict[str, Any]:
     """Put the body in the place of a health check."""
     checks = _checks(call)
@@ -59,8 +59,8 @@ def update(call: Call) -> dict[str, Any]:
     return checks.change(call, row, health.complete_old(BODY.remember(call.body), _port(call)))
 
 
-@method("compute.httpHealthChecks.delete")
-@method("compute.httpsHealthChecks.delete")
+@method("compute.httpHealthChecks.delete", needs=balancing.BALANCES)
+@method("compute.httpsHealthChecks.delete", needs=balancing.BALANCES)
 def delete(call: Call) -> dict[str, Any]:
     """Forget a health check that no target pool has."""
     checks = _checks(call)

@@ -126,7 +126,7 @@ def set_deletion_protection(call: Call) -> dict[str, Any]:
 
 @method(
     "compute.instances.setScheduling",
-    needs=READS,
+    needs=(*READS, "updateVirtualMachine"),
     body=Policy(remembered=scheduling.REMEMBERED, only=scheduling.ONLY, refused=scheduling.REFUSED),
 )
 def set_scheduling(call: Call) -> dict[str, Any]:

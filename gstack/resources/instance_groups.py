@@ -55,7 +55,7 @@ def aggregated_list(call: Call) -> Row:
     return GROUPS.aggregated(call, "zones", prepare=partial(_read, call))
 
 
-@method("compute.instanceGroups.insert", body=BODY)
+@method("compute.instanceGroups.insert", needs=balancing.BALANCES, body=BODY)
 def insert(call: Call) -> Row:
     """Make a group without members."""
     ports = call.body.get("namedPorts") or []
@@ -64,7 +64,7 @@ def insert(call: Call) -> Row:
     return GROUPS.insert(call, body)
 
 
-@method("compute.instanceGroups.delete")
+@method("compute.instanceGroups.delete", needs=balancing.BALANCES)
 def delete(call: Call) -> Row:
     """Delete a group that no backend service leads to. Its instances stay."""
     row = GROUPS.found(call)
@@ -136,7 +136,7 @@ def list_instances(call: Call) -> Row:
     return listing(call, pairs, Shape(member, name, identity=identity))
 
 
-@method("compute.instanceGroups.setNamedPorts", body=PORTS)
+@method("compute.instanceGroups.setNamedPorts", needs=balancing.BALANCES, body=PORTS)
 def set_named_ports(call: Call) -> Row:
     """Put the body's named ports in the place of a group's."""
     row, ports = GROUPS.found(call), call.body.get("namedPorts") or []

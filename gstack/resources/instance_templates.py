@@ -81,25 +81,25 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     return scopes.aggregated_in(call, ("global", "regions"), rows, KIND, kept.shape(partial(view, call)))
 
 
-@method("compute.instanceTemplates.insert", body=BODY)
+@method("compute.instanceTemplates.insert", needs=("deployVirtualMachine",), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Keep a template for all regions."""
     return _insert(call, None)
 
 
-@method("compute.regionInstanceTemplates.insert", body=BODY)
+@method("compute.regionInstanceTemplates.insert", needs=("deployVirtualMachine",), body=BODY)
 def insert_in_region(call: Call) -> dict[str, Any]:
     """Keep a template for one region."""
     return _insert(call, _region(call))
 
 
-@method("compute.instanceTemplates.delete")
+@method("compute.instanceTemplates.delete", needs=("deployVirtualMachine",))
 def delete(call: Call) -> dict[str, Any]:
     """Forget a template; instances made of it stay."""
     return _delete(call, None)
 
 
-@method("compute.regionInstanceTemplates.delete")
+@method("compute.regionInstanceTemplates.delete", needs=("deployVirtualMachine",))
 def delete_of_region(call: Call) -> dict[str, Any]:
     """Forget a template of a region; instances made of it stay."""
     return _delete(call, _region(call))

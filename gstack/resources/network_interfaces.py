@@ -96,7 +96,7 @@ def delete_access_config(call: Call) -> dict[str, Any]:
     return _start(call, place, row, {"network": piece.id, **_nic(call)})
 
 
-@method("compute.instances.updateAccessConfig", needs=READS, body=BODY)
+@method("compute.instances.updateAccessConfig", needs=(*READS, "enableStaticNat"), body=BODY)
 def update_access_config(call: Call) -> dict[str, Any]:
     """Give an access config another name: its address is fixed."""
     place, row, nic, _ = _translated(call)

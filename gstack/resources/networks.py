@@ -106,7 +106,7 @@ def insert(call: Call) -> dict[str, Any]:
     return engine.done(call, type="insert", target=path, target_id=number)
 
 
-@method("compute.networks.patch", needs=NEEDS, body=BODY)
+@method("compute.networks.patch", needs=(*NEEDS, "updateNetwork"), body=BODY)
 def patch(call: Call) -> dict[str, Any]:
     """Change the routing mode, which says how far dynamic routes reach: there are none, so it is remembered."""
     network = _found(call)

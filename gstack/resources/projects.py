@@ -37,7 +37,7 @@ def get(call: Call) -> dict[str, Any]:
     return view(call)
 
 
-@method("compute.projects.setCommonInstanceMetadata", body=_BODY)
+@method("compute.projects.setCommonInstanceMetadata", needs=("updateVirtualMachine",), body=_BODY)
 def set_common_instance_metadata(call: Call) -> dict[str, Any]:
     """Replace the metadata that all instances share."""
     items, seen = call.body.get("items") or [], call.body.get("fingerprint") or None

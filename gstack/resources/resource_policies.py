@@ -77,7 +77,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     return scopes.aggregated_in(call, ("regions",), rows, KIND, named(partial(view, call)))
 
 
-@method("compute.resourcePolicies.insert", needs=READS, body=BODY)
+@method("compute.resourcePolicies.insert", needs=(*READS, "createSnapshotPolicy"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make a schedule, which no disk has yet."""
     region, name = places.require_region(call.caller, call.params["region"]), checked_name(call.body.get("name"))
@@ -121,7 +121,7 @@ def patch(call: Call) -> dict[str, Any]:
     return engine.start(call, "op.resourcePolicies.patch", type="patch", target=path, target_id=old.number, plan=plan)
 
 
-@method("compute.resourcePolicies.delete", needs=(*READS, "listVolumes"))
+@method("compute.resourcePolicies.delete", needs=(*READS, "listVolumes", "deleteSnapshotPolicies"))
 def delete(call: Call) -> dict[str, Any]:
     """Delete a schedule that no disk has."""
     found = _found(call, call.params["resourcePolicy"])

@@ -102,7 +102,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     return scopes.aggregated_in(call, ("regions",), rows, KIND, named(partial(view, call)))
 
 
-@method("compute.routers.insert", needs=NEEDS, body=BODY)
+@method("compute.routers.insert", needs=(*NEEDS, "updateNetwork"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Give the source NAT of a network in a region a name."""
     name = str(call.body.get("name") or "")
@@ -130,7 +130,7 @@ def preview(call: Call) -> dict[str, Any]:
     return {"resource": view(call, shown)}
 
 
-@method("compute.routers.patch", needs=NEEDS, body=BODY)
+@method("compute.routers.patch", needs=(*NEEDS, "updateNetwork"), body=BODY)
 def patch(call: Call) -> dict[str, Any]:
     """Change the description or the NAT that the body names."""
     router = _own(call)
@@ -138,14 +138,14 @@ def patch(call: Call) -> dict[str, Any]:
     return _write(call, router, {key: call.body[key] for key in CHANGING if key in call.body})
 
 
-@method("compute.routers.update", needs=NEEDS, body=BODY)
+@method("compute.routers.update", needs=(*NEEDS, "updateNetwork"), body=BODY)
 def update(call: Call) -> dict[str, Any]:
     """Put the body in the place of a router."""
     router = _own(call)
     return _write(call, router, _updated(call, router))
 
 
-@method("compute.routers.delete", needs=NEEDS)
+@method("compute.routers.delete", needs=(*NEEDS, "updateNetwork"))
 def delete(call: Call) -> dict[str, Any]:
     """Take the name away from a source NAT, which goes on."""
     router = _own(call)

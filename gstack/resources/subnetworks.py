@@ -117,7 +117,7 @@ def insert(call: Call) -> dict[str, Any]:
     return engine.start(call, "op.subnetworks.insert", type="insert", target=path, plan=plan, claim=path)
 
 
-@method("compute.subnetworks.patch", needs=NEEDS, body=BODY)
+@method("compute.subnetworks.patch", needs=(*NEEDS, "updateNetwork"), body=BODY)
 def patch(call: Call) -> dict[str, Any]:
     """Nothing of a subnetwork can change, so what is sent must be as it is."""
     piece = _found(call)
@@ -134,7 +134,7 @@ def patch(call: Call) -> dict[str, Any]:
 
 @method(
     "compute.subnetworks.setPrivateIpGoogleAccess",
-    needs=NEEDS,
+    needs=(*NEEDS, "updateNetwork"),
     body=Policy(refused={"privateIpGoogleAccess": _NO_SERVICES}),
 )
 def set_private_ip_google_access(call: Call) -> dict[str, Any]:

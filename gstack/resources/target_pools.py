@@ -54,7 +54,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     return POOLS.aggregated(call, "regions")
 
 
-@method("compute.targetPools.insert", body=BODY)
+@method("compute.targetPools.insert", needs=balancing.BALANCES, body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make a pool, which no forwarding rule leads to yet."""
     given = call.body.get("instances") or []
@@ -70,7 +70,7 @@ def insert(call: Call) -> dict[str, Any]:
     return POOLS.insert(call, body)
 
 
-@method("compute.targetPools.delete")
+@method("compute.targetPools.delete", needs=balancing.BALANCES)
 def delete(call: Call) -> dict[str, Any]:
     """Delete a pool that no forwarding rule leads to."""
     row = POOLS.found(call)
@@ -98,7 +98,7 @@ def remove_instance(call: Call) -> dict[str, Any]:
     return balancing_changes.start(call, POOLS.name, row, remove={"instances": given})
 
 
-@method("compute.targetPools.addHealthCheck", body=CHECKS)
+@method("compute.targetPools.addHealthCheck", needs=balancing.BALANCES, body=CHECKS)
 def add_health_check(call: Call) -> dict[str, Any]:
     """Give a pool a health check."""
     row, given = POOLS.found(call), _checks(call)
@@ -107,7 +107,7 @@ def add_health_check(call: Call) -> dict[str, Any]:
     return balancing_changes.start(call, POOLS.name, row, add={"healthChecks": given})
 
 
-@method("compute.targetPools.removeHealthCheck", body=CHECKS)
+@method("compute.targetPools.removeHealthCheck", needs=balancing.BALANCES, body=CHECKS)
 def remove_health_check(call: Call) -> dict[str, Any]:
     """Take a health check away from a pool."""
     row, given = POOLS.found(call), _checks(call)

@@ -28,6 +28,8 @@ AFFINITIES = ("NONE", *STICKY)
 # could say it, but updateLoadBalancerRule writes several so that HAProxy cannot read them (4.22,
 # LoadBalancingRulesManagerImpl): each change of a firewall would have to take the balancer away and make it again.
 UNGUARDED = "It is in a VPC, where CloudStack's balancers ask no access list: the firewalls could not hold."
+# What a role must be allowed for what is kept here alone, too: whoever may only read must not lead others' packets.
+BALANCES = ("createLoadBalancerRule",)
 MOST_PORTS = 20  # each port is a rule of CloudStack's
 
 

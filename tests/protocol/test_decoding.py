@@ -132,6 +132,11 @@ def test_a_byte_order_mark_is_skipped() -> None:
     assert _read(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
+def test_a_long_content_type_is_not_read_by_email_which_takes_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("email.message.Message.get_content_charset")
+    assert _read(b"{}", Content_Type=f'application/json; x="{";" * 400_000}') == {}
+
+
 def test_an_unknown_charset_is_refused_by_name() -> None:
     assert "'klingon'" in _refused(b"{}", Content_Type="application/json; charset=klingon").message
 
