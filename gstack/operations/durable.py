@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from typing import Any
 
 import sqlalchemy
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from dbos._dbos import _get_dbos_instance
+from dbos._queue import queue_worker_thread
 from dbos._serialization import DefaultSerializer
 
 APPLICATION = "gstack"
@@ -21,8 +24,10 @@ QUEUE = "gstack.operations"
 # is none.
 VERSION = "1"
 SERIALIZER = DBOSPortableJSONSerializer()
-# Seconds between two looks at the queue: 0.05 s cost one core a few per cent when idle.
-POLL_SECONDS = 0.05
+# Seconds between two looks at the queue while operations run, and while none does: a look costs some milliseconds of
+# CPU. What comes in meanwhile rings a bell.
+POLL_SECONDS = 0.1
+IDLE_SECONDS = 1.0
 # Threads beyond OPERATION_CONCURRENCY for operations that are blocked: those wait, and must not keep
 # others from running.
 ROOM_FOR_BLOCKED = 240
@@ -84,8 +89,11 @@ def executor_id(engine: sqlalchemy.Engine) -> str:
     return "local" if engine.dialect.name == "sqlite" else socket.gethostname()
 
 
-def launch(engine: sqlalchemy.Engine, *, concurrency: int, poll_seconds: float = POLL_SECONDS) -> None:
-    """Make the tables, take up what an earlier worker left, and listen. Workflows are registered before."""
+def launch(
+    engine: sqlalchemy.Engine, *, concurrency: int, turns: threading.Event, poll_seconds: float = POLL_SECONDS
+) -> None:
+    """Make the tables, take up what an earlier worker left, and listen. Workflows are registered before. The queue is
+    looked at whenever ``turns`` has been waited for, until it is set, which DBOS does when it ends."""
     forbid_pickle()
     config: DBOSConfig = {
         "name": APPLICATION,
@@ -102,12 +110,15 @@ def launch(engine: sqlalchemy.Engine, *, concurrency: int, poll_seconds: float =
     engine_log = logging.getLogger("dbos")
     engine_log.handlers.clear()
     engine_log.propagate = True
-    DBOS.listen_queues([QUEUE])
+    DBOS.listen_queues([])  # to none by itself: its loop could not be woken
     DBOS.launch()
-    DBOS.register_queue(
+    queue = DBOS.register_queue(
         QUEUE,
         partition_concurrency=1,
         worker_concurrency=concurrency + ROOM_FOR_BLOCKED,
         polling_interval_sec=poll_seconds,
         on_conflict="always_update",
     )
+    # Private: the same loop, with an event of ours. DBOS runs and ends the thread.
+    dbos = _get_dbos_instance()
+    dbos._registry.register_poller(turns, queue_worker_thread, turns, dbos, queue)

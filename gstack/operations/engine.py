@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,7 +23,7 @@ from sqlalchemy import ColumnElement, Engine, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gstack.errors import GceError, already_exists, not_found, not_ready
-from gstack.operations import durable
+from gstack.operations import bells, durable
 from gstack.operations.holds import POLL_SECONDS, Holds
 from gstack.operations.identity import (
     REQUEST_ID_MS,
@@ -80,7 +81,8 @@ class Operations:
                 self._owner = os.getpid()
                 self._client = durable.client(engine)
                 slots = self.settings["GSTACK_THREADS"] - THREADS_FOR_ANSWERS
-                self._holds = Holds(slots, lambda names: finished(engine, names), self._poll_seconds)
+                done = partial(finished, engine)
+                self._holds = Holds(slots, done, self.settings.folder, self._poll_seconds)
                 if self._ending:
                     self._holds.close()
             return self._client, self._holds
@@ -173,6 +175,7 @@ def start(
         log.error("operation.not_stored", type=type, error=str(error.orig))
         sentence = "The operation could not be stored. Try again."
         raise GceError("backendError", sentence, retry_after=5) from error
+    bells.ring(_operations().settings.folder, bells.WORK)
     return hold(call, operation.name)
 
 

@@ -7,34 +7,43 @@ last thread.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 import structlog
 
+from gstack.operations import bells
+
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.05
+# What another host finished rings no bell here.
+POLL_SECONDS = 0.2
 AFTER_AN_ERROR_SECONDS = 1.0
 
 
 class Holds:
-    """The waiting requests of one process. ``done(names)`` says which of the named operations are DONE.
+    """The waiting requests of one process. ``done(names)`` says which of the named operations are DONE; ``folder`` is
+    PATH, where bells hang.
 
-    One thread looks every ``poll_seconds`` while anybody waits, and sleeps while nobody does.
+    One thread looks whenever an operation somewhere is done, and every ``poll_seconds`` while anybody waits.
     """
 
     def __init__(
         self,
         slots: int,
         done: Callable[[Collection[str]], Collection[str]],
+        folder: Path,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._slots = threading.BoundedSemaphore(max(1, slots))
         self._done = done
+        self._folder = folder
         self._poll_seconds = poll_seconds
         self._waiting: dict[str, list[threading.Event]] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._bell: bells.Bell | None = None
         self._watcher: threading.Thread | None = None
         self._closed = threading.Event()
 
@@ -54,43 +63,52 @@ class Holds:
 
     def close(self) -> None:
         """Let everybody go, now and from now on, and end the thread."""
-        self._closed.set()
-        with self._changed:
+        with self._lock:
+            self._closed.set()
             for event in (event for events in self._waiting.values() for event in events):
                 event.set()
-            self._changed.notify_all()
-            watcher = self._watcher
-        if watcher is not None:
+            watcher, bell = self._watcher, self._bell
+            self._bell = None
+        if watcher is not None and bell is not None:
+            bell.ring()
             watcher.join(timeout=5)
+            if not watcher.is_alive():
+                bell.close()
 
     def _enlist(self, name: str, event: threading.Event) -> None:
-        with self._changed:
+        with self._lock:
+            if self._closed.is_set():
+                event.set()
+                return
             self._waiting.setdefault(name, []).append(event)
-            if self._watcher is None:
-                self._watcher = threading.Thread(target=self._watch, name="operations-watcher", daemon=True)
+            if self._bell is None:
+                self._bell = bells.Bell(self._folder, bells.DONE + secrets.token_hex(8))
+                arguments = (self._bell,)
+                self._watcher = threading.Thread(
+                    target=self._watch, args=arguments, name="operations-watcher", daemon=True
+                )
                 self._watcher.start()
-            self._changed.notify_all()
+            self._bell.ring()  # whom nobody looked for so far may be done already
 
     def _strike(self, name: str, event: threading.Event) -> None:
-        with self._changed:
+        with self._lock:
             events = self._waiting.get(name, [])
             if event in events:
                 events.remove(event)
             if not events:
                 self._waiting.pop(name, None)
 
-    def _watch(self) -> None:
+    def _watch(self, bell: bells.Bell) -> None:
         while not self._closed.is_set():
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed.is_set())
+            bell.wait(self._poll_seconds if self._waiting else None)
+            with self._lock:
                 names = tuple(self._waiting)
-            pause = self._poll_seconds
             try:
                 finished = self._done(names) if names else ()
             except Exception as error:
                 log.warning("holds.unreachable", error=type(error).__name__)
-                finished, pause = (), AFTER_AN_ERROR_SECONDS
-            with self._changed:
+                self._closed.wait(AFTER_AN_ERROR_SECONDS)
+                continue
+            with self._lock:
                 for event in (event for name in finished for event in self._waiting.get(name, ())):
                     event.set()
-            self._closed.wait(pause)

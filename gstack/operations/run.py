@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from gstack.cloudstack.errors import Throttled, Unavailable
 from gstack.errors import GceError
-from gstack.operations import durable, jobs
+from gstack.operations import bells, durable, jobs
 from gstack.operations.clouds import OperationCloud
 from gstack.operations.failures import internal, pack, reworded, unpack, where
 from gstack.operations.recovery import RECOVERY, recovery
@@ -196,6 +196,7 @@ class Run:
                 "credential": self.credential_id,
             },
         )
+        bells.ring(self.runtime.settings.folder, bells.WORK)
 
     def note(self, **values: Any) -> None:
         """Write columns of the operation's row at once, apart from the step under way. Raises RuntimeError in a step

@@ -25,6 +25,7 @@ from sqlalchemy.exc import OperationalError
 from gstack.cloudstack.catalogue import Catalogue
 from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, operation_error
+from gstack.operations import bells
 from gstack.operations.failures import Stopping, internal, where
 from gstack.operations.run import Run
 from gstack.operations.shortages import explained
@@ -154,6 +155,7 @@ class Runtime:
             db.session.execute(delete(Claim).where(Claim.operation == name))
 
         self.write(transaction)
+        bells.ring_all(self.settings.folder, bells.DONE)
 
     def note(self, name: str, **values: Any) -> None:
         """Change members of an operation that is not DONE."""
@@ -184,6 +186,11 @@ class Runtime:
         """Sleep, unless the worker goes down meanwhile: then :class:`Stopping`."""
         if self.stopping.wait(seconds):
             raise Stopping
+
+    @property
+    def busy(self) -> bool:
+        """Whether any workflow is under way."""
+        return self._active > 0
 
     @contextmanager
     def slot(self, project: str) -> Iterator[None]:

@@ -25,7 +25,7 @@ from dbos import DBOS
 from flask import Flask
 
 from gstack import logs
-from gstack.operations import durable, janitor
+from gstack.operations import bells, durable, janitor
 from gstack.operations.engine import EXTENSION, Operations
 from gstack.operations.runtime import Patience, Runtime, Services
 from gstack.operations.services import services as real_services
@@ -64,6 +64,7 @@ class Worker:
     ) -> None:
         self.runtime = Runtime(app, settings, services, patience or Patience(job_poll=settings["JOB_POLL_SECONDS"]))
         self._poll_seconds = poll_seconds
+        self._bell = bells.Bell(settings.folder, bells.WORK)
         self._chores: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -72,7 +73,8 @@ class Worker:
         with self.runtime.app.app_context():
             engine = db.engine
         concurrency = self.runtime.settings["OPERATION_CONCURRENCY"]
-        durable.launch(engine, concurrency=concurrency, poll_seconds=self._poll_seconds)
+        turns = bells.Turns(self._bell, lambda: self.runtime.busy, durable.IDLE_SECONDS)
+        durable.launch(engine, concurrency=concurrency, turns=turns, poll_seconds=self._poll_seconds)
 
     def start_chores(self) -> None:
         """Beat, sweep and purge, each in a thread of its own."""
@@ -92,6 +94,7 @@ class Worker:
         for thread in self._chores:
             thread.join(timeout=1)
         DBOS.destroy(destroy_registry=True)
+        self._bell.close()
         return drained
 
     def _repeat(self, every: float, chore: Callable[[Runtime], object]) -> None:

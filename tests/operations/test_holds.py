@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,12 +35,12 @@ def table() -> Table:
 
 
 @pytest.fixture
-def make(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Holds]]:
+def make(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Holds]]:
     monkeypatch.setattr("gstack.operations.holds.AFTER_AN_ERROR_SECONDS", 0.01)
     made: list[Holds] = []
 
     def holds(slots: int) -> Holds:
-        made.append(Holds(slots, table, poll_seconds=0.005))
+        made.append(Holds(slots, table, tmp_path, poll_seconds=0.005))
         return made[-1]
 
     yield holds
