@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 
-from bench.stage import ZONE, free_port
+from bench.stage import ZONE
 from gstack import demo
 from gstack.firewall import marks
 from gstack.firewall.groups import GUARDS, instance_group, network_group
@@ -184,7 +184,7 @@ def crowd(machines: int) -> Iterator[Crowd]:
     os.environ["GSTACK_CONF_OPERATION_HOLD_SECONDS"] = "0"
     try:
         with tempfile.TemporaryDirectory(prefix="gstack-crowd-") as folder:
-            running = demo.configured(Path(folder), free_port(), cloud)
+            running = demo.configured(Path(folder), demo.free_port(), cloud)
             project = demo.key_file(running.settings, cloud)
             running.start()
             try:

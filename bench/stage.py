@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import statistics
 import subprocess
 import time
@@ -18,6 +17,7 @@ import requests
 from bench.processes import PYTHON, running, wait_until_up
 from gstack import configure
 from gstack.cloudstack.client import Cloud, Endpoint
+from gstack.demo import free_port
 from gstack.settings import Settings
 
 ZONE = "ch-gva-2"  # the embedded cloud's basic zone
@@ -50,13 +50,6 @@ class Stage:
         answer = self.session.get(f"{self.root}/{path}", timeout=120)
         answer.raise_for_status()
         return answer.json()  # type: ignore[no-any-return]  # JSON
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

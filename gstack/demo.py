@@ -116,7 +116,7 @@ def prepared(
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gstack-demo-")))
         if cloud is None:
             cloud = stack.enter_context(_simulator(folder, job_seconds, keep=state is not None))
-        gateway = configured(folder, port or _free_port(), cloud)
+        gateway = configured(folder, port or free_port(), cloud)
         project = key_file(gateway.settings, cloud)
         gateway.start()
         stack.callback(gateway.stop)
@@ -179,7 +179,7 @@ def configured(folder: Path, port: int, cloud: Cloud) -> Gateway:
         {
             "PATH": str(folder.resolve()),
             "GSTACK_PORT": port,
-            "GSTACK_PROXY_PORT": _free_port(),
+            "GSTACK_PROXY_PORT": free_port(),
             "CLOUDSTACK_HOST": url.hostname or "localhost",
             "CLOUDSTACK_PORT": url.port or (443 if url.scheme == "https" else 80),
             "CLOUDSTACK_PROTOCOL": url.scheme,
@@ -362,7 +362,8 @@ Ctrl-C stops everything."""
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

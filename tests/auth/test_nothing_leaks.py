@@ -14,7 +14,6 @@ import html
 import json
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from gstack.demo import Demo, prepared
+from tests.ports import may_listen
 from tests.waiting import until
 
 CLIENT = "32555940559.apps.googleusercontent.com"
@@ -203,16 +203,6 @@ def new_sealing_keys(run: Run) -> None:
         run.errors.append(done.stdout + done.stderr)
 
 
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 def a_crash_in_the_middle_of_an_operation(run: Run, token: str, log: Path) -> None:
     header, zone = {"Authorization": f"Bearer {token}"}, run.demo.environment["GSTACK_ZONE"]
     root = f"/compute/v1/projects/tenant/zones/{zone}"
@@ -223,7 +213,7 @@ def a_crash_in_the_middle_of_an_operation(run: Run, token: str, log: Path) -> No
     assert gateway.process is not None
     gateway.process.kill()
     gateway.process.wait()
-    until(lambda: is_free(gateway.settings["GSTACK_PORT"]), seconds=15, what="the end of its children")
+    until(lambda: may_listen(gateway.settings["GSTACK_PORT"]), seconds=15, what="the end of its children")
     with standard_error(log):
         gateway.start()
     found = run.ask("POST", f"{root}/operations/{started['name']}/wait", 200, headers=header).json()

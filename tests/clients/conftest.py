@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import requests
+from google.cloud import compute_v1
 
 from gstack.cloudstack.client import Cloud, Endpoint
 from gstack.demo import Demo, prepared
@@ -110,6 +111,14 @@ class Api:
             assert answer.ok, answer.text
             operation = dict(answer.json())
         return operation
+
+
+@pytest.fixture
+def client(client_environment: dict[str, str]) -> Iterator[Callable[[str], Any]]:
+    """google-cloud-compute's client by the name of its class, made as the documentation says, and closed at the end."""
+    options = {"api_endpoint": client_environment["GSTACK_URL"]}
+    with contextlib.ExitStack() as stack:
+        yield lambda name: stack.enter_context(getattr(compute_v1, name)(client_options=options))
 
 
 @pytest.fixture(scope="session")
@@ -219,6 +228,24 @@ def gcloud(run: Callable[..., Ran], installed_gcloud: str) -> Callable[..., Ran]
         return run(installed_gcloud, "--quiet", *words, *(["--format=json"] if as_json else []))
 
     return start
+
+
+@pytest.fixture
+def done(gcloud: Callable[..., Ran]) -> Callable[..., Ran]:
+    """A command of ``gcloud compute`` that must end well."""
+
+    def start(*words: str) -> Ran:
+        ran = gcloud("compute", *words)
+        assert ran.status == 0, ran.err
+        return ran
+
+    return start
+
+
+@pytest.fixture
+def described(gcloud: Callable[..., Ran]) -> Callable[..., Any]:
+    """What a command of ``gcloud compute`` tells, read."""
+    return lambda *words: gcloud("compute", *words, as_json=True).json
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

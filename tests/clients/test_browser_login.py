@@ -14,7 +14,6 @@ import http.server
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gstack.demo import Demo
+from gstack.demo import Demo, free_port
 from tests.waiting import until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -111,9 +110,7 @@ def driver() -> Iterator[str]:
         if os.environ.get("CI") == "true" and not os.environ.get("GSTACK_WITHOUT_BROWSER"):
             pytest.fail(message)
         pytest.skip(message)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     root = f"http://127.0.0.1:{port}"
     with requests.Session() as session, subprocess.Popen([str(DRIVER), f"--port={port}", "--log-level=OFF"]) as process:
         session.trust_env = False

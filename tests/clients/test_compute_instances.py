@@ -25,25 +25,21 @@ ACCOUNT = "robot@example.iam.gserviceaccount.com"
 class Clients:
     """The clients of the collections, and where everything is."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        options = {"api_endpoint": environment["GSTACK_URL"]}
-        self.instances = compute_v1.InstancesClient(client_options=options)
-        self.of_regions = compute_v1.RegionInstancesClient(client_options=options)
-        self.templates = compute_v1.InstanceTemplatesClient(client_options=options)
-        self.region_templates = compute_v1.RegionInstanceTemplatesClient(client_options=options)
-        self.disks = compute_v1.DisksClient(client_options=options)
-        self.projects = compute_v1.ProjectsClient(client_options=options)
+    def __init__(self, client: Callable[[str], Any], environment: dict[str, str]) -> None:
+        self.instances = client("InstancesClient")
+        self.of_regions = client("RegionInstancesClient")
+        self.templates = client("InstanceTemplatesClient")
+        self.region_templates = client("RegionInstanceTemplatesClient")
+        self.disks = client("DisksClient")
+        self.projects = client("ProjectsClient")
         self.project = {"project": environment["GSTACK_PROJECT"]}
         self.at = {**self.project, "zone": environment["GSTACK_ZONE"]}
         self.region = {**self.project, "region": "ch-gva"}
 
 
 @pytest.fixture
-def clients(client_environment: dict[str, str]) -> Iterator[Clients]:
-    made = Clients(client_environment)
-    yield made
-    for client in (made.instances, made.of_regions, made.templates, made.region_templates, made.disks, made.projects):
-        client.transport.close()
+def clients(client: Callable[[str], Any], client_environment: dict[str, str]) -> Clients:
+    return Clients(client, client_environment)
 
 
 def _of(image: str, **more: Any) -> compute_v1.AttachedDisk:

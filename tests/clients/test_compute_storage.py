@@ -23,25 +23,21 @@ FAMILY = "projects/debian-cloud/global/images/family/debian-12"
 class Clients:
     """The clients of the collections, and where everything is."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        options = {"api_endpoint": environment["GSTACK_URL"]}
-        self.disks = compute_v1.DisksClient(client_options=options)
-        self.snapshots = compute_v1.SnapshotsClient(client_options=options)
-        self.images = compute_v1.ImagesClient(client_options=options)
-        self.families = compute_v1.ImageFamilyViewsClient(client_options=options)
-        self.policies = compute_v1.ResourcePoliciesClient(client_options=options)
-        self.instances = compute_v1.InstancesClient(client_options=options)
+    def __init__(self, client: Callable[[str], Any], environment: dict[str, str]) -> None:
+        self.disks = client("DisksClient")
+        self.snapshots = client("SnapshotsClient")
+        self.images = client("ImagesClient")
+        self.families = client("ImageFamilyViewsClient")
+        self.policies = client("ResourcePoliciesClient")
+        self.instances = client("InstancesClient")
         self.at = {"project": environment["GSTACK_PROJECT"], "zone": environment["GSTACK_ZONE"]}
         self.project = {"project": environment["GSTACK_PROJECT"]}
         self.region = {**self.project, "region": "ch-gva"}
 
 
 @pytest.fixture
-def clients(client_environment: dict[str, str]) -> Iterator[Clients]:
-    made = Clients(client_environment)
-    yield made
-    for client in (made.disks, made.snapshots, made.images, made.families, made.policies, made.instances):
-        client.transport.close()
+def clients(client: Callable[[str], Any], client_environment: dict[str, str]) -> Clients:
+    return Clients(client, client_environment)
 
 
 @pytest.fixture

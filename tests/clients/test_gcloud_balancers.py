@@ -31,17 +31,11 @@ def led(cloudstack: Cloud, address: str) -> tuple[set[str], list[str]]:
     return set(members), [row["cidrlist"] for row in opened]
 
 
-def test_an_instance_answers_behind_a_balancer(gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh) -> None:
+def test_an_instance_answers_behind_a_balancer(
+    gcloud: Gcloud, done: Gcloud, described: Gcloud, cloudstack: Cloud, fresh: Fresh
+) -> None:
     name, before = fresh("lb"), ids(cloudstack)
     two = f"{name}-2"
-
-    def done(*words: str) -> Any:
-        ran = gcloud("compute", *words)
-        assert ran.status == 0, ran.err
-        return ran
-
-    def described(*words: str) -> Any:
-        return gcloud("compute", *words, as_json=True).json
 
     done("networks", "create", name, "--subnet-mode=custom")
     done("networks", "subnets", "create", name, f"--network={name}", REGION, "--range=10.5.0.0/24")
@@ -93,7 +87,7 @@ def test_an_instance_answers_behind_a_balancer(gcloud: Gcloud, cloudstack: Cloud
     assert ids(cloudstack) == before
 
 
-def test_health_checks_of_every_type_live_everywhere(gcloud: Gcloud, fresh: Fresh) -> None:
+def test_health_checks_of_every_type_live_everywhere(done: Gcloud, described: Gcloud, fresh: Fresh) -> None:
     name = fresh("hc")
     for kind, place in (("tcp", "--global"), ("http", REGION), ("grpc", "--global")):
         one = f"{name}-{kind}"
@@ -101,12 +95,10 @@ def test_health_checks_of_every_type_live_everywhere(gcloud: Gcloud, fresh: Fres
             ("create", kind, one, place, "--port=90"),
             ("update", kind, one, place, "--port=91"),
         ):
-            ran = gcloud("compute", "health-checks", *words)
-            assert ran.status == 0, ran.err
-        check = gcloud("compute", "health-checks", "describe", one, place, as_json=True).json
+            done("health-checks", *words)
+        check = described("health-checks", "describe", one, place)
         assert (check["type"], check[f"{kind}HealthCheck"]["port"]) == (kind.upper(), 91)
-    listed = gcloud("compute", "health-checks", "list", f"--filter=name~{name}", as_json=True).json
+    listed = described("health-checks", "list", f"--filter=name~{name}")
     assert {one["name"] for one in listed} == {f"{name}-{kind}" for kind in ("tcp", "http", "grpc")}
     for kind, place in (("tcp", "--global"), ("http", REGION), ("grpc", "--global")):
-        ran = gcloud("compute", "health-checks", "delete", f"{name}-{kind}", place)
-        assert ran.status == 0, ran.err
+        done("health-checks", "delete", f"{name}-{kind}", place)

@@ -31,22 +31,18 @@ def _user_data(cloudstack: Cloud, name: str) -> str:
     return base64.b64decode(answer["virtualmachineuserdata"]["userdata"]).decode()
 
 
-def _well(gcloud: Gcloud, *words: str) -> str:
-    ran = gcloud("compute", *words)
-    assert ran.status == 0, ran.err
-    return str(ran.out)
-
-
-def test_labels_tags_metadata_and_protection_of_an_instance_change(gcloud: Gcloud, cloudstack: Cloud) -> None:
-    _well(gcloud, "instances", "create", "changing", "--machine-type=micro", "--labels=env=test", *IMAGE)
+def test_labels_tags_metadata_and_protection_of_an_instance_change(
+    gcloud: Gcloud, done: Gcloud, cloudstack: Cloud
+) -> None:
+    done("instances", "create", "changing", "--machine-type=micro", "--labels=env=test", *IMAGE)
     try:
-        _well(gcloud, "instances", "add-labels", "changing", "--labels=team=red")
-        _well(gcloud, "instances", "remove-labels", "changing", "--labels=env")
-        _well(gcloud, "instances", "add-tags", "changing", "--tags=http,https")
-        _well(gcloud, "instances", "remove-tags", "changing", "--tags=https")
+        done("instances", "add-labels", "changing", "--labels=team=red")
+        done("instances", "remove-labels", "changing", "--labels=env")
+        done("instances", "add-tags", "changing", "--tags=http,https")
+        done("instances", "remove-tags", "changing", "--tags=https")
         assert _tags(cloudstack, "changing") == {"team": "red", "gstack-tag:http": "true"}
 
-        _well(gcloud, "firewall-rules", "create", "changing", f"--allow=tcp:{PORT}", "--target-tags=http")
+        done("firewall-rules", "create", "changing", f"--allow=tcp:{PORT}", "--target-tags=http")
         own = [row["id"] for row in _machine(cloudstack, "changing")["securitygroup"]]
         rules = [
             rule["startport"]
@@ -54,20 +50,20 @@ def test_labels_tags_metadata_and_protection_of_an_instance_change(gcloud: Gclou
             for rule in cloudstack.first("listSecurityGroups", id=group)["ingressrule"]  # type: ignore[index]
         ]
         assert PORT in rules
-        _well(gcloud, "firewall-rules", "delete", "changing")
+        done("firewall-rules", "delete", "changing")
 
-        _well(gcloud, "instances", "add-metadata", "changing", "--metadata=startup-script=echo hello,foo=bar")
+        done("instances", "add-metadata", "changing", "--metadata=startup-script=echo hello,foo=bar")
         assert "echo hello" in _user_data(cloudstack, "changing")
-        _well(gcloud, "instances", "remove-metadata", "changing", "--keys=startup-script")
+        done("instances", "remove-metadata", "changing", "--keys=startup-script")
         assert "echo hello" not in _user_data(cloudstack, "changing")
 
-        _well(gcloud, "instances", "update", "changing", "--deletion-protection")
+        done("instances", "update", "changing", "--deletion-protection")
         assert gcloud("compute", "instances", "delete", "changing").status != 0
-        _well(gcloud, "instances", "update", "changing", "--no-deletion-protection")
-        _well(gcloud, "instances", "set-scheduling", "changing", "--no-restart-on-failure")
+        done("instances", "update", "changing", "--no-deletion-protection")
+        done("instances", "set-scheduling", "changing", "--no-restart-on-failure")
         said = gcloud("compute", "instances", "describe", "changing", as_json=True).json
         assert (said["scheduling"]["automaticRestart"], said["deletionProtection"]) == (False, False)
-        assert _well(gcloud, "instances", "get-serial-port-output", "changing").strip() == ""
+        assert done("instances", "get-serial-port-output", "changing").out.strip() == ""
         refused = gcloud("compute", "instances", "suspend", "changing")
         assert refused.status != 0 and "is not supported" in refused.err
     finally:
@@ -75,23 +71,23 @@ def test_labels_tags_metadata_and_protection_of_an_instance_change(gcloud: Gclou
         gcloud("compute", "instances", "delete", "changing")
 
 
-def test_size_account_name_and_disks_of_an_instance_change(gcloud: Gcloud, cloudstack: Cloud) -> None:
-    _well(gcloud, "instances", "create", "sizing", "--machine-type=micro", "--create-disk=name=sizing-2,size=1", *IMAGE)
+def test_size_account_name_and_disks_of_an_instance_change(gcloud: Gcloud, done: Gcloud, cloudstack: Cloud) -> None:
+    done("instances", "create", "sizing", "--machine-type=micro", "--create-disk=name=sizing-2,size=1", *IMAGE)
     try:
-        _well(gcloud, "instances", "detach-disk", "sizing", "--disk=sizing-2")
+        done("instances", "detach-disk", "sizing", "--disk=sizing-2")
         (volume,) = cloudstack.list("listVolumes", name="sizing-2")
         assert "virtualmachineid" not in volume
-        _well(gcloud, "instances", "attach-disk", "sizing", "--disk=sizing-2", "--device-name=more")
+        done("instances", "attach-disk", "sizing", "--disk=sizing-2", "--device-name=more")
         (volume,) = cloudstack.list("listVolumes", name="sizing-2")
         assert volume["vmname"] == "sizing"
-        _well(gcloud, "instances", "set-disk-auto-delete", "sizing", "--disk=sizing-2", "--auto-delete")
+        done("instances", "set-disk-auto-delete", "sizing", "--disk=sizing-2", "--auto-delete")
 
-        _well(gcloud, "instances", "stop", "sizing")
-        _well(gcloud, "instances", "set-machine-type", "sizing", "--machine-type=small")
+        done("instances", "stop", "sizing")
+        done("instances", "set-machine-type", "sizing", "--machine-type=small")
         account = "robot@example.iam.gserviceaccount.com"
         flags = (f"--service-account={account}", "--scopes=compute-rw")
-        _well(gcloud, "instances", "set-service-account", "sizing", *flags)
-        _well(gcloud, "instances", "set-name", "sizing", "--new-name=sized")
+        done("instances", "set-service-account", "sizing", *flags)
+        done("instances", "set-name", "sizing", "--new-name=sized")
         assert _machine(cloudstack, "sized")["serviceofferingname"] == "Small"
 
         said = gcloud("compute", "instances", "describe", "sized", as_json=True).json
@@ -104,14 +100,16 @@ def test_size_account_name_and_disks_of_an_instance_change(gcloud: Gcloud, cloud
     assert cloudstack.list("listVolumes", name="sizing-2") == []
 
 
-def test_what_a_project_tells_all_its_instances_reaches_new_ones(gcloud: Gcloud, cloudstack: Cloud) -> None:
+def test_what_a_project_tells_all_its_instances_reaches_new_ones(
+    gcloud: Gcloud, done: Gcloud, cloudstack: Cloud
+) -> None:
     key = "ada:ssh-ed25519 AAAAada ada@laptop"
-    _well(gcloud, "project-info", "add-metadata", f"--metadata=ssh-keys={key},foo=bar")
+    done("project-info", "add-metadata", f"--metadata=ssh-keys={key},foo=bar")
     try:
         said = gcloud("compute", "project-info", "describe", as_json=True).json["commonInstanceMetadata"]["items"]
         assert {item["key"]: item["value"] for item in said} == {"ssh-keys": key, "foo": "bar"}
-        _well(gcloud, "instances", "create", "keyed", "--machine-type=micro", *IMAGE)
+        done("instances", "create", "keyed", "--machine-type=micro", *IMAGE)
         assert "AAAAada" in _user_data(cloudstack, "keyed")
     finally:
         gcloud("compute", "instances", "delete", "keyed")
-        _well(gcloud, "project-info", "remove-metadata", "--all")
+        done("project-info", "remove-metadata", "--all")

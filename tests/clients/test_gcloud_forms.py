@@ -22,12 +22,6 @@ Gcloud = Callable[..., Any]
 IMAGE = ("--image-family=debian-12", "--image-project=debian-cloud")
 
 
-def _well(gcloud: Gcloud, *words: str) -> str:
-    ran = gcloud("compute", *words)
-    assert ran.status == 0, ran.err
-    return str(ran.out)
-
-
 def _machine(cloudstack: Cloud, name: str) -> dict[str, Any]:
     return next(dict(row) for row in cloudstack.list("listVirtualMachines", name=name) if row["name"] == name)
 
@@ -43,22 +37,22 @@ def _told(cloudstack: Cloud, name: str) -> str:
     return (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode()
 
 
-def test_instances_boot_from_disks_and_snapshots(gcloud: Gcloud, cloudstack: Cloud) -> None:
-    _well(gcloud, "instances", "create", "forms-old", "--machine-type=micro", "--no-boot-disk-auto-delete", *IMAGE)
+def test_instances_boot_from_disks_and_snapshots(gcloud: Gcloud, done: Gcloud, cloudstack: Cloud) -> None:
+    done("instances", "create", "forms-old", "--machine-type=micro", "--no-boot-disk-auto-delete", *IMAGE)
     try:
         volume = _root(cloudstack, "forms-old")["id"]
-        _well(gcloud, "disks", "snapshot", "forms-old", "--snapshot-names=forms-saved")
-        _well(gcloud, "instances", "delete", "forms-old")
-        _well(gcloud, "instances", "create", "forms-disk", "--machine-type=micro", "--disk=name=forms-old,boot=yes")
+        done("disks", "snapshot", "forms-old", "--snapshot-names=forms-saved")
+        done("instances", "delete", "forms-old")
+        done("instances", "create", "forms-disk", "--machine-type=micro", "--disk=name=forms-old,boot=yes")
         assert (_root(cloudstack, "forms-disk")["id"], _machine(cloudstack, "forms-disk")["state"]) == (
             volume,
             "Running",
         )
 
         disk = "--create-disk=boot=yes,auto-delete=yes,source-snapshot=forms-saved,size=20"
-        _well(gcloud, "instances", "create", "forms-snapshot", "--machine-type=micro", disk)
+        done("instances", "create", "forms-snapshot", "--machine-type=micro", disk)
         assert _root(cloudstack, "forms-snapshot")["size"] == 20 * 2**30
-        _well(gcloud, "instances", "delete", "forms-disk", "forms-snapshot")
+        done("instances", "delete", "forms-disk", "forms-snapshot")
         assert [row["id"] for row in cloudstack.list("listVolumes", id=volume)] == [volume]
     finally:
         gcloud("compute", "instances", "delete", "forms-old", "forms-disk", "forms-snapshot")
@@ -66,36 +60,38 @@ def test_instances_boot_from_disks_and_snapshots(gcloud: Gcloud, cloudstack: Clo
         gcloud("compute", "snapshots", "delete", "forms-saved")
 
 
-def test_instances_are_made_of_a_template_one_and_many(gcloud: Gcloud, cloudstack: Cloud) -> None:
+def test_instances_are_made_of_a_template_one_and_many(gcloud: Gcloud, done: Gcloud, cloudstack: Cloud) -> None:
     flags = ("--machine-type=micro", "--labels=env=forms", "--metadata=foo=bar", *IMAGE)
-    _well(gcloud, "instance-templates", "create", "forms-small", *flags)
+    done("instance-templates", "create", "forms-small", *flags)
     try:
         listed = gcloud("compute", "instance-templates", "list", as_json=True).json
         assert [one["name"] for one in listed] == ["forms-small"]
-        _well(gcloud, "instances", "create", "forms-one", "--source-instance-template=forms-small")
+        done("instances", "create", "forms-one", "--source-instance-template=forms-small")
         assert {"key": "env", "value": "forms"}.items() <= _machine(cloudstack, "forms-one")["tags"][0].items()
         many = ("--name-pattern=forms-#", "--count=2", "--zone=ch-gva-2", "--machine-type=micro", *IMAGE)
         made = gcloud("compute", "instances", "bulk", "create", *many)
         assert made.status == 0 and "forms-1" in made.out + made.err, made.err
         assert {_machine(cloudstack, f"forms-{number}")["state"] for number in (1, 2)} == {"Running"}
         names = ("--predefined-names=forms-3,forms-4", "--region=ch-gva", "--source-instance-template=forms-small")
-        _well(gcloud, "instances", "bulk", "create", *names)
+        done("instances", "bulk", "create", *names)
         assert {_machine(cloudstack, f"forms-{number}")["state"] for number in (3, 4)} == {"Running"}
     finally:
         gcloud("compute", "instances", "delete", "forms-one", *(f"forms-{number}" for number in range(1, 5)))
-        _well(gcloud, "instance-templates", "delete", "forms-small")
+        done("instance-templates", "delete", "forms-small")
 
 
-def test_a_template_is_made_of_an_instance_and_an_instance_of_it(gcloud: Gcloud, cloudstack: Cloud) -> None:
+def test_a_template_is_made_of_an_instance_and_an_instance_of_it(
+    gcloud: Gcloud, done: Gcloud, cloudstack: Cloud
+) -> None:
     disk = "--create-disk=name=forms-data,device-name=data,size=3,auto-delete=yes"
-    _well(gcloud, "instances", "create", "forms-model", "--machine-type=micro", "--labels=env=model", disk, *IMAGE)
+    done("instances", "create", "forms-model", "--machine-type=micro", "--labels=env=model", disk, *IMAGE)
     source = ("--source-instance=forms-model", "--source-instance-zone=ch-gva-2")
     without = "--configure-disk=device-name=data,instantiate-from=do-not-include"
     try:
-        _well(gcloud, "instance-templates", "create", "forms-like", *source, without)
+        done("instance-templates", "create", "forms-like", *source, without)
         shown = gcloud("compute", "instance-templates", "describe", "forms-like", as_json=True).json
         assert shown["sourceInstance"].endswith("/zones/ch-gva-2/instances/forms-model")
-        _well(gcloud, "instances", "create", "forms-next", "--source-instance-template=forms-like")
+        done("instances", "create", "forms-next", "--source-instance-template=forms-like")
         row = _machine(cloudstack, "forms-next")
         assert (row["serviceofferingname"], row["state"]) == ("Micro", "Running")
         assert [tag["value"] for tag in row["tags"] if tag["key"] == "env"] == ["model"]
@@ -103,22 +99,24 @@ def test_a_template_is_made_of_an_instance_and_an_instance_of_it(gcloud: Gcloud,
         assert _root(cloudstack, "forms-next")["templateid"] == _root(cloudstack, "forms-model")["templateid"]
     finally:
         gcloud("compute", "instances", "delete", "forms-model", "forms-next")
-        _well(gcloud, "instance-templates", "delete", "forms-like")
+        done("instance-templates", "delete", "forms-like")
 
 
 @pytest.mark.long
-def test_an_instance_is_exported_edited_and_updated(gcloud: Gcloud, cloudstack: Cloud, tmp_path: Path) -> None:
-    _well(gcloud, "instances", "create", "forms-edit", "--machine-type=micro", "--labels=env=a", *IMAGE)
+def test_an_instance_is_exported_edited_and_updated(
+    gcloud: Gcloud, done: Gcloud, cloudstack: Cloud, tmp_path: Path
+) -> None:
+    done("instances", "create", "forms-edit", "--machine-type=micro", "--labels=env=a", *IMAGE)
     try:
         file = tmp_path / "instance.yaml"
-        _well(gcloud, "instances", "export", "forms-edit", f"--destination={file}")
+        done("instances", "export", "forms-edit", f"--destination={file}")
         text = file.read_text()
         assert "env: a" in text and "machineTypes/micro" in text
         file.write_text(text.replace("env: a", "env: b").replace("machineTypes/micro", "machineTypes/small"))
         update = ("instances", "update-from-file", "forms-edit", f"--source={file}")
         refused = gcloud("compute", *update, "--most-disruptive-allowed-action=REFRESH")
         assert refused.status != 0 and "RESTART" in refused.err
-        _well(gcloud, *update)
+        done(*update)
         row = _machine(cloudstack, "forms-edit")
         assert (row["serviceofferingname"], row["state"]) == ("Small", "Running")
         assert [tag["value"] for tag in row["tags"] if tag["key"] == "env"] == ["b"]
@@ -127,13 +125,13 @@ def test_an_instance_is_exported_edited_and_updated(gcloud: Gcloud, cloudstack: 
 
 
 @pytest.mark.long
-def test_keys_of_the_project_reach_an_instance_that_is_there(gcloud: Gcloud, cloudstack: Cloud) -> None:
-    _well(gcloud, "instances", "create", "forms-keys", "--machine-type=micro", *IMAGE)
+def test_keys_of_the_project_reach_an_instance_that_is_there(gcloud: Gcloud, done: Gcloud, cloudstack: Cloud) -> None:
+    done("instances", "create", "forms-keys", "--machine-type=micro", *IMAGE)
     try:
-        _well(gcloud, "project-info", "add-metadata", "--metadata=ssh-keys=ada:ssh-ed25519 AAAAforms ada@laptop")
+        done("project-info", "add-metadata", "--metadata=ssh-keys=ada:ssh-ed25519 AAAAforms ada@laptop")
         assert "AAAAforms" in _told(cloudstack, "forms-keys")
         script = "--metadata=startup-script-url=https://example.com/start.sh"
-        _well(gcloud, "instances", "add-metadata", "forms-keys", script)
+        done("instances", "add-metadata", "forms-keys", script)
         assert "url=https://example.com/start.sh" in _told(cloudstack, "forms-keys")
         bucket = gcloud("compute", "instances", "add-metadata", "forms-keys", "--metadata=startup-script-url=gs://b/s")
         assert bucket.status != 0 and "https://" in bucket.err
@@ -143,13 +141,13 @@ def test_keys_of_the_project_reach_an_instance_that_is_there(gcloud: Gcloud, clo
 
 
 def test_ssh_brings_its_key_to_the_machine_before_it_connects(
-    run: Gcloud, gcloud: Gcloud, installed_gcloud: str, cloudstack: Cloud, tools: str, tmp_path: Path
+    run: Gcloud, gcloud: Gcloud, done: Gcloud, installed_gcloud: str, cloudstack: Cloud, tools: str, tmp_path: Path
 ) -> None:
     connecting = tmp_path / "ssh"  # there is no guest to connect to
     connecting.write_text('#!/bin/sh\necho "connecting $*"\n')
     connecting.chmod(0o755)
     path, key = os.pathsep.join((str(tmp_path), tools)), tmp_path / "key"
-    _well(gcloud, "instances", "create", "forms-ssh", "--machine-type=micro", *IMAGE)
+    done("instances", "create", "forms-ssh", "--machine-type=micro", *IMAGE)
     try:
         words = (installed_gcloud, "--quiet", "compute", "ssh", "ada@forms-ssh", f"--ssh-key-file={key}")
         ran = run("env", f"PATH={path}", *words)
@@ -162,9 +160,9 @@ def test_ssh_brings_its_key_to_the_machine_before_it_connects(
         gcloud("compute", "instances", "delete", "forms-ssh")
 
 
-def test_the_password_of_a_machine_is_told_as_that_of_windows_is(gcloud: Gcloud) -> None:
+def test_the_password_of_a_machine_is_told_as_that_of_windows_is(gcloud: Gcloud, done: Gcloud) -> None:
     image = ("--image=linux-ubuntu-24-04-lts-64-bit", "--image-project=ubuntu-os-cloud")  # password-enabled
-    _well(gcloud, "instances", "create", "forms-password", "--machine-type=micro", *image)
+    done("instances", "create", "forms-password", "--machine-type=micro", *image)
     try:
         told = gcloud("compute", "reset-windows-password", "forms-password", "--user=ada", as_json=True).json
         assert (told["username"], len(told["password"])) == ("ada", 6)
@@ -173,15 +171,14 @@ def test_the_password_of_a_machine_is_told_as_that_of_windows_is(gcloud: Gcloud)
 
 
 @pytest.mark.long
-def test_disks_are_made_with_an_instance_and_a_schedule(gcloud: Gcloud, cloudstack: Cloud) -> None:
-    _well(
-        gcloud,
+def test_disks_are_made_with_an_instance_and_a_schedule(gcloud: Gcloud, done: Gcloud, cloudstack: Cloud) -> None:
+    done(
         *("resource-policies", "create", "snapshot-schedule", "forms-daily", "--region=ch-gva"),
         *("--daily-schedule", "--start-time=04:00", "--max-retention-days=7"),
     )
     disk = "--create-disk=name=forms-data,size=10GB,auto-delete=yes,disk-resource-policy=forms-daily"
     try:
-        _well(gcloud, "instances", "create", "forms-daily", "--machine-type=micro", disk, *IMAGE)
+        done("instances", "create", "forms-daily", "--machine-type=micro", disk, *IMAGE)
         (volume,) = cloudstack.list("listVolumes", name="forms-data")
         (policy,) = cloudstack.list("listSnapshotPolicies", volumeid=volume["id"])
         assert (policy["schedule"], policy["maxsnaps"], volume["vmname"]) == ("00:04", 7, "forms-daily")
@@ -203,16 +200,18 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.long
-def test_what_cloudstack_cannot_do_is_refused_and_the_rest_is_answered(gcloud: Gcloud, cloudstack: Cloud) -> None:
-    _well(gcloud, "instances", "create", "forms-verbs", "--machine-type=micro", *IMAGE)
+def test_what_cloudstack_cannot_do_is_refused_and_the_rest_is_answered(
+    gcloud: Gcloud, done: Gcloud, cloudstack: Cloud
+) -> None:
+    done("instances", "create", "forms-verbs", "--machine-type=micro", *IMAGE)
     try:
         for words in IMPOSSIBLE:
             refused = gcloud("compute", "instances", *words)
             assert refused.status != 0 and "is not supported" in refused.err, (words, refused.err)
         assert _machine(cloudstack, "forms-verbs")["state"] == "Running"
-        assert json.loads(_well(gcloud, "instances", "get-iam-policy", "forms-verbs", "--format=json"))["etag"]
+        assert json.loads(done("instances", "get-iam-policy", "forms-verbs", "--format=json").out)["etag"]
         attributes = gcloud("compute", "instances", "get-guest-attributes", "forms-verbs")
         assert attributes.status != 0 and "Guest Attribute" in attributes.err
-        _well(gcloud, "instances", "network-interfaces", "get-effective-firewalls", "forms-verbs")
+        done("instances", "network-interfaces", "get-effective-firewalls", "forms-verbs")
     finally:
         gcloud("compute", "instances", "delete", "forms-verbs")

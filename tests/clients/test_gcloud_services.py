@@ -81,17 +81,9 @@ def arriving(world: Simulator, address: str) -> set[str]:
 
 
 def test_an_instance_with_a_static_address_answers_behind_a_service(
-    gcloud: Gcloud, demo: Demo, world: Simulator
+    gcloud: Gcloud, done: Gcloud, described: Gcloud, demo: Demo, world: Simulator
 ) -> None:
     before = held(world)
-
-    def done(*words: str) -> Any:
-        ran = gcloud("compute", *words)
-        assert ran.status == 0, ran.err
-        return ran
-
-    def described(*words: str) -> Any:
-        return gcloud("compute", *words, as_json=True).json
 
     done("networks", "create", "net", "--subnet-mode=custom")
     done("networks", "subnets", "create", "sub", "--network=net", REGION, "--range=10.5.0.0/24")
@@ -164,14 +156,9 @@ def test_an_instance_with_a_static_address_answers_behind_a_service(
     assert held(world) == before
 
 
-def test_google_cloud_compute_makes_a_service_and_takes_it_away(
-    demo: Demo, world: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in demo.environment.items():
-        monkeypatch.setenv(name, value)
-    options = {"client_options": {"api_endpoint": demo.environment["GSTACK_URL"]}}
-    groups, services = compute_v1.InstanceGroupsClient(**options), compute_v1.RegionBackendServicesClient(**options)
-    rules = compute_v1.ForwardingRulesClient(**options)
+def test_google_cloud_compute_makes_a_service_and_takes_it_away(demo: Demo, client: Callable[[str], Any]) -> None:
+    groups, services = client("InstanceGroupsClient"), client("RegionBackendServicesClient")
+    rules = client("ForwardingRulesClient")
     at = {"project": demo.environment["GSTACK_PROJECT"]}
     there, here = {**at, "region": "de-fra"}, {**at, "zone": "de-fra-1"}
     groups.insert(**here, instance_group_resource=compute_v1.InstanceGroup(name="ig")).result(timeout=60)
@@ -187,7 +174,7 @@ def test_google_cloud_compute_makes_a_service_and_takes_it_away(
         list(services.get_health(**there, backend_service="be", resource_group_reference_resource=asked).health_status)
         == []
     )
-    everywhere = compute_v1.BackendServicesClient(**options).aggregated_list(**at)
+    everywhere = client("BackendServicesClient").aggregated_list(**at)
     assert [one.session_affinity for _, part in everywhere for one in part.backend_services] == ["CLIENT_IP"]
     assert list(rules.list(**there)) == []
     asked = compute_v1.InstanceGroupsListInstancesRequest(instance_state="ALL")

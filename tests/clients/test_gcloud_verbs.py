@@ -183,38 +183,32 @@ def test_every_verb_is_tried_by_google_cloud_compute(collection: str) -> None:
     assert {method for method in methods if not re.search(rf"\b{client}\.{method}(_unary)?\(", said)} == set()
 
 
-def _done(gcloud: Gcloud, *words: str) -> Any:
-    ran = gcloud("compute", *words)
-    assert ran.status == 0, ran.err
-    return ran
-
-
 @pytest.mark.long
 def test_types_snapshots_and_templates_are_shown_labelled_and_their_policies_read(
-    gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh
+    gcloud: Gcloud, done: Gcloud, cloudstack: Cloud, fresh: Fresh
 ) -> None:
     name = fresh("verbs")
-    assert _done(gcloud, "machine-types", "describe", "e2-small", "--format=value(name)").out.strip() == "e2-small"
-    assert _done(gcloud, "disk-types", "describe", "pd-ssd", "--format=value(name)").out.strip() == "pd-ssd"
+    assert done("machine-types", "describe", "e2-small", "--format=value(name)").out.strip() == "e2-small"
+    assert done("disk-types", "describe", "pd-ssd", "--format=value(name)").out.strip() == "pd-ssd"
     region = "--instance-template-region=ch-gva"
-    _done(gcloud, "instance-templates", "create", name, region, "--machine-type=micro", *IMAGE)
+    done("instance-templates", "create", name, region, "--machine-type=micro", *IMAGE)
     shown = gcloud("compute", "instance-templates", "describe", name, "--region=ch-gva", as_json=True).json
     assert shown["region"].endswith("/regions/ch-gva")
-    _done(gcloud, "instance-templates", "create", name, "--machine-type=micro", *IMAGE)
+    done("instance-templates", "create", name, "--machine-type=micro", *IMAGE)
     policy = gcloud("compute", "instance-templates", "get-iam-policy", name, as_json=True).json
     assert policy["version"] == 1
     template = f"--source-instance-template=projects/tenant/regions/ch-gva/instanceTemplates/{name}"
-    _done(gcloud, "instances", "create", name, template)
+    done("instances", "create", name, template)
     try:
-        _done(gcloud, "disks", "snapshot", name, f"--snapshot-names={name}")
-        _done(gcloud, "snapshots", "add-labels", name, "--labels=tier=gold")
+        done("disks", "snapshot", name, f"--snapshot-names={name}")
+        done("snapshots", "add-labels", name, "--labels=tier=gold")
         (row,) = cloudstack.list("listSnapshots", name=name)
         assert {"tier": "gold"}.items() <= {tag["key"]: tag["value"] for tag in row["tags"]}.items()
         listed = gcloud("compute", "snapshots", "list", f"--filter=name={name}", as_json=True).json
         assert [one["labels"] for one in listed] == [{"tier": "gold"}]
         assert gcloud("compute", "snapshots", "get-iam-policy", name, as_json=True).json["version"] == 1
         words = ("--daily-schedule", "--start-time=04:00", "--max-retention-days=5", "--region=ch-gva")
-        _done(gcloud, "resource-policies", "create", "snapshot-schedule", name, *words)
+        done("resource-policies", "create", "snapshot-schedule", name, *words)
         policy = gcloud("compute", "resource-policies", "get-iam-policy", name, "--region=ch-gva", as_json=True).json
         assert policy["version"] == 1
     finally:
@@ -222,26 +216,28 @@ def test_types_snapshots_and_templates_are_shown_labelled_and_their_policies_rea
         gcloud("compute", "snapshots", "delete", name)
         gcloud("compute", "resource-policies", "delete", name, "--region=ch-gva")
         gcloud("compute", "instance-templates", "delete", name)
-        _done(gcloud, "instance-templates", "delete", name, "--region=ch-gva")
+        done("instance-templates", "delete", name, "--region=ch-gva")
 
 
 @pytest.mark.long
-def test_interfaces_and_external_addresses_come_and_go(gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh) -> None:
+def test_interfaces_and_external_addresses_come_and_go(
+    gcloud: Gcloud, done: Gcloud, cloudstack: Cloud, fresh: Fresh
+) -> None:
     name, other = fresh("verbs"), fresh("other")
     machine = (name, "--machine-type=micro", "--no-address", *IMAGE, ZONE)
     for network, cidr in ((name, "10.31.0.0/24"), (other, "10.32.0.0/24")):
-        _done(gcloud, "networks", "create", network, "--subnet-mode=custom")
-        _done(gcloud, "networks", "subnets", "create", network, f"--network={network}", REGION, f"--range={cidr}")
-    _done(gcloud, "instances", "create", *machine, f"--subnet={name}")
+        done("networks", "create", network, "--subnet-mode=custom")
+        done("networks", "subnets", "create", network, f"--network={network}", REGION, f"--range={cidr}")
+    done("instances", "create", *machine, f"--subnet={name}")
     try:
-        _done(gcloud, "instances", "add-access-config", name, ZONE, "--access-config-name=nat")
+        done("instances", "add-access-config", name, ZONE, "--access-config-name=nat")
         (row,) = cloudstack.list("listVirtualMachines", name=name)
         (address,) = cloudstack.list("listPublicIpAddresses", ipaddress=row["publicip"])
         assert (address["isstaticnat"], address["virtualmachineid"]) == (True, row["id"])
         pointer = ("--public-ptr", "--public-ptr-domain=x.example.com.")
         refused = gcloud("compute", "instances", "update-access-config", name, ZONE, *pointer)
         assert refused.status != 0 and "reverse DNS" in refused.err, refused.err
-        _done(gcloud, "instances", "delete-access-config", name, ZONE, "--access-config-name=nat")
+        done("instances", "delete-access-config", name, ZONE, "--access-config-name=nat")
         (row,) = cloudstack.list("listVirtualMachines", name=name)
         assert "publicip" not in row
         nic = (f"--network={other}", f"--subnetwork={other}")
@@ -258,4 +254,4 @@ def test_interfaces_and_external_addresses_come_and_go(gcloud: Gcloud, cloudstac
         gcloud("compute", "instances", "delete", name, ZONE)
         for network in (name, other):
             gcloud("compute", "networks", "subnets", "delete", network, REGION)
-            _done(gcloud, "networks", "delete", network)
+            done("networks", "delete", network)

@@ -30,14 +30,11 @@ def ids(cloudstack: Cloud) -> set[str]:
 
 
 @pytest.mark.long
-def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(gcloud: Gcloud, cloudstack: Cloud, fresh: Fresh) -> None:
+def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(
+    gcloud: Gcloud, described: Gcloud, done: Gcloud, cloudstack: Cloud, fresh: Fresh
+) -> None:
     name, before = fresh("vpc"), ids(cloudstack)
     inner = f"{name}-inner"
-
-    def done(*words: str) -> Any:
-        ran = gcloud("compute", *words)
-        assert ran.status == 0, ran.err
-        return ran
 
     def refused(*words: str) -> str:
         ran = gcloud("compute", *words)
@@ -52,7 +49,7 @@ def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(gcloud: Gcloud, cl
     for tier, cidr in ((name, "10.5.0.0/24"), (inner, "10.6.0.0/24")):
         done("networks", "subnets", "create", tier, f"--network={name}", REGION, f"--range={cidr}")
     done("networks", "subnets", "update", name, REGION, "--no-enable-private-ip-google-access")
-    usable = gcloud("compute", "networks", "subnets", "list-usable", as_json=True).json
+    usable = described("networks", "subnets", "list-usable")
     assert {name, inner} <= {one["subnetwork"].rpartition("/")[2] for one in usable}
     assert "range" in refused("networks", "subnets", "expand-ip-range", name, REGION, "--prefix-length=20")
     assert "connect networks" in refused(
@@ -68,14 +65,14 @@ def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(gcloud: Gcloud, cl
 
     done("addresses", "create", name, REGION)
     done("addresses", "create", inner, REGION, f"--subnet={inner}", "--addresses=10.6.0.9")
-    address = gcloud("compute", "addresses", "describe", name, REGION, as_json=True).json["address"]
+    address = described("addresses", "describe", name, REGION)["address"]
     done("instances", "create", name, f"--subnet={name}", f"--address={address}", *MACHINE)
     done("instances", "create", inner, f"--subnet={inner}", "--private-network-ip=10.6.0.9", "--no-address", *MACHINE)
     aliases = ("--network-interface=nic0", "--aliases=10.6.0.50/32")
     done("instances", "network-interfaces", "update", inner, ZONE, *aliases)
-    shown = gcloud("compute", "instances", "describe", inner, ZONE, as_json=True).json["networkInterfaces"][0]
+    shown = described("instances", "describe", inner, ZONE)["networkInterfaces"][0]
     assert shown["aliasIpRanges"] == [{"ipCidrRange": "10.6.0.50/32"}]
-    assert gcloud("compute", "addresses", "describe", inner, REGION, as_json=True).json["status"] == "IN_USE"
+    assert described("addresses", "describe", inner, REGION)["status"] == "IN_USE"
 
     done(
         "routes",
@@ -85,17 +82,17 @@ def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(gcloud: Gcloud, cl
         "--destination-range=172.16.0.0/16",
         "--next-hop-address=10.5.0.9",
     )
-    assert name in [one["name"] for one in gcloud("compute", "routes", "list", as_json=True).json]
+    assert name in [one["name"] for one in described("routes", "list")]
     done("routers", "create", name, f"--network={name}", REGION)
     nat = ("--auto-allocate-nat-external-ips", "--nat-all-subnet-ip-ranges")
     done("routers", "nats", "create", "nat", f"--router={name}", REGION, *nat)
-    status = gcloud("compute", "routers", "get-status", name, REGION, as_json=True).json["result"]
+    status = described("routers", "get-status", name, REGION)["result"]
     (vpc,) = [row for row in cloudstack.list("listVPCs") if row["name"] == name]
     (source,) = cloudstack.list("listPublicIpAddresses", vpcid=vpc["id"], issourcenat=True)
     assert status["natStatus"][0]["autoAllocatedNatIps"] == [source["ipaddress"]]
-    mapped = gcloud("compute", "routers", "get-nat-mapping-info", name, REGION, as_json=True).json
+    mapped = described("routers", "get-nat-mapping-info", name, REGION)
     assert [one["instanceName"] for one in mapped] == [inner]
-    info = gcloud("compute", "routers", "get-nat-ip-info", name, REGION, as_json=True).json["result"]
+    info = described("routers", "get-nat-ip-info", name, REGION)["result"]
     assert info[0]["natIpInfoMappings"] == [{"natIp": source["ipaddress"], "mode": "AUTO", "usage": "IN_USE"}]
 
     done("instances", "delete", name, inner, ZONE)
@@ -110,7 +107,7 @@ def test_a_vpc_lives_with_tiers_routes_a_router_and_instances(gcloud: Gcloud, cl
         ("networks", "delete", name),
     ):
         done(*command)
-    assert gcloud("compute", "networks", "list", f"--filter=name={name}", as_json=True).json == []
+    assert described("networks", "list", f"--filter=name={name}") == []
     # What waits for CloudStack to expunge the instances goes with them; here that is as if it had.
     tiers = [row for row in cloudstack.list("listNetworks") if row.get("vpcid") and row["id"] not in before]
     gone = [row for row in tiers if any("deleted" in tag["key"] for tag in row["tags"])]

@@ -7,7 +7,7 @@ are done when they are answered.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,21 +30,6 @@ def project(client_environment: dict[str, str]) -> str:
 def place(client_environment: dict[str, str]) -> dict[str, str]:
     """What every zonal method takes."""
     return {"project": client_environment["GSTACK_PROJECT"], "zone": client_environment["GSTACK_ZONE"]}
-
-
-@pytest.fixture
-def client(client_environment: dict[str, str]) -> Iterator[Callable[[str], Any]]:
-    """A client by the name of its class, made as the documentation says, and closed at the end."""
-    made: list[Any] = []
-
-    def make(name: str) -> Any:
-        options = {"api_endpoint": client_environment["GSTACK_URL"]}
-        made.append(getattr(compute_v1, name)(client_options=options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.transport.close()
 
 
 def _instance(name: str, machine_type: str = "micro", zone: str = "ch-gva-2") -> compute_v1.Instance:

@@ -8,18 +8,15 @@ from typing import Any
 from google.cloud import compute_v1
 
 from gstack.cloudstack.client import Cloud
-from gstack.demo import Demo
 
 Fresh = Callable[[str], str]
 REGION, ZONE = "de-fra", "de-fra-1"
 
 
 def test_an_instance_in_two_networks_is_changed_while_it_runs(
-    demo: Demo, client_environment: dict[str, str], cloudstack: Cloud, fresh: Fresh
+    client: Callable[[str], Any], client_environment: dict[str, str], cloudstack: Cloud, fresh: Fresh
 ) -> None:
-    options = {"client_options": {"api_endpoint": client_environment["GSTACK_URL"]}}
-    networks, pieces = compute_v1.NetworksClient(**options), compute_v1.SubnetworksClient(**options)
-    instances = compute_v1.InstancesClient(**options)
+    networks, pieces, instances = client("NetworksClient"), client("SubnetworksClient"), client("InstancesClient")
     project, names = client_environment["GSTACK_PROJECT"], [fresh("one"), fresh("two")]
     place: dict[str, Any] = {"project": project, "zone": ZONE, "instance": names[0]}
 
@@ -66,5 +63,3 @@ def test_an_instance_in_two_networks_is_changed_while_it_runs(
         networks.delete(project=project, network=name).result(timeout=60)
     assert {network.name for network in networks.list(project=project)}.isdisjoint(names)
     assert [row for row in cloudstack.list("listPublicIpAddresses") if row.get("virtualmachinename") == names[0]] == []
-    for one in (networks, pieces, instances):
-        one.transport.close()

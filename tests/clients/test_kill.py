@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from requests.adapters import HTTPAdapter
 import gstack
 from gstack import demo
 from gstack.simulator import Simulator, serve
+from tests.ports import may_listen
 from tests.waiting import until
 
 Fresh = Callable[[str], str]
@@ -172,7 +172,7 @@ def gateway(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     cloud = demo.Cloud(server.url, *world.cloud.keys("tenant"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GSTACK_CONF_OPERATION_HOLD_SECONDS", "0")
-        running = demo.configured(tmp_path_factory.mktemp("kill"), _free_port(), cloud)
+        running = demo.configured(tmp_path_factory.mktemp("kill"), demo.free_port(), cloud)
         project = demo.key_file(running.settings, cloud)
         running.start()
         try:
@@ -195,24 +195,8 @@ def in_good_order(gateway: Gateway, world: World) -> Iterator[None]:
     world.cloud.faults.clear()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _port_is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 def restart(gateway: Gateway) -> None:
-    until(lambda: _port_is_free(gateway.running.settings["GSTACK_PORT"]), seconds=15, what="a free port")
+    until(lambda: may_listen(gateway.running.settings["GSTACK_PORT"]), seconds=15, what="a free port")
     gateway.running.start()
 
 

@@ -118,30 +118,31 @@ def test_gcloud_sorts_by_itself(gcloud: Callable[..., Any]) -> None:
 
 @BOTH
 @pytest.mark.usefixtures("listed")
-def test_google_cloud_compute_filters_limits_and_pages(client_environment: dict[str, str], case: Case) -> None:
-    options = {"api_endpoint": client_environment["GSTACK_URL"]}
+def test_google_cloud_compute_filters_limits_and_pages(
+    client: Callable[[str], Any], client_environment: dict[str, str], case: Case
+) -> None:
     asked = {"project": client_environment["GSTACK_PROJECT"], "filter": case.filter, "max_results": case.page}
-    client = compute_v1.FirewallsClient(client_options=options)
-    pages = [[item.name for item in page.items] for page in client.list(compute_v1.ListFirewallsRequest(**asked)).pages]
-    found = islice(client.list(compute_v1.ListFirewallsRequest(**asked)), case.limit)
+    firewalls = client("FirewallsClient")
+    request = compute_v1.ListFirewallsRequest(**asked)
+    pages = [[item.name for item in page.items] for page in firewalls.list(request).pages]
+    found = islice(firewalls.list(request), case.limit)
     assert ([item.name for item in found], [page for page in pages if page]) == (case.names, case.pages)
-    newest = client.list(compute_v1.ListFirewallsRequest(**asked, order_by="creationTimestamp desc"))
+    newest = firewalls.list(compute_v1.ListFirewallsRequest(**asked, order_by="creationTimestamp desc"))
     assert sorted(item.name for item in newest) == sorted(name for page in case.pages for name in page)
-    client.transport.close()
 
 
 @BOTH
 @pytest.mark.usefixtures("listed")
-def test_google_cloud_compute_reads_aggregated_lists_alike(client_environment: dict[str, str], case: Case) -> None:
+def test_google_cloud_compute_reads_aggregated_lists_alike(
+    client: Callable[[str], Any], client_environment: dict[str, str], case: Case
+) -> None:
     asked = {"project": client_environment["GSTACK_PROJECT"], "filter": case.filter, "max_results": case.page}
-    client = compute_v1.DisksClient(client_options={"api_endpoint": client_environment["GSTACK_URL"]})
     pages = [
         [
             disk.name for scope in sorted(page.items) for disk in page.items[scope].disks
         ]  # a map of protobuf has no order
-        for page in client.aggregated_list(compute_v1.AggregatedListDisksRequest(**asked)).pages
+        for page in client("DisksClient").aggregated_list(compute_v1.AggregatedListDisksRequest(**asked)).pages
     ]
-    client.transport.close()
     assert [page for page in pages if page] == case.pages
 
 
@@ -176,13 +177,11 @@ def _driver(environment: dict[str, str]) -> Any:
 
 
 def test_an_operation_that_was_deleted_is_gone_for_every_client(
-    api: Any, client_environment: dict[str, str], fresh: Callable[[str], str]
+    api: Any, client: Callable[[str], Any], client_environment: dict[str, str], fresh: Callable[[str], str]
 ) -> None:
     """The answer to the deletion is ``{}``: Google's library for Python cannot read an empty body."""
     body = {"name": fresh("gone"), "allowed": [{"IPProtocol": "tcp"}]}
     operation = api.done("POST", "global/firewalls", json=body)["name"]
-    client = compute_v1.GlobalOperationsClient(client_options={"api_endpoint": client_environment["GSTACK_URL"]})
-    client.delete(project=client_environment["GSTACK_PROJECT"], operation=operation)
-    client.transport.close()
+    client("GlobalOperationsClient").delete(project=client_environment["GSTACK_PROJECT"], operation=operation)
     assert api("GET", f"global/operations/{operation}").status_code == 404
     api.done("DELETE", f"global/firewalls/{body['name']}")

@@ -237,6 +237,14 @@ def _ok(ran: Any) -> str:
     return str(ran.out)
 
 
+def _imported(terraform: Callable[..., Any], links: dict[str, str], variables: list[str]) -> str:
+    """What terraform plans once it has forgotten these resources and been told of them again."""
+    _ok(terraform("state", "rm", *links))
+    for address, link in links.items():
+        _ok(terraform("import", "-no-color", *variables, address, f"projects/tenant/{link}"))
+    return _ok(terraform("plan", "-no-color", *variables))
+
+
 def test_a_shop_made_at_once_changed_imported_and_gone_leaves_nothing(
     world: Simulator, terraform: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -254,10 +262,7 @@ def test_a_shop_made_at_once_changed_imported_and_gone_leaves_nothing(
         "google_compute_address.web[0]": "regions/de-fra/addresses/web-0",
         "google_compute_instance.db": "zones/de-fra-1/instances/db",
     }
-    _ok(terraform("state", "rm", *imported))
-    for address, link in imported.items():
-        _ok(terraform("import", "-no-color", *changes, address, f"projects/tenant/{link}"))
-    planned = _ok(terraform("plan", "-no-color", *changes))
+    planned = _imported(terraform, imported, changes)
     assert "0 to add, 2 to change, 0 to destroy" in planned
     assert re.findall(r"# (\S+) will be", planned) == ["google_compute_address.web[0]", "google_compute_instance.db"]
     assert "11 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
@@ -282,10 +287,7 @@ def test_disks_of_images_and_snapshots_are_seen_changed_imported_and_gone(
         "google_compute_disk.of_snapshot": "zones/de-fra-1/disks/of-snapshot",
         "google_compute_attached_disk.of_snapshot": "zones/de-fra-1/instances/store/of-snapshot",
     }
-    _ok(terraform("state", "rm", *imported))
-    for address, link in imported.items():
-        _ok(terraform("import", "-no-color", *changes, address, f"projects/tenant/{link}"))
-    assert "0 to add, 2 to change, 0 to destroy" in _ok(terraform("plan", "-no-color", *changes)), "no labels imported"
+    assert "0 to add, 2 to change, 0 to destroy" in _imported(terraform, imported, changes), "no labels imported"
     assert "6 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve"))
     assert _held(world) == before
 

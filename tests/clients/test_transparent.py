@@ -18,22 +18,13 @@ from google.cloud import compute_v1
 
 from gstack.certificates import GOOGLE_NAMES
 from gstack.demo import Demo, prepared
-
-
-def _may_listen(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+from tests.ports import may_listen
 
 
 @pytest.fixture(scope="module")
 def as_google() -> Iterator[tuple[Demo, set[str]]]:
     """A gateway on port 443, this process led to it under Google's names, and the hosts it looks up."""
-    if not _may_listen(443):
+    if not may_listen(443):
         pytest.skip("port 443 cannot be listened on here: it takes root, and nobody else on it")
     asked: set[str] = set()
     look_up: Callable[..., Any] = socket.getaddrinfo

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ import pytest
 from gstack import certificates
 from gstack.certificates import GOOGLE_NAMES
 from gstack.demo import Demo, prepared
+from tests.ports import may_listen
 
 if os.environ.get("GSTACK_TEST_CLIENTS") != "all":
     pytest.skip("make test-clients runs it: its clients come from their registries", allow_module_level=True)
@@ -187,16 +187,6 @@ output "link" { value = google_compute_disk.unaware.self_link }
 """
 
 
-def _may_listen(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 @dataclass(frozen=True)
 class Way:
     """How a client gets to the gateway: words before its command, its environment, and what links begin with."""
@@ -211,7 +201,7 @@ class Way:
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
     """A gateway on port 443 that answers for Google's names and for those of a universe."""
-    if not _may_listen(443):
+    if not may_listen(443):
         pytest.skip("port 443 cannot be listened on here: it takes root, and nobody else on it")
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode != 0:
         pytest.skip("no hosts file of a client's own can be made here: it takes root and mount namespaces")
