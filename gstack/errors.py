@@ -123,6 +123,14 @@ def already_exists(path: str) -> GceError:
     return GceError("alreadyExists", f"The resource '{path}' already exists")
 
 
+def in_use(path: str, user: str, location: str | None = None) -> GceError:
+    """GCE's sentence for what cannot be deleted because of ``user``; ``path`` starts at ``projects/``."""
+    collection = path.split("/")[-2]
+    kind = collection.removesuffix("es" if collection.endswith("sses") else "s")
+    message = f"The {kind} resource '{path}' is already being used by {user}"
+    return GceError("resourceInUseByAnotherResource", message, location=location)
+
+
 def not_ready(path: str, why: str = "") -> GceError:
     """GCE's sentence for a resource in a state that forbids the request, and the reason where we know one; ``path``
     starts at ``projects/``."""

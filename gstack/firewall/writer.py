@@ -78,6 +78,12 @@ class Writer:
         except GceError as error:
             return error
 
+    def obey(self, command: str, params: Mapping[str, Any]) -> None:
+        """As :meth:`one`; raises what CloudStack refused."""
+        refusal = self.one(command, params)
+        if refusal is not None:
+            raise refusal
+
     def give_way(self, rounds: int) -> None:
         """Wait a moment, and each time longer, where what was to be done has been tried more than once: somebody else
         is at it as well."""

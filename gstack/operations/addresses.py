@@ -13,12 +13,10 @@ from functools import partial
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
-from gstack.errors import GceError, not_found
+from gstack.errors import GceError, in_use, not_found
 from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Writer
-from gstack.operations import networks as making
-from gstack.operations import reserving, vpcs
-from gstack.operations.firewalls import converge_quietly
+from gstack.operations import firewalls, reserving, vpcs
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -92,9 +90,9 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
 @workflow("op.instances.addAccessConfig")
 def add_access_config(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``machine``; ``access`` as :func:`attach` takes it; ``nic`` (nic0), ``name`` of the access config."""
-    run.undo("the rules of the address", converge_quietly, run)
+    run.undo("the rules of the address", firewalls.converge_quietly, run)
     attach(run, plan["machine"], plan["access"])
-    making.converge(run)
+    firewalls.converge(run)
     run.step("remember", name_config, run, plan, [plan["name"]])
 
 
@@ -105,7 +103,7 @@ def delete_access_config(run: Run, plan: dict[str, Any]) -> None:
     if not held:
         raise GceError("unsupported", f"The external address of '{run.target}' was given to it by another tool.")
     detach(run, held)
-    making.converge(run)
+    firewalls.converge(run)
     run.step("remember", name_config, run, plan, [])
 
 
@@ -233,7 +231,7 @@ def _at(run: Run, chosen: Row, home: Home) -> Row | None:
 
 
 def _placed(run: Run, address: str, home: Home) -> Row | None:
-    row: Row | None = run.cloud.first("listPublicIpAddresses", id=address)
+    row = run.cloud.first("listPublicIpAddresses", id=address)
     return row if row is not None and home.holds(row) else None
 
 
@@ -250,7 +248,7 @@ def _unused(run: Run, address: str) -> Row:
         raise not_found(run.target)
     if addresses.used(row):
         user = str(row.get("virtualmachinename") or "rules in CloudStack")
-        raise making.in_use(run.target, f"'{user}'")
+        raise in_use(run.target, f"'{user}'")
     return reserving.facts(row)
 
 
@@ -263,7 +261,7 @@ def name_config(run: Run, plan: dict[str, Any], names: list[str]) -> None:
 
 
 def _tied(run: Run, address: str, machine: str) -> Row | None:
-    row: Row | None = run.cloud.first("listPublicIpAddresses", id=address)
+    row = run.cloud.first("listPublicIpAddresses", id=address)
     return row if row is not None and row.get("virtualmachineid") == machine else None
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from gstack.errors import GceError, not_found
-from gstack.operations import labels, schedules
+from gstack.operations import labels, schedules, states
 from gstack.operations.run import Run
 from gstack.store import overlay
-from gstack.translate import machines, volumes
+from gstack.translate import volumes
 from gstack.translate.schedules import Schedule
 
 Row = dict[str, Any]
@@ -53,7 +53,9 @@ def fill(run: Run, machine: str, boot: Row, extras: list[Row], *, cold: str | No
         if cold is not None and extra["awaits"] not in (None, cold):
             run.step(f"what {extra['name']} is of", _require_unfilled, run, extra)
     if cold is not None:
-        said = run.job("start", "startVirtualMachine", {"id": machine}, find=lambda: in_state(run, machine, "Running"))
+        said = run.job(
+            "start", "startVirtualMachine", {"id": machine}, find=lambda: states.in_state(run, machine, "Running")
+        )
     for disk in [boot, *extras]:
         _remember(run, disk)
         _schedule(run, disk)
@@ -104,22 +106,8 @@ def release(run: Run, machine: Row, volume: str) -> None:
     if row is None or row.get("virtualmachineid") != machine["id"]:
         return
     if machine["state"] != "Stopped":
-        labels.obey(run, "stopVirtualMachine", {"id": machine["id"], "forced": True})
-    labels.obey(run, "detachVolume", {"id": volume})
-
-
-def in_state(run: Run, machine: str, state: str) -> Row | None:
-    """The machine if it is in that state."""
-    row: Row | None = run.cloud.first("listVirtualMachines", id=machine, details=["min"])
-    return row if row is not None and row["state"] == state else None
-
-
-def state_of(run: Run, machine: str) -> str:
-    """CloudStack's state of a machine. Raises GceError notFound."""
-    row = run.cloud.first("listVirtualMachines", id=machine, details=["min"])
-    if row is None or row["state"] in machines.GONE:
-        raise not_found(run.target)
-    return str(row["state"])
+        run.obey("stopVirtualMachine", {"id": machine["id"], "forced": True})
+    run.obey("detachVolume", {"id": volume})
 
 
 def _mark(run: Run, disk: Row) -> None:
@@ -152,14 +140,14 @@ def _require_unfilled(run: Run, disk: Row) -> None:
 def _drop_detached(run: Run, volume: str) -> None:
     row = _detached(run, volume)
     if row is not None and row["state"] not in volumes.GONE:
-        labels.obey(run, "deleteVolume", {"id": volume})
+        run.obey("deleteVolume", {"id": volume})
 
 
 def _attached(run: Run, volume: str, machine: str) -> Row | None:
-    row: Row | None = run.cloud.first("listVolumes", id=volume)
+    row = run.cloud.first("listVolumes", id=volume)
     return row if row is not None and row.get("virtualmachineid") == machine else None
 
 
 def _detached(run: Run, volume: str) -> Row | None:
-    row: Row | None = run.cloud.first("listVolumes", id=volume)
+    row = run.cloud.first("listVolumes", id=volume)
     return row if row is not None and "virtualmachineid" not in row else None

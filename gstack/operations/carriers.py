@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gstack.errors import GceError
-from gstack.operations import attachments, labels, nics
+from gstack.operations import attachments, labels, nics, states
 from gstack.operations.run import Run
 from gstack.store import overlay
 from gstack.translate import machines
@@ -60,17 +60,13 @@ def make(run: Run, plan: Row, begun: Callable[[str], None]) -> str:
 def _dismiss(run: Run, machine: str) -> None:
     """Destroy a carrier. The disk is whole, so it stays if that fails; the next one sweeps."""
     try:
-        expunge = run.step("expunging", _may_expunge, run)
+        expunge = run.step("expunging", states.may_expunge, run)
         run.job("destroy", "destroyVirtualMachine", {"id": machine, "expunge": expunge or None})
     except GceError as error:
         run.warn("CLEANUP_FAILED", f"The machine that the disk was made with is left over: {error.message}")
 
 
 # What follows runs inside of steps.
-
-
-def _may_expunge(run: Run) -> bool:
-    return bool(run.cloud.call("listCapabilities").get("capability", {}).get("allowuserexpungerecovervm"))
 
 
 def _carrier(run: Run, shown: str) -> Row | None:
@@ -82,7 +78,7 @@ def _carrier(run: Run, shown: str) -> Row | None:
 def _discard(run: Run, shown: str) -> None:
     row = _carrier(run, shown)
     if row is not None:
-        labels.obey(run, "destroyVirtualMachine", {"id": row["id"], "expunge": _may_expunge(run) or None})
+        run.obey("destroyVirtualMachine", {"id": row["id"], "expunge": states.may_expunge(run) or None})
 
 
 def _drop(run: Run, volume: str) -> None:
@@ -90,8 +86,8 @@ def _drop(run: Run, volume: str) -> None:
     if row is None:
         return
     if "virtualmachineid" in row:
-        labels.obey(run, "detachVolume", {"id": volume})
-    labels.obey(run, "deleteVolume", {"id": volume})
+        run.obey("detachVolume", {"id": volume})
+    run.obey("deleteVolume", {"id": volume})
     overlay.drop(attachments.DISKS, volume)
 
 
@@ -101,4 +97,4 @@ def _sweep(run: Run) -> None:
     for row in run.cloud.list("listVirtualMachines", keyword=machines.CARRIER, details=["min"]):
         known = machines.is_carrier(row.get("displayname")) and row["state"] not in machines.GONE
         if known and datetime.fromisoformat(row["created"]) < oldest:
-            labels.obey(run, "destroyVirtualMachine", {"id": row["id"]})
+            run.obey("destroyVirtualMachine", {"id": row["id"]})

@@ -125,7 +125,7 @@ def _discard(run: Run, zone: str, params: Row) -> None:
     """Delete what createVolume made: CloudStack keeps a volume whose job fails."""
     row = _made(run, zone, params)
     if row is not None:
-        labels.obey(run, "deleteVolume", {"id": row["id"]})
+        run.obey("deleteVolume", {"id": row["id"]})
         overlay.drop(KIND, row["id"])
 
 
@@ -135,5 +135,5 @@ def _offering(run: Run, volume: str) -> str:
 
 
 def _of_size(run: Run, volume: str, size_gb: int) -> Row | None:
-    row: Row | None = run.cloud.first("listVolumes", id=volume)
+    row = run.cloud.first("listVolumes", id=volume)
     return row if row is not None and volumes.size_gb(row) >= size_gb else None

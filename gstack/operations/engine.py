@@ -27,20 +27,21 @@ from gstack.operations import bells, durable
 from gstack.operations.holds import POLL_SECONDS, Holds
 from gstack.operations.identity import (
     REQUEST_ID_MS,
-    numeric_id,
     operation_name,
+    operation_number,
     place,
     request_hash,
     request_key,
     request_uuid,
 )
-from gstack.operations.runtime import Sealing, now_ms
+from gstack.operations.runtime import now_ms
 from gstack.operations.view import operation_view
 from gstack.operations.workflow import WORKFLOWS, load_workflows
 from gstack.protocol.call import Call
 from gstack.settings import Settings
 from gstack.store.db import db, own_session
 from gstack.store.operations import DONE, Claim, Operation
+from gstack.store.sealing import Sealer
 from gstack.translate.caller import Caller
 
 log = structlog.get_logger(__name__)
@@ -64,7 +65,7 @@ class Part:
 class Operations:
     """What one application needs to start operations; a forked process makes its own client and watcher."""
 
-    def __init__(self, settings: Settings, sealer: Sealing | None, poll_seconds: float) -> None:
+    def __init__(self, settings: Settings, sealer: Sealer | None, poll_seconds: float) -> None:
         self.settings = settings
         self.sealer = sealer
         self._poll_seconds = poll_seconds
@@ -102,7 +103,7 @@ class Operations:
 
 
 def init_app(
-    app: Flask, settings: Settings, sealer: Sealing | None = None, *, poll_seconds: float = POLL_SECONDS
+    app: Flask, settings: Settings, sealer: Sealer | None = None, *, poll_seconds: float = POLL_SECONDS
 ) -> Operations:
     """Make ``app`` able to start operations. Imports all workflows, so that unknown names are refused."""
     durable.forbid_pickle()
@@ -346,7 +347,7 @@ def _operation(
     now = now_ms()
     request_id = call.params.get("requestId") if repeatable else None
     return Operation(
-        id=numeric_id(),
+        id=operation_number(),
         name=operation_name(now),
         project=call.project,
         scope=place(target).scope,

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gstack.errors import GceError
-from gstack.firewall import defining
+from gstack.errors import GceError, in_use
+from gstack.firewall import defining, security_groups
 from gstack.firewall.grouprules import GroupRule
 from gstack.firewall.groups import UNFINISHED
 from gstack.firewall.plan import TOO_MANY_RULES, State, wanted
-from gstack.firewall.security_groups import SWEEP, bring, converge, read, sweep, using
+from gstack.firewall.security_groups import SWEEP, bring, read, sweep, using
 from gstack.firewall.writer import Writer
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 
 IN_USE = 536
+USERS = "machines or security groups in CloudStack."
 # A destroyed machine is expunged after a day, unless the administrator set it otherwise; a week of tries is enough.
 SWEEP_AGAIN_SECONDS = 1800.0
 MOST_SWEEPS = 336
@@ -65,8 +66,8 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
         except GceError as error:
             if getattr(error, "code", None) != IN_USE:
                 raise
-            raise in_use(run.target) from None
-    _converge(run, None)
+            raise in_use(run.target, USERS) from None
+    converge(run)
 
 
 @workflow(SWEEP)
@@ -75,14 +76,6 @@ def sweep_own_groups(run: Run, plan: dict[str, Any]) -> None:
     tries = plan.get("tries", 0) + 1
     if not sweep(run, plan["groups"]) and tries < MOST_SWEEPS:
         run.later(SWEEP, {"groups": plan["groups"], "tries": tries}, delay=SWEEP_AGAIN_SECONDS)
-
-
-def in_use(target: str) -> GceError:
-    """GCE's error for a firewall whose group cannot go; ``target`` is its link from ``projects/`` on."""
-    return GceError(
-        "resourceInUseByAnotherResource",
-        f"The firewall resource '{target}' is already being used by machines or security groups in CloudStack.",
-    )
 
 
 def define(run: Run, group_id: str, content: dict[str, Any]) -> None:
@@ -101,22 +94,27 @@ def converge_quietly(run: Run) -> None:
     using(run, bring)
 
 
-def converge_or_warn(run: Run) -> None:
-    """Bring the rules of all instances in line after a change of one. Its own were there before it was; what is missing
-    now keeps others from reaching it or being reached, so trouble is a warning and the next change of any kind mends
-    it."""
-    try:
-        sentences = converge(run)
-    except GceError as error:
-        sentences = [f"The firewall rules of other instances could not be brought in line: {error.message}"]
-    for sentence in sentences:
+def converge(run: Run) -> None:
+    """Bring the rules of all instances in line: what cannot be said is a warning, trouble an error."""
+    for sentence in security_groups.converge(run):
         run.warn("NOT_CRITICAL_ERROR", sentence)
 
 
-def _converge(run: Run, group_id: str | None) -> None:
-    """Raises GceError where it is the firewall of a group that takes more rules than a group should have."""
-    for sentence in converge(run):
-        if sentence == TOO_MANY_RULES and group_id is not None and not _too_many_without(run, group_id):
+def converge_or_warn(run: Run) -> None:
+    """As :func:`converge`, after a change of one instance. Its own rules were there before it was; what is missing now
+    keeps others from reaching it or being reached, so trouble is a warning and the next change of any kind mends it."""
+    try:
+        converge(run)
+    except GceError as error:
+        message = f"The firewall rules of other instances could not be brought in line: {error.message}"
+        run.warn("NOT_CRITICAL_ERROR", message)
+
+
+def _converge(run: Run, group_id: str) -> None:
+    """As :func:`converge`. Raises GceError where the firewall of a group is what takes more rules than a group should
+    have."""
+    for sentence in security_groups.converge(run):
+        if sentence == TOO_MANY_RULES and not _too_many_without(run, group_id):
             raise GceError("quotaExceeded", sentence)
         run.warn("NOT_CRITICAL_ERROR", sentence)
 
@@ -141,5 +139,5 @@ def _say_what_is_not_logged(run: Run, content: dict[str, Any]) -> None:
 
 def _unfinished(run: Run, name: str) -> dict[str, Any] | None:
     """The group that a lost createSecurityGroup made. Nobody else makes it: the operation holds the name."""
-    row: dict[str, Any] | None = run.cloud.first("listSecurityGroups", securitygroupname=name)
+    row = run.cloud.first("listSecurityGroups", securitygroupname=name)
     return row if row is not None and row.get("description") == UNFINISHED else None

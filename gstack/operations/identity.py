@@ -58,7 +58,7 @@ def operation_name(now_ms: int) -> str:
     return f"operation-{now_ms}-{secrets.token_hex(7)[:13]}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
 
 
-def numeric_id() -> int:
+def operation_number() -> int:
     """A number of 19 digits below 2^63, as Google's are: clients read it as a signed 64-bit integer."""
     return 10**18 + secrets.randbelow(8 * 10**18)
 

@@ -62,13 +62,12 @@ def change(run: Run, plan: dict[str, Any]) -> None:
         run.undo_job("the description", "updateTemplate", {"id": template, "displaytext": plan["described"]})
         run.job("describe", "updateTemplate", {"id": template, "displaytext": plan["describe"]})
 
-    def changes() -> dict[str, labels.Tags]:
+    def changes() -> tags.Changes:
         there = labels.present(run, "Template", template)
         wanted = [tags.plan_own(there, plan["own"])]
         if plan["labels"] is not None:
             wanted.append(tags.plan_labels(there, plan["labels"]))
-        found = tags.join(*wanted)
-        return {"delete": found.delete, "create": found.create}
+        return tags.join(*wanted)
 
     labels.change(run, "Template", template, changes)
     if plan["kept"]:
@@ -116,7 +115,7 @@ def _listed(run: Run, name: str) -> Row | None:
 def _discard(run: Run, name: str) -> None:
     row = _made(run, name)
     if row is not None:
-        labels.obey(run, "deleteTemplate", {"id": row["id"]})
+        run.obey("deleteTemplate", {"id": row["id"]})
         overlay.drop(KIND, row["id"])
 
 

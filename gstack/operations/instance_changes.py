@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gstack.errors import GceError, not_found, not_ready
 from gstack.firewall import marks
 from gstack.firewall.groups import GUARDS, INSTANCE, Group
-from gstack.firewall.security_groups import converge, using
+from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Writer
-from gstack.operations import attachments, balancing, labels
+from gstack.operations import attachments, balancing, firewalls, labels, states
 from gstack.operations.failures import HIDDEN
-from gstack.operations.firewalls import converge_quietly
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.fingerprints import matches
@@ -71,18 +70,17 @@ def set_tags(run: Run, plan: Row) -> None:
     """``plan``: ``machine``, ``items``, ``fingerprint``. The rules of all instances follow."""
     machine = plan["machine"]
 
-    def changes() -> dict[str, Any]:
+    def changes() -> tags.Changes:
         row = _row(run, machine)
         check_tags(row, plan["items"], plan["fingerprint"])
         wanted = set(plan["items"]) - machines.foreign_tags(row)
-        found = tags.plan_network_tags(row.get("tags") or (), sorted(wanted))
-        return {"delete": found.delete, "create": found.create}
+        return tags.plan_network_tags(row.get("tags") or (), sorted(wanted))
 
     before = run.step("tags before", lambda: tags.network_tags(_row(run, machine).get("tags") or ()))
-    run.undo("the rules of instances", converge_quietly, run)
+    run.undo("the rules of instances", firewalls.converge_quietly, run)
     run.undo("the network tags", _put_back_tags, run, machine, before)
     labels.change(run, "UserVm", machine, changes)
-    _converge(run)
+    firewalls.converge(run)
 
 
 @workflow("op.instances.setMetadata")
@@ -125,7 +123,7 @@ def set_service_account(run: Run, plan: Row) -> None:
     run.step("look", lambda: must_be_stopped(_row(run, machine), run.target, "The service account"))
     before = run.step("accounts before", lambda: using(run, lambda writer: _accounts(writer, machine)))
     wanted = [str(account.get("email", "")) for account in plan["accounts"]]
-    run.undo("the rules of instances", converge_quietly, run)
+    run.undo("the rules of instances", firewalls.converge_quietly, run)
     if before is not None:
         run.undo("the service account", _mark, run, machine, before)
         run.step("accounts", _mark, run, machine, wanted)
@@ -135,9 +133,9 @@ def set_service_account(run: Run, plan: Row) -> None:
         mark = {machines.ACCOUNTS: " ".join(sorted(wanted)) or None}
         marked = run.step("mark before", lambda: tags.own_values(_row(run, machine).get("tags") or ()))
         back = {machines.ACCOUNTS: marked.get(machines.ACCOUNTS)}
-        run.undo("the service account", lambda: _apply(run, machine, _marks(run, "UserVm", machine, back)()))
-        labels.change(run, "UserVm", machine, _marks(run, "UserVm", machine, mark))
-    _converge(run)
+        run.undo("the service account", labels.put_marks_back, run, "UserVm", machine, back)
+        labels.mark(run, "UserVm", machine, mark)
+    firewalls.converge(run)
     run.step("remember", amend, run, machine, {"serviceAccounts": plan["accounts"]})
 
 
@@ -152,7 +150,7 @@ def set_machine_type(run: Run, plan: Row) -> None:
         command = "changeServiceForVirtualMachine"
         run.job("machine type", command, params, find=lambda: _sized(run, plan))
         run.undo_job("the machine type", command, before)
-    labels.change(run, "UserVm", machine, _marks(run, "UserVm", machine, {machines.MACHINE_TYPE: plan["mark"]}))
+    labels.mark(run, "UserVm", machine, {machines.MACHINE_TYPE: plan["mark"]})
 
 
 @workflow("op.instances.setName")
@@ -161,8 +159,7 @@ def set_name(run: Run, plan: Row) -> None:
     machine, name = plan["machine"], plan["name"]
     found = run.step("look", _names, run, machine)
     if found["root"] is not None:
-        marked = _marks(run, "Volume", found["root"], {volumes.NAME: found["disk"]})
-        labels.change(run, "Volume", found["root"], marked)
+        labels.mark(run, "Volume", found["root"], {volumes.NAME: found["disk"]})
     shown = name if found["displayname"] in (found["name"], found["gce_name"]) else found["displayname"]
     mark = None
     try:
@@ -177,7 +174,7 @@ def set_name(run: Run, plan: Row) -> None:
         mark = name
     before = {"id": machine, "name": found["name"], "displayname": found["displayname"]}
     run.undo_job("the name", "updateVirtualMachine", before)
-    labels.change(run, "UserVm", machine, _marks(run, "UserVm", machine, {machines.NAME: mark}))
+    labels.mark(run, "UserVm", machine, {machines.NAME: mark})
     balancing.settle_or_warn(run)  # target pools know instances by their names
 
 
@@ -187,9 +184,8 @@ def attach_disk(run: Run, plan: Row) -> None:
     machine, volume = plan["machine"], plan["volume"]
     run.step("look", _steady, run, machine)
     attachments.attach(run, "attach", volume, machine, attachments.ROOT_DEVICE if plan["boot"] else None)
-    run.undo("the attaching", labels.obey, run, "detachVolume", {"id": volume})
-    mark = _auto_delete(plan["boot"], plan["auto_delete"])
-    labels.change(run, "Volume", volume, _marks(run, "Volume", volume, mark))
+    run.undo("the attaching", run.obey, "detachVolume", {"id": volume})
+    labels.mark(run, "Volume", volume, _auto_delete(plan["boot"], plan["auto_delete"]))
     run.step("remember", _name_device, run, machine, volume, plan["device"])
 
 
@@ -203,7 +199,7 @@ def detach_disk(run: Run, plan: Row) -> None:
         if state != "Stopped":
             raise boot_disk_in_use(_name(run))
         wanted[volumes.NAME] = plan["name"]  # it would be called ROOT-123 for GCE's clients, too
-    labels.change(run, "Volume", volume, _marks(run, "Volume", volume, wanted))
+    labels.mark(run, "Volume", volume, wanted)
     attachments.detach(run, "detach", volume)
     run.step("forget", _forget_device, run, volume)
 
@@ -211,19 +207,13 @@ def detach_disk(run: Run, plan: Row) -> None:
 @workflow("op.instances.setDiskAutoDelete")
 def set_disk_auto_delete(run: Run, plan: Row) -> None:
     """``plan``: ``volume``, ``boot``, ``auto_delete``."""
-    mark = _auto_delete(plan["boot"], plan["auto_delete"])
-    labels.change(run, "Volume", plan["volume"], _marks(run, "Volume", plan["volume"], mark))
+    labels.mark(run, "Volume", plan["volume"], _auto_delete(plan["boot"], plan["auto_delete"]))
 
 
 def boot_disk_in_use(name: str) -> GceError:
     """The refusal to take a running machine's boot disk away."""
     message = f"The boot disk can be detached only while the instance is stopped. '{name}' is running."
     return GceError("failedPrecondition", message)
-
-
-def _converge(run: Run) -> None:
-    for sentence in converge(run):
-        run.warn("NOT_CRITICAL_ERROR", sentence)
 
 
 def _name(run: Run) -> str:
@@ -235,28 +225,15 @@ def _auto_delete(boot: bool, wanted: bool) -> dict[str, str | None]:
     return {volumes.AUTO_DELETE: volumes.marks(auto_delete=wanted, boot=boot).get(volumes.AUTO_DELETE)}
 
 
-def _marks(run: Run, kind: str, resource: str, wanted: dict[str, str | None]) -> Callable[[], dict[str, Any]]:
-    """The body of a step for :func:`labels.change`: sets gstack's marks, or takes them away."""
-
-    def changes() -> dict[str, Any]:
-        present = run.cloud.list("listTags", resourcetype=kind, resourceid=resource)
-        found = tags.plan_own(present, wanted)
-        return {"delete": found.delete, "create": found.create}
-
-    return changes
-
-
 # What follows runs inside of steps.
 
 
 def _row(run: Run, machine: str) -> Row:
     """The machine. Raises GceError notFound, or resourceNotReady for one that CloudStack changes nothing of."""
-    row = run.cloud.first("listVirtualMachines", id=machine, details=machines.DETAILS)
-    if row is None or row["state"] in machines.GONE:
-        raise not_found(run.target)
+    row = states.machine(run, machine, machines.DETAILS)
     if row["state"] == "Error":
         raise not_ready(run.target)
-    return dict(row)
+    return row
 
 
 def _steady(run: Run, machine: str) -> str:
@@ -273,15 +250,8 @@ def amend(run: Run, machine: str, members: Row) -> None:
 
 
 def _put_back_tags(run: Run, machine: str, before: list[str]) -> None:
-    changes = tags.plan_network_tags(_row(run, machine).get("tags") or (), before)
-    _apply(run, machine, {"delete": changes.delete, "create": changes.create})
-
-
-def _apply(run: Run, machine: str, changes: Row) -> None:
-    """Change a machine's tags, to take something back."""
-    for command, found in (("deleteTags", changes["delete"]), ("createTags", changes["create"])):
-        if found:
-            labels.obey(run, command, {"resourcetype": "UserVm", "resourceids": [machine], "tags": found})
+    there = _row(run, machine).get("tags") or ()
+    labels.put_back(run, "UserVm", machine, tags.plan_network_tags(there, before))
 
 
 def _user_data(run: Run, machine: str, seen: str | None) -> Row:
@@ -324,10 +294,8 @@ def _mark(run: Run, machine: str, accounts: list[str]) -> None:
         wanted = dict.fromkeys(marks.present(GUARDS, rows)) | marks.pack(GUARDS, place, content)
         changes = tags.plan_own(rows, wanted)
         for command, found in (("createTags", changes.create), ("deleteTags", changes.delete)):
-            params = {"resourcetype": "SecurityGroup", "resourceids": [group.id], "tags": found}
-            error = writer.one(command, params) if found else None
-            if error is not None:
-                raise error
+            if found:
+                writer.obey(command, {"resourcetype": "SecurityGroup", "resourceids": [group.id], "tags": found})
 
     using(run, write)
 

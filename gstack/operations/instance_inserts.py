@@ -167,7 +167,7 @@ def _discard(run: Run, own: Row, kept: str | None) -> None:
     if row["state"] != "Error":
         run.cloud.call("updateVirtualMachine", id=row["id"], name=machines.tombstone(row["id"]))
     held = [disk["id"] for disk in run.cloud.list("listVolumes", virtualmachineid=row["id"])]
-    labels.obey(run, "destroyVirtualMachine", {"id": row["id"]})
+    run.obey("destroyVirtualMachine", {"id": row["id"]})
     overlay.drop(KIND, row["id"])
     overlay.drop(passwords.KIND, row["id"])
     for disk in [*held, *filter(None, [kept])]:

@@ -10,7 +10,7 @@ import json
 from functools import partial
 from typing import Any
 
-from gstack.operations import attachments, instance_changes, labels
+from gstack.operations import instance_changes, labels, states
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.store import overlay
@@ -38,17 +38,17 @@ def update(run: Run, plan: Row) -> None:
     machine, changes = plan["machine"], plan["changes"]
     before = run.step("remembered", lambda: run.seal(json.dumps(overlay.read(KIND, machine))))
     run.undo("what is remembered", _put_back, run, machine, before)
-    stopped = plan["restart"] and run.step("look", attachments.state_of, run, machine) == "Running"
+    stopped = plan["restart"] and run.step("look", states.state_of, run, machine) == "Running"
     if stopped:
-        run.undo("the stop", labels.obey, run, "startVirtualMachine", {"id": machine})
+        run.undo("the stop", run.obey, "startVirtualMachine", {"id": machine})
         run.job("stop", "stopVirtualMachine", {"id": machine})
     for member, change in STOPPED.items():
         if member in changes:
             change(run, {"machine": machine, **changes[member]})
     if stopped:
-        started = partial(attachments.in_state, run, machine, "Running")
+        started = partial(states.in_state, run, machine, "Running")
         run.job("start", "startVirtualMachine", {"id": machine}, find=started)
-        run.undo("the start", labels.obey, run, "stopVirtualMachine", {"id": machine})
+        run.undo("the start", run.obey, "stopVirtualMachine", {"id": machine})
     if "labels" in changes:
         _label(run, machine, changes["labels"])
     if "deletionProtection" in changes:
@@ -81,7 +81,4 @@ def _put_back(run: Run, machine: str, sealed: str) -> None:
 
 
 def _unlabel(run: Run, machine: str, before: dict[str, str]) -> None:
-    changes = tags.plan_labels(labels.present(run, "UserVm", machine), before)
-    for command, found in (("deleteTags", changes.delete), ("createTags", changes.create)):
-        if found:
-            labels.obey(run, command, {"resourcetype": "UserVm", "resourceids": [machine], "tags": found})
+    labels.put_back(run, "UserVm", machine, tags.plan_labels(labels.present(run, "UserVm", machine), before))

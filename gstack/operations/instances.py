@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from gstack.errors import GceError, not_found, not_ready
+from gstack.errors import GceError, not_ready
 from gstack.firewall import security_groups
 from gstack.firewall.groups import PREFIX
-from gstack.operations import addresses, attachments, balancing, balancing_changes, labels
+from gstack.operations import addresses, attachments, balancing, balancing_changes, labels, states
 from gstack.operations.firewalls import converge_or_warn
 from gstack.operations.instance_inserts import FIXED
 from gstack.operations.run import Run
@@ -55,12 +55,12 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
 @workflow("op.instances.start")
 def start(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``machine``, its id."""
-    state = run.step("look", attachments.state_of, run, plan["machine"])
+    state = run.step("look", states.state_of, run, plan["machine"])
     if state == "Running":
         return
     if state != "Stopped":  # CloudStack would say no more than that it could not
         raise not_ready(run.target)
-    find = partial(attachments.in_state, run, plan["machine"], "Running")
+    find = partial(states.in_state, run, plan["machine"], "Running")
     try:
         run.job("start", "startVirtualMachine", {"id": plan["machine"]}, find=find)
     except GceError:
@@ -73,14 +73,14 @@ def start(run: Run, plan: dict[str, Any]) -> None:
 @workflow("op.instances.stop")
 def stop(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``machine``, its id; ``forced``: without asking the guest."""
-    if run.step("look", attachments.state_of, run, plan["machine"]) != "Stopped":
+    if run.step("look", states.state_of, run, plan["machine"]) != "Stopped":
         run.job("stop", "stopVirtualMachine", {"id": plan["machine"], "forced": plan["forced"] or None})
 
 
 @workflow("op.instances.reset")
 def reset(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``machine``, its id."""
-    if run.step("look", attachments.state_of, run, plan["machine"]) != "Running":
+    if run.step("look", states.state_of, run, plan["machine"]) != "Running":
         raise not_ready(run.target)
     run.job("reset", "rebootVirtualMachine", {"id": plan["machine"]})
 
@@ -91,7 +91,7 @@ def _save_boot_disk(run: Run, found: Row) -> None:
     labels.create(run, "name of the boot disk", "Volume", kept["id"], kept["tags"])
     _halt(run, found)
     back = {"id": kept["id"], "virtualmachineid": machine, "deviceid": 0}
-    run.undo("the detaching of the boot disk", labels.obey, run, "attachVolume", back)
+    run.undo("the detaching of the boot disk", run.obey, "attachVolume", back)
     attachments.detach(run, "detach the boot disk", kept["id"])
 
 
@@ -105,13 +105,13 @@ def _leave_address(run: Run, found: Row, nic: Row) -> None:
         run.warn("NOT_CRITICAL_ERROR", f"CloudStack keeps the address {nic['address']} for a while: {error.message}")
         return
     before = {"nicid": nic["id"], "ipaddress": nic["address"]}
-    run.undo(f"the leaving of {nic['address']}", labels.obey, run, "updateVmNicIp", before)
+    run.undo(f"the leaving of {nic['address']}", run.obey, "updateVmNicIp", before)
 
 
 def _halt(run: Run, found: Row) -> None:
     """Stop a machine, once."""
     if found["state"] == "Running":
-        run.undo("the stop", labels.obey, run, "startVirtualMachine", {"id": found["id"]})
+        run.undo("the stop", run.obey, "startVirtualMachine", {"id": found["id"]})
     if found["state"] != "Stopped":
         run.job("stop", "stopVirtualMachine", {"id": found["id"]})
         found["state"] = "Stopped"
@@ -122,9 +122,7 @@ def _halt(run: Run, found: Row) -> None:
 
 def _for_deletion(run: Run, machine: str) -> Row:
     """What has to be known of a machine before it is destroyed."""
-    row = run.cloud.first("listVirtualMachines", id=machine, details=machines.DETAILS)
-    if row is None or row["state"] in machines.GONE:
-        raise not_found(run.target)
+    row = states.machine(run, machine, machines.DETAILS)
     if row.get("deleteprotection"):
         raise GceError("failedPrecondition", f"'{run.target}' is protected against deletion.")
     disks = run.cloud.list("listVolumes", virtualmachineid=machine)
@@ -134,8 +132,7 @@ def _for_deletion(run: Run, machine: str) -> Row:
     if root is not None and not volumes.auto_delete(root):
         wanted = volumes.marked_name(root) or name
         kept = {"id": root["id"], "tags": tags.plan_own(root.get("tags", ()), {volumes.NAME: wanted}).create}
-    capability = run.cloud.call("listCapabilities").get("capability", {})
-    expunge = bool(capability.get("allowuserexpungerecovervm"))
+    expunge = states.may_expunge(run)
     fixed = () if expunge else overlay.read(KIND, machine).get(FIXED, ())
     return {
         "id": machine,

@@ -8,12 +8,11 @@ have changed what the client has seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from gstack.errors import GceError
 from gstack.operations import engine
-from gstack.operations.jobs import Sender
-from gstack.operations.recovery import RECOVERY
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.call import Call
@@ -54,18 +53,18 @@ def set_labels(run: Run, plan: dict[str, Any]) -> None:
 
 def replace(run: Run, kind: str, resource: str, labels: dict[str, str], seen: str) -> None:
     """Put ``labels`` in the place of those of fingerprint ``seen``."""
-
-    def changes() -> dict[str, Tags]:
-        found = plan(present(run, kind, resource), labels, seen)
-        return {"delete": found.delete, "create": found.create}
-
-    change(run, kind, resource, changes)
+    change(run, kind, resource, lambda: plan(present(run, kind, resource), labels, seen))
 
 
-def change(run: Run, kind: str, resource: str, changes: Callable[[], dict[str, Tags]], step: str = "") -> None:
+def mark(run: Run, kind: str, resource: str, marks: Mapping[str, str | None], step: str = "") -> None:
+    """Set gstack's marks of these names, or take them away where None, as :func:`change` does."""
+    change(run, kind, resource, lambda: tags.plan_own(present(run, kind, resource), marks), step)
+
+
+def change(run: Run, kind: str, resource: str, changes: Callable[[], Changes], step: str = "") -> None:
     """Delete and create tags as ``changes``, a step's body, says; ``step`` tells several in one run apart.
     Nothing replaces a tag in one go, so what was deleted is put back where creating fails."""
-    wanted = run.step(f"look{step}", changes)
+    wanted = run.step(f"look{step}", lambda: asdict(changes()))
     if wanted["delete"]:
         doomed = {tag["key"] for tag in wanted["delete"]}
         before = run.step(f"before{step}", lambda: _pairs(present(run, kind, resource), doomed))
@@ -100,18 +99,21 @@ def plan(found: Iterable[Mapping[str, Any]], labels: dict[str, str], seen: str) 
 # What follows runs inside of steps.
 
 
-def obey(run: Run, command: str, params: dict[str, Any]) -> None:
-    """One command and its job: to take something back."""
-    sender = Sender(run, command, params, None, RECOVERY[command])
-    sent = sender.send()
-    if "jobid" in sent:
-        sender.wait(sent)
-
-
 def present(run: Run, kind: str, resource: str) -> list[dict[str, Any]]:
     """The tags that a resource has."""
-    rows: list[dict[str, Any]] = run.cloud.list("listTags", resourcetype=kind, resourceid=resource)
-    return rows
+    return run.cloud.list("listTags", resourcetype=kind, resourceid=resource)
+
+
+def put_back(run: Run, kind: str, resource: str, changes: Changes) -> None:
+    """Change the tags of a resource at once, to take something back."""
+    for command, some in (("deleteTags", changes.delete), ("createTags", changes.create)):
+        if some:
+            run.obey(command, {"resourcetype": kind, "resourceids": [resource], "tags": some})
+
+
+def put_marks_back(run: Run, kind: str, resource: str, marks: Mapping[str, str | None]) -> None:
+    """As :func:`put_back`: gstack's marks as they were, None where there was none."""
+    put_back(run, kind, resource, tags.plan_own(present(run, kind, resource), marks))
 
 
 def _pairs(found: Iterable[Mapping[str, Any]], keys: set[str]) -> Tags:
@@ -125,6 +127,4 @@ def _there(run: Run, kind: str, resource: str, wanted: Tags) -> dict[str, Any] |
 
 def _restore(run: Run, kind: str, resource: str, before: Tags) -> None:
     there = {tag.get("key") for tag in present(run, kind, resource)}
-    lost = [tag for tag in before if tag["key"] not in there]
-    if lost:
-        obey(run, "createTags", {"resourcetype": kind, "resourceids": [resource], "tags": lost})
+    put_back(run, kind, resource, Changes([], [tag for tag in before if tag["key"] not in there]))

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from functools import partial
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
-from gstack.errors import GceError
-from gstack.firewall import security_groups
+from gstack.errors import GceError, in_use
 from gstack.firewall.security_groups import using
 from gstack.firewall.writer import Writer
-from gstack.operations import labels, reserving, vpcs
+from gstack.operations import firewalls, labels, reserving, vpcs
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
@@ -59,7 +57,7 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
     if plan["description"]:
         content = {"description": plan["description"]}
         run.step("remember", overlay.write, SUBNETWORKS, made["id"], run.project.id, content)
-    converge(run)
+    firewalls.converge(run)
 
 
 @workflow("op.subnetworks.delete")
@@ -81,7 +79,7 @@ def delete_network(run: Run, plan: dict[str, Any]) -> None:
 def switch_to_custom_mode(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``pieces``, CloudStack's ids; ``key`` and ``kept``, its row of the store."""
     for piece in plan["pieces"]:
-        labels.change(run, "Network", piece, partial(_mode_marks, run, piece))
+        labels.mark(run, "Network", piece, {networks.MODE: networks.CUSTOM})
     run.step("forget", lambda: run.catalogue.forget(run.cloud, "networks"))
     run.step("remember", overlay.write, networks.KIND, plan["key"], run.project.id, plan["kept"])
 
@@ -129,19 +127,7 @@ def remove(run: Run, networkid: str, target: str) -> None:
     run.step(f"forget {networkid}", lambda: run.catalogue.forget(run.cloud, "networks"))
 
 
-def converge(run: Run) -> None:
-    """Bring the firewalls in line; trouble is an error."""
-    for sentence in security_groups.converge(run):
-        run.warn("NOT_CRITICAL_ERROR", sentence)
-
-
 # What follows runs inside of steps.
-
-
-def _mode_marks(run: Run, piece: str) -> dict[str, Any]:
-    row = run.cloud.first("listNetworks", id=piece)
-    changes = tags.plan_own((row or {}).get("tags") or (), {networks.MODE: networks.CUSTOM})
-    return {"delete": changes.delete, "create": changes.create}
 
 
 def _in_turn(writer: Writer, plan: dict[str, Any]) -> Row:
@@ -166,9 +152,7 @@ def _made(writer: Writer, plan: dict[str, Any]) -> Row:
     mine = {**networks.marks_of(plan), networks.SUBNETWORK: plan["name"]}
     wanted = tags.plan_own(row.get("tags") or (), mine).create
     if wanted:
-        refusal = writer.one("createTags", {"resourcetype": "Network", "resourceids": [row["id"]], "tags": wanted})
-        if refusal is not None:
-            raise refusal
+        writer.obey("createTags", {"resourcetype": "Network", "resourceids": [row["id"]], "tags": wanted})
     found = _pieces(writer.cloud, plan)
     if found and found[0]["id"] != row["id"]:
         # Another host made it in the same second; the older one stays.
@@ -275,14 +259,6 @@ def _unused(cloud: Cloud, networkid: str, target: str) -> Row:
     return {"vpc": vpc, "held": [reserving.facts(row) for row in kept]}
 
 
-def in_use(target: str, user: str) -> GceError:
-    """GCE's error for what cannot be deleted; ``target`` is its link from ``projects/`` on."""
-    collection = target.split("/")[-2]
-    kind = collection.removesuffix("es" if collection.endswith("sses") else "s")
-    message = f"The {kind} resource '{target}' is already being used by {user}"
-    return GceError("resourceInUseByAnotherResource", message)
-
-
 def _deleted(writer: Writer, networkid: str, vpc: str | None = None) -> bool:
     error = writer.one("deleteNetwork", {"id": networkid})
     gone = error is None or error.kind == "notFound"
@@ -293,6 +269,4 @@ def _doom(writer: Writer, networkid: str) -> None:
     row = writer.cloud.first("listNetworks", id=networkid)
     wanted = tags.plan_own(row.get("tags") or (), {networks.DOOMED: "true"}).create if row else []
     if wanted:
-        refusal = writer.one("createTags", {"resourcetype": "Network", "resourceids": [networkid], "tags": wanted})
-        if refusal is not None:
-            raise refusal
+        writer.obey("createTags", {"resourcetype": "Network", "resourceids": [networkid], "tags": wanted})

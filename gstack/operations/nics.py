@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gstack.errors import GceError, not_found
-from gstack.operations import addresses, networks
-from gstack.operations.firewalls import converge_quietly
-from gstack.operations.labels import obey
+from gstack.errors import GceError
+from gstack.operations import addresses, firewalls, networks, states
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.translate import machines
@@ -47,7 +45,7 @@ def add_network_interface(run: Run, plan: Row) -> None:
     machine = plan["machine"]
     (nic,) = joined(run, [plan["interface"]])
     where = {"virtualmachineid": machine, "networkid": nic["networkid"]}
-    run.undo("the rules of the address", converge_quietly, run)
+    run.undo("the rules of the address", firewalls.converge_quietly, run)
     run.job(
         "interface",
         "addNicToVirtualMachine",
@@ -60,7 +58,7 @@ def add_network_interface(run: Run, plan: Row) -> None:
         addresses.attach(run, machine, nic["access"])
     for address in nic["aliases"]:
         add(run, machine, made, address)
-    networks.converge(run)
+    firewalls.converge(run)
     run.step("remember", addresses.name_config, run, plan, plan["configs"])
 
 
@@ -72,7 +70,7 @@ def delete_network_interface(run: Run, plan: Row) -> None:
     addresses.detach(run, held)
     params = {"virtualmachineid": machine, "nicid": plan["nicid"]}
     run.job("interface", "removeNicFromVirtualMachine", params)
-    networks.converge(run)
+    firewalls.converge(run)
     run.step("remember", addresses.name_config, run, plan, [])
 
 
@@ -92,7 +90,7 @@ def add_aliases(run: Run, machine: str, nics: Sequence[Row]) -> None:
     """Give a new machine the further addresses of its interfaces, which come in the plan's order."""
     if not any(nic["aliases"] for nic in nics):
         return
-    own = run.step("interfaces", lambda: [nic["id"] for nic in _row(run, machine)["nic"]])
+    own = run.step("interfaces", lambda: [nic["id"] for nic in states.machine(run, machine, ["nics"])["nic"]])
     for nic, nicid in zip(nics, own, strict=False):
         for address in nic["aliases"]:
             add(run, machine, nicid, address)
@@ -119,13 +117,6 @@ def add(run: Run, machine: str, nicid: str, address: str) -> None:
 # What follows runs inside of steps.
 
 
-def _row(run: Run, machine: str) -> Mapping[str, Any]:
-    row: Row | None = run.cloud.first("listVirtualMachines", id=machine, details=["nics"])
-    if row is None or row["state"] in machines.GONE:
-        raise not_found(run.target)
-    return row
-
-
 def _as_seen(run: Run, plan: Row) -> list[Row]:
     nic = _nic(run, plan["machine"], plan["nic"])
     check_fingerprint(plan["fingerprint"], nic)
@@ -133,7 +124,7 @@ def _as_seen(run: Run, plan: Row) -> list[Row]:
 
 
 def _in_network(run: Run, machine: str, network: str) -> Row | None:
-    nics = _row(run, machine).get("nic") or ()
+    nics = states.machine(run, machine, ["nics"]).get("nic") or ()
     return next(({"id": nic["id"]} for nic in nics if nic["networkid"] == network), None)
 
 
@@ -142,7 +133,7 @@ def _secondary(run: Run, machine: str, nicid: str) -> list[Row]:
 
 
 def _nic(run: Run, machine: str, nicid: str) -> Row:
-    return next((nic for nic in _row(run, machine).get("nic") or () if nic["id"] == nicid), {})
+    return next((nic for nic in states.machine(run, machine, ["nics"]).get("nic") or () if nic["id"] == nicid), {})
 
 
 def _further(nic: Row) -> list[Row]:
@@ -151,4 +142,4 @@ def _further(nic: Row) -> list[Row]:
 
 def _give_back(run: Run, plan: Row, address: str) -> None:
     if all(one["ipaddress"] != address for one in _secondary(run, plan["machine"], plan["nic"])):
-        obey(run, "addIpToNic", {"nicid": plan["nic"], "ipaddress": address})
+        run.obey("addIpToNic", {"nicid": plan["nic"], "ipaddress": address})

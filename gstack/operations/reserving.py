@@ -142,7 +142,7 @@ def give_back(run: Run, address: str, wanted: Tags) -> None:
             return
         if row.get("state") == addresses.RESERVED:
             retag(writer, address, [], _tags(writer.cloud, address))
-        _release(writer, address)
+        writer.obey("disassociateIpAddress", {"id": address})
 
     using(run, body)
 
@@ -157,15 +157,13 @@ def mark(writer: Writer, address: str, marks: Mapping[str, str | None]) -> None:
 
 def retag(writer: Writer, address: str, create: Tags, delete: Tags) -> None:
     """Delete and create tags, as far as that has not happened yet."""
-    common = {"resourcetype": RESOURCE, "resourceids": [address]}
     there = {tag["key"]: tag["value"] for tag in _tags(writer.cloud, address)}
     wanted = {tag["key"]: tag["value"] for tag in create}
     gone = [tag for tag in delete if tag["key"] in there and there[tag["key"]] != wanted.get(tag["key"])]
     missing = [tag for tag in create if there.get(tag["key"]) != tag["value"]]
     for command, some in (("deleteTags", gone), ("createTags", missing)):
-        refusal = writer.one(command, {**common, "tags": some}) if some else None
-        if refusal is not None:
-            raise refusal
+        if some:
+            writer.obey(command, {"resourcetype": RESOURCE, "resourceids": [address], "tags": some})
 
 
 def clean(writer: Writer, chosen: Row) -> str | None:
@@ -175,7 +173,7 @@ def clean(writer: Writer, chosen: Row) -> str | None:
     try:
         retag(writer, address, [], [tag for tag in chosen["tags"] if tag in _tags(writer.cloud, address)])
     except GceError as error:
-        _release(writer, address)
+        writer.obey("disassociateIpAddress", {"id": address})
         return LEFT.format(chosen["ipaddress"], error.message)
     return None
 
@@ -209,12 +207,6 @@ def _claim(writer: Writer, chosen: Row, wanted: Tags) -> str | None:
     return None
 
 
-def _release(writer: Writer, address: str) -> None:
-    refusal = writer.one("disassociateIpAddress", {"id": address})
-    if refusal is not None:
-        raise refusal
-
-
 def _is_anothers(cloud: Cloud, address: str, wanted: Tags) -> bool:
     name, mine = (tags.own_values(some).get(addresses.NAME) for some in (_tags(cloud, address), wanted))
     return name is not None and name != mine
@@ -223,9 +215,7 @@ def _is_anothers(cloud: Cloud, address: str, wanted: Tags) -> bool:
 def _regain(run: Run, row: Row) -> None:
     def body(writer: Writer) -> None:
         if find(writer.cloud, row["id"]) is None:
-            refusal = writer.one("reserveIpAddress", {"id": row["id"]})
-            if refusal is not None:
-                raise refusal
+            writer.obey("reserveIpAddress", {"id": row["id"]})
         retag(writer, row["id"], row["tags"], [])
 
     using(run, body)

@@ -136,6 +136,13 @@ class Run:
 
         self._undo.append((name, take_back))
 
+    def obey(self, command: str, params: dict[str, Any]) -> None:
+        """Inside of a step: one command and its job, to take something back."""
+        sender = jobs.Sender(self, command, params, None, RECOVERY[command])
+        sent = sender.send()
+        if "jobid" in sent:
+            sender.wait(sent)
+
     def undone(self, error: GceError) -> GceError:
         """Take everything back, latest first; ``error`` with what was undone and what could not be."""
         done: list[str] = []

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from dbos import DBOS
@@ -34,17 +34,10 @@ from gstack.operations.workflow import Function
 from gstack.settings import Settings
 from gstack.store.db import db
 from gstack.store.operations import DONE, RUNNING, Claim, Operation
+from gstack.store.sealing import Sealer
 from gstack.translate.caller import Project
 
 log = structlog.get_logger(__name__)
-
-
-class Sealing(Protocol):
-    """What seals secrets at rest: :class:`gstack.store.sealing.Sealer`."""
-
-    def seal(self, value: bytes) -> str: ...
-
-    def open(self, sealed: str) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ class Services:
     cloud_for: Callable[[str, Project], Cloud | None]
     others: Callable[[str, Project], Sequence[str]]
     catalogue: Catalogue
-    sealer: Sealing
+    sealer: Sealer
 
 
 @dataclass(frozen=True)

@@ -74,29 +74,15 @@ def _drop(run: Run, volume: str, disk: str, schedule: Schedule) -> None:
 
 
 def _mark(run: Run, volume: str, schedule: Schedule | None, *, before: Schedule | None) -> None:
-    def changes() -> dict[str, labels.Tags]:
-        found = _marking(run, volume, schedule)
-        return {"delete": found.delete, "create": found.create}
+    run.undo("the mark of the disk", labels.put_marks_back, run, "Volume", volume, _marking(before))
+    labels.mark(run, "Volume", volume, _marking(schedule), step=f" of {volume}")
 
-    run.undo("the mark of the disk", _remark, run, volume, before)
-    labels.change(run, "Volume", volume, changes, step=f" of {volume}")
+
+def _marking(schedule: Schedule | None) -> dict[str, str | None]:
+    return {schedules.MARK: schedule.mark() if schedule else None}
 
 
 # What follows runs inside of steps.
-
-
-def _marking(run: Run, volume: str, schedule: Schedule | None) -> tags.Changes:
-    there = labels.present(run, "Volume", volume)
-    return tags.plan_own(there, {schedules.MARK: schedule.mark() if schedule else None})
-
-
-def _remark(run: Run, volume: str, schedule: Schedule | None) -> None:
-    found = _marking(run, volume, schedule)
-    params = {"resourcetype": "Volume", "resourceids": [volume]}
-    if found.delete:
-        labels.obey(run, "deleteTags", params | {"tags": found.delete})
-    if found.create:
-        labels.obey(run, "createTags", params | {"tags": found.create})
 
 
 def _policies(run: Run, volume: str, every: str) -> list[Row]:
@@ -122,7 +108,7 @@ def _ours(run: Run, volume: str, every: str) -> Row | None:
 def _discard(run: Run, volume: str, every: str) -> None:
     found = _ours(run, volume, every)
     if found is not None:
-        labels.obey(run, "deleteSnapshotPolicies", {"id": found["id"]})
+        run.obey("deleteSnapshotPolicies", {"id": found["id"]})
 
 
 def _users(run: Run, schedule: Schedule) -> list[Row]:

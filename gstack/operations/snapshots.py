@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gstack.errors import GceError, already_exists
-from gstack.operations import engine, labels
+from gstack.operations import engine
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.call import Call
@@ -36,7 +36,7 @@ def begin(call: Call, disk: str, row: Mapping[str, Any], *, sub_action: bool) ->
     plan = {
         "name": name,
         "volume": row["id"],
-        "tags": tags.new_tags(call.body.get("labels") or {}, own={snapshots.DISK: disk.rpartition("/")[2]}),
+        "tags": tags.new_tags(call.body.get("labels") or {}, {snapshots.DISK: disk.rpartition("/")[2]}),
         "overlay": kept,
         "sub_action": sub_action,
     }
@@ -93,5 +93,5 @@ def _made(run: Run, mine: list[dict[str, str]]) -> Row | None:
 def _discard(run: Run, mine: list[dict[str, str]]) -> None:
     for row in run.cloud.list("listSnapshots", tags=mine):
         if row["state"] not in snapshots.GONE:
-            labels.obey(run, "deleteSnapshot", {"id": row["id"]})
+            run.obey("deleteSnapshot", {"id": row["id"]})
             overlay.drop(KIND, row["id"])

@@ -82,13 +82,13 @@ def _vpc(writer: Writer, plan: dict[str, Any]) -> str:
             "cidr": plan["vpc_range"],
             "vpcofferingid": _offering(writer.cloud, plan),
         }
-        _obey(writer, "createVPC", params)
+        writer.obey("createVPC", params)
         row = found(writer.cloud, plan)
     if row is None:
         raise GceError("backendError", "CloudStack has made no VPC, and has not said why.")
     wanted = tags.plan_own(row.get("tags") or (), networks.marks_of(plan)).create
     if wanted:
-        _obey(writer, "createTags", {"resourcetype": "Vpc", "resourceids": [row["id"]], "tags": wanted})
+        writer.obey("createTags", {"resourcetype": "Vpc", "resourceids": [row["id"]], "tags": wanted})
     return str(row["id"])
 
 
@@ -107,14 +107,8 @@ def _list(cloud: Cloud, vpcid: str, plan: dict[str, Any]) -> str | None:
 
 def _make_list(writer: Writer, vpcid: str, plan: dict[str, Any]) -> str:
     text = f"Firewalls of subnetwork {plan['name']}"
-    _obey(writer, "createNetworkACLList", {"vpcid": vpcid, "name": list_name(plan["name"]), "description": text})
+    writer.obey("createNetworkACLList", {"vpcid": vpcid, "name": list_name(plan["name"]), "description": text})
     made = _list(writer.cloud, vpcid, plan)
     if made is None:
         raise GceError("backendError", "CloudStack has made no access list, and has not said why.")
     return made
-
-
-def _obey(writer: Writer, command: str, params: Row) -> None:
-    refusal = writer.one(command, params)
-    if refusal is not None:
-        raise refusal

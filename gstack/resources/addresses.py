@@ -15,9 +15,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.errors import GceError, already_exists, in_use, invalid, not_found
 from gstack.operations import engine, labels
-from gstack.operations.networks import in_use
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint, matches
 from gstack.protocol.ids import numbered, numeric_id
@@ -150,8 +149,7 @@ def _keep(call: Call, name: str, region: str) -> dict[str, Any]:
 
 
 def _tags(call: Call, name: str) -> list[dict[str, str]]:
-    labelled = tags.plan_labels((), call.body.get("labels") or {}, "resource.labels")
-    return tags.join(labelled, tags.plan_own((), {addresses.NAME: name})).create
+    return tags.new_tags(call.body.get("labels") or {}, {addresses.NAME: name}, "resource.labels")
 
 
 def _insert_internal(call: Call, name: str, region: str, known: list[Address]) -> dict[str, Any]:

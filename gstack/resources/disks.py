@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_ready, required
+from gstack.errors import GceError, already_exists, in_use, invalid, not_ready, required
 from gstack.operations import engine, labels
 from gstack.operations import snapshots as taking
 from gstack.protocol.call import Call
@@ -150,8 +150,7 @@ def delete(call: Call) -> dict[str, Any]:
     path = _path(call, place, name)
     if "virtualmachineid" in row:
         user = f"projects/{call.project}/zones/{place.name}/instances/{volumes.machine_name(row)}"
-        message = f"The disk resource '{path}' is already being used by '{user}'"
-        raise GceError("resourceInUseByAnotherResource", message)
+        raise in_use(path, f"'{user}'")
     return _start(call, "delete", path, row)
 
 

@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.errors import GceError, already_exists, in_use, invalid, not_found
 from gstack.firewall import isolated
 from gstack.firewall.bodies import LISTS, completed
 from gstack.firewall.definitions import Firewall, firewalls, of_group
 from gstack.firewall.groups import Group, members
 from gstack.firewall.rules import rule
 from gstack.operations import engine
-from gstack.operations.firewalls import in_use
+from gstack.operations.firewalls import USERS
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import listing, named
@@ -113,7 +113,7 @@ def delete(call: Call) -> dict[str, Any]:
             "Delete the firewalls that stand for those.",
         )
     if part is None and firewall.group.used:
-        raise in_use(path)
+        raise in_use(path, USERS)
     plan = {"group": firewall.group.id, "part": part}
     return engine.start(call, "op.firewalls.delete", type="delete", target=path, target_id=_number(firewall), plan=plan)
 

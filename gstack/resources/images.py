@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from gstack.errors import GceError, already_exists, invalid, not_found, not_ready, required
+from gstack.errors import GceError, already_exists, in_use, invalid, not_found, not_ready, required
 from gstack.operations import engine, labels
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint, matches
@@ -140,7 +140,7 @@ def insert(call: Call) -> dict[str, Any]:
     description = call.body.get("description") or name
     plan = {
         "create": {"name": name, "displaytext": description, **params},
-        "tags": tags.new_tags(call.body.get("labels") or {}, own={mark: said for mark, said in own.items() if said}),
+        "tags": tags.new_tags(call.body.get("labels") or {}, {mark: said for mark, said in own.items() if said}),
         "overlay": kept,
     }
     how = "register" if given[0] in ("rawDisk", "sourceImage") else "insert"
@@ -233,8 +233,7 @@ def _of_disk(call: Call) -> Source:
                 "only. Make a snapshot of the disk, and an image of that."
             )
             raise GceError("unsupported", message, location="forceCreate")
-        message = f"The disk resource '{path}' is already being used by '{zone}/instances/{volumes.machine_name(row)}'"
-        raise GceError("resourceInUseByAnotherResource", message, location=where)
+        raise in_use(path, f"'{zone}/instances/{volumes.machine_name(row)}'", where)
     volumes.require_storage(row, path, where)
     kept = {"sourceDisk": path, "sourceDiskId": str(numeric_id(row["id"]))}
     return {"volumeid": row["id"], **_traits(call, row.get("templateid"))}, volumes.size_gb(row), kept

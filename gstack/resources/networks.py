@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found
+from gstack.errors import GceError, already_exists, in_use, invalid, not_found
 from gstack.firewall.definitions import firewalls
 from gstack.firewall.groups import Group
 from gstack.operations import engine
-from gstack.operations.networks import UNMAKING, in_use
+from gstack.operations.networks import UNMAKING
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import listing, named

@@ -13,9 +13,9 @@ import ipaddress
 from functools import partial
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found, required
+from gstack.errors import GceError, already_exists, in_use, invalid, not_found, required
 from gstack.operations import engine
-from gstack.operations.networks import SUBNETWORKS, UNMAKING, in_use
+from gstack.operations.networks import SUBNETWORKS, UNMAKING
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.listing import listing, named

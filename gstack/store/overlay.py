@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from flask import Flask, current_app
@@ -24,14 +24,6 @@ from gstack.store.sealing import Sealer
 EXTENSION = "gstack.overlay"
 SEALED = frozenset({"metadata", "password"})
 CHUNK = 500  # ids in one query; SQLite of old took no more than 999 parameters
-
-
-class Sealing(Protocol):
-    """What seals secrets at rest: :class:`gstack.store.sealing.Sealer`."""
-
-    def seal(self, value: bytes) -> str: ...
-
-    def open(self, sealed: str) -> bytes: ...
 
 
 class Overlay(Model):
@@ -53,7 +45,7 @@ _OF_IDS = _OF_KIND.where(Overlay.cloudstack_id.in_(bindparam("ids", expanding=Tr
 _OF_PROJECT = _OF_KIND.where(Overlay.project == bindparam("project"))
 
 
-def init_app(app: Flask, sealer: Sealing) -> None:
+def init_app(app: Flask, sealer: Sealer) -> None:
     """Give ``app`` what seals metadata."""
     app.extensions[EXTENSION] = sealer
 
@@ -176,6 +168,6 @@ def _opened(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sealer() -> Sealing:
-    found: Sealing = current_app.extensions[EXTENSION]
+def _sealer() -> Sealer:
+    found: Sealer = current_app.extensions[EXTENSION]
     return found

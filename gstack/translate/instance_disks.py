@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gstack.errors import GceError, invalid, not_found
+from gstack.errors import GceError, in_use, invalid, not_found
 from gstack.protocol.links import Reference
 from gstack.translate import disk_types, images, new_disks, schedules, tags, volumes
 from gstack.translate.caller import Caller
@@ -125,7 +125,7 @@ class Disks:
             name,
             template=image.id,
             deploy=_root_disk(image, size, kind, gigabytes, f"{where}.initializeParams.diskSizeGb"),
-            tags=_tags(initial.get("labels") or {}, marks, f"{where}.initializeParams.labels"),
+            tags=tags.new_tags(initial.get("labels") or {}, marks, f"{where}.initializeParams.labels"),
             overlay=_remembered(disk),
         )
 
@@ -247,9 +247,7 @@ class Disks:
 
     def _used(self, row: Mapping[str, Any], name: str, where: str) -> GceError:
         zone = f"projects/{self.caller.project.id}/zones/{self.place.name}"
-        user = volumes.machine_name(row)
-        message = f"The disk resource '{zone}/disks/{name}' is already being used by '{zone}/instances/{user}'"
-        return GceError("resourceInUseByAnotherResource", message, location=where)
+        return in_use(f"{zone}/disks/{name}", f"'{zone}/instances/{volumes.machine_name(row)}'", where)
 
     def _parse(self, given: str, collection: str, where: str) -> Reference:
         return self.caller.refer(given, collection=collection, field=where, zone=self.place.name)
@@ -334,7 +332,3 @@ def _fields(where: str) -> Fields:
         labels=f"{where}.labels",
         image=f"{where}.sourceImage",
     )
-
-
-def _tags(labels: Mapping[str, str], own: Mapping[str, str], where: str) -> Tags:
-    return tags.join(tags.plan_labels((), labels, where), tags.plan_own((), own)).create

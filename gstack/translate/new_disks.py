@@ -242,4 +242,4 @@ def _offering(caller: Caller, wish: Wish, of: Origin) -> dict[str, str]:
 
 def _tags(wish: Wish, own: Mapping[str, str]) -> list[dict[str, str]]:
     marks = {**volumes.marks(name=wish.name, boot=False), **own, **wish.marks}
-    return tags.join(tags.plan_labels((), wish.labels, wish.fields.labels), tags.plan_own((), marks)).create
+    return tags.new_tags(wish.labels, marks, wish.fields.labels)

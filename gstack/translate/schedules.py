@@ -109,7 +109,7 @@ class Schedule:
             "schedule": self.time,
             "timezone": "UTC",
             "maxsnaps": self.most,
-            "tags": tags.new_tags(self.labels, own=own),
+            "tags": tags.new_tags(self.labels, own),
         }
 
     def stored(self) -> dict[str, Any]:

@@ -111,10 +111,10 @@ def plan_labels(tags: Iterable[Row], wanted: Mapping[str, str], location: str = 
     return plan_changes(tags, wanted, lambda key, value: is_label(key, value), location)
 
 
-def plan_network_tags(tags: Iterable[Row], wanted: Iterable[str], location: str = "tags.items") -> Changes:
+def plan_network_tags(tags: Iterable[Row], wanted: Iterable[str]) -> Changes:
     """What makes ``wanted`` the network tags of an object that has ``tags``."""
     marked = {NETWORK_TAG + tag: _PRESENT for tag in wanted}
-    return plan_changes(tags, marked, lambda key, _: key.startswith(NETWORK_TAG), location)
+    return plan_changes(tags, marked, lambda key, _: key.startswith(NETWORK_TAG), "tags.items")
 
 
 def plan_own(tags: Iterable[Row], wanted: Mapping[str, str | None]) -> Changes:
@@ -154,15 +154,9 @@ def join(*plans: Changes) -> Changes:
     return Changes([tag for plan in plans for tag in plan.delete], [tag for plan in plans for tag in plan.create])
 
 
-def new_tags(
-    wanted_labels: Mapping[str, str],
-    wanted_network_tags: Iterable[str] = (),
-    own: Mapping[str, str] | None = None,
-) -> list[Tag]:
-    """The tags of an object that is being made."""
-    return join(
-        plan_labels((), wanted_labels), plan_network_tags((), wanted_network_tags), plan_own((), own or {})
-    ).create
+def new_tags(labels: Mapping[str, str], own: Mapping[str, str], location: str = "labels") -> list[Tag]:
+    """The tags of an object that is being made: its labels, which ``location`` has, and gstack's marks."""
+    return join(plan_labels((), labels, location), plan_own((), own)).create
 
 
 def same_key(key: str) -> str:

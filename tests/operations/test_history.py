@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 from gstack.operations.history import COLUMNS, History
-from gstack.operations.identity import numeric_id, operation_name
+from gstack.operations.identity import operation_name, operation_number
 from gstack.protocol.filters import Filter
 from gstack.store.db import db
 from gstack.store.operations import DONE, RUNNING, Operation
@@ -28,7 +28,7 @@ def past(gateway: Any) -> list[dict[str, Any]]:
         moment = 1_790_000_000_000 + chance.randrange(10)
         rows.append(
             {
-                "id": numeric_id(),
+                "id": operation_number(),
                 "name": operation_name(moment + chance.randrange(10)),
                 "project": gateway.project if number % 8 else "somebody",
                 "scope": chance.choice(SCOPES),

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from gstack.errors import GceError
 from gstack.operations.identity import (
     Place,
-    numeric_id,
     operation_name,
+    operation_number,
     place,
     request_hash,
     request_key,
@@ -55,7 +55,7 @@ def test_no_time_is_no_text() -> None:
 
 def test_names_and_numbers_differ() -> None:
     assert len({operation_name(1) for _ in range(1000)}) == 1000
-    numbers = {numeric_id() for _ in range(1000)}
+    numbers = {operation_number() for _ in range(1000)}
     assert len(numbers) == 1000 and all(0 < number < 2**63 for number in numbers)
 
 

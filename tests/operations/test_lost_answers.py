@@ -176,6 +176,14 @@ def test_every_command_that_a_workflow_sends_has_a_row() -> None:
     assert sorted(sent - RECOVERY.keys()) == []
 
 
+def test_the_table_has_no_row_for_what_nothing_sends() -> None:
+    rooms = (Path(gstack.__path__[0]) / room for room in ("operations", "firewall"))
+    files = (file for room in rooms for file in room.glob("*.py") if file.name != "recovery.py")
+    text = "\n".join(file.read_text() for file in files)
+    either = [name.removesuffix("Ingress").removesuffix("Egress") + "{" for name in RECOVERY]  # of both directions
+    assert [name for name, stem in zip(RECOVERY, either, strict=True) if name not in text and stem not in text] == []
+
+
 def _commands(file: Path) -> list[str]:
     """The literal commands of ``run.job`` and ``run.undo_job`` in a file."""
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gstack.errors import GceError
-from gstack.operations import instance_changes
+from gstack.operations import firewalls
 
 INSTANCES = "zones/{zone}/instances"
 WEB = f"{INSTANCES}/web"
@@ -333,7 +333,7 @@ def test_an_account_whose_rules_cannot_follow_is_taken_back(gateway: Any, monkey
     def refuse(_: Any) -> list[str]:
         raise GceError("backendError", "no luck")
 
-    monkeypatch.setattr(instance_changes, "converge", refuse)
+    monkeypatch.setattr(firewalls, "converge", refuse)
     error = gateway.fail("POST", f"{WEB}/setServiceAccount", {"email": "robot@tenant.example.org"})
     assert "Undone: the service account" in error["message"]
     assert (tag_keys(gateway), "serviceAccounts" in gateway.get(WEB)) == (set(), False)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from gstack.operations import engine
-from gstack.operations.identity import numeric_id, operation_name
+from gstack.operations.identity import operation_name, operation_number
 from gstack.settings import Settings
 from gstack.store.db import db
 from gstack.store.operations import DONE, RUNNING, Operation
@@ -33,7 +33,7 @@ def make(gateway: Any) -> Callable[..., str]:
             "insert_ms": INSERTED,
         }
         with gateway.app.app_context():
-            db.session.add(Operation(id=numeric_id(), name=name, status=status, **(values | more)))
+            db.session.add(Operation(id=operation_number(), name=name, status=status, **(values | more)))
             db.session.commit()
         return name
 

@@ -136,17 +136,16 @@ def test_a_tag_with_a_null_key_is_passed_over():
     assert tags.plan_labels(current, {}) == Changes([{"key": "a"}], [])
 
 
-def test_plans_are_joined_and_new_objects_tagged_in_one_call():
-    assert tags.new_tags({"a": ""}, ["web"], {"machine-type": "e2-medium"}) == [
+def test_new_objects_are_tagged_in_one_call():
+    assert tags.new_tags({"a": ""}, {"machine-type": "e2-medium"}) == [
         {"key": "a", "value": "="},
-        {"key": "gstack-tag:web", "value": "true"},
         {"key": "gstack:machine-type", "value": "e2-medium"},
     ]
 
 
 @given(LABELS, LABELS)
 def test_a_plan_carried_out_gives_what_was_wanted(before, after):
-    current = tags.new_tags(before, ["web"])
+    current = tags.join(tags.plan_labels((), before), tags.plan_network_tags((), ["web"])).create
     changes = tags.plan_labels(current, after)
     result = applied(current, changes)
     assert tags.labels(result) == after
