@@ -82,6 +82,16 @@ def _replace_boot(run: Run, boot: Row, machine: str) -> None:
 # What follows runs inside of steps.
 
 
+def rename_device(run: Run, volume: str, said: Row) -> None:
+    """Remember what is said of a disk in place of its device name, which is that of one attachment only."""
+    known = overlay.read(DISKS, volume)
+    kept = {member: value for member, value in known.items() if member != "deviceName"} | said
+    if not kept:
+        overlay.drop(DISKS, volume)
+    elif kept != known:
+        overlay.write(DISKS, volume, run.project.id, kept)
+
+
 def root_of(run: Run, machine: str) -> str | None:
     """The id of a machine's root volume."""
     rows = run.cloud.list("listVolumes", virtualmachineid=machine, type="ROOT")
@@ -119,8 +129,9 @@ def _mark(run: Run, disk: Row) -> None:
 
 
 def _remember(run: Run, disk: Row) -> None:
-    if disk["overlay"]:
-        run.step(f"remember {disk['name']}", overlay.write, DISKS, disk["volume"], run.project.id, disk["overlay"])
+    there = disk["volume"] and not disk["make"]
+    if disk["overlay"] or there:
+        run.step(f"remember {disk['name']}", rename_device, run, disk["volume"], disk["overlay"])
 
 
 def _schedule(run: Run, disk: Row) -> None:

@@ -38,8 +38,11 @@ def make(run: Run, plan: dict[str, Any], begun: Callable[[str], None] = lambda _
     ``plan``: ``create``, parameters of createVolume; ``zone``, CloudStack's id; ``size_gb``, to grow to, or None;
     ``tags``; ``type``, the name of a disk type that the offering is not called, or None; ``overlay``; ``copy_of``, the
     id of the volume that it is to be a copy of, or absent; ``carrier``, where it is made of an image, or absent, as of
-    :func:`gstack.operations.carriers.make`. ``begun`` is told the id as soon as there is one.
+    :func:`gstack.operations.carriers.make`; ``warnings``, arguments of :meth:`Run.warn`, or absent. ``begun`` is told
+    the id as soon as there is one.
     """
+    for warning in plan.get("warnings", ()):
+        run.warn(**warning)
     if plan.get("carrier") is not None:
         volume = carriers.make(run, plan, begun)
         _remember(run, volume, plan)

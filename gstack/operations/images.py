@@ -16,10 +16,10 @@ from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate import tags
+from gstack.translate.images import KIND
 
 Row = dict[str, Any]
 
-KIND = "images"
 MAKING = "CreateTemplateCmd"
 FAILED = frozenset({"DOWNLOAD_ERROR", "ABANDONED", "NOT_UPLOADED", "UPLOAD_ERROR"})
 DOWNLOAD_SECONDS = 4 * 3600.0
@@ -37,8 +37,11 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
 @workflow("op.images.register")
 def register(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``create``, parameters of registerTemplate, in which ``extract`` may stand for the ``url``: those of
-    extractTemplate, which makes one; ``tags``; ``overlay``. CloudStack answers before it has downloaded anything."""
+    extractTemplate, which makes one; ``warnings``, arguments of :meth:`Run.warn`, may stand there too; ``tags``;
+    ``overlay``. CloudStack answers before it has downloaded anything."""
     params, name = dict(plan["create"]), plan["create"]["name"]
+    for warning in params.pop("warnings", ()):
+        run.warn(**warning)
     extract = params.pop("extract", None)
     if extract is not None:
         params["url"] = run.job("extract", "extractTemplate", extract)["url"]

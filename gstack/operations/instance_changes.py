@@ -200,8 +200,9 @@ def detach_disk(run: Run, plan: Row) -> None:
             raise boot_disk_in_use(_name(run))
         wanted[volumes.NAME] = plan["name"]  # it would be called ROOT-123 for GCE's clients, too
     labels.mark(run, "Volume", volume, wanted)
+    run.step("what the others are called", _keep_devices, run, machine, volume)
     attachments.detach(run, "detach", volume)
-    run.step("forget", _forget_device, run, volume)
+    run.step("forget", attachments.rename_device, run, volume, {})
 
 
 @workflow("op.instances.setDiskAutoDelete")
@@ -343,9 +344,15 @@ def _name_device(run: Run, machine: str, volume: str, wanted: str | None) -> Non
     overlay.write(DISKS, volume, run.project.id, kept.get(volume, {}) | {"deviceName": name})
 
 
-def _forget_device(run: Run, volume: str) -> None:
-    left = {member: value for member, value in overlay.read(DISKS, volume).items() if member != "deviceName"}
-    if left:
-        overlay.write(DISKS, volume, run.project.id, left)
-    else:
-        overlay.drop(DISKS, volume)
+def _keep_devices(run: Run, machine: str, leaving: str) -> None:
+    """Remember what the disks behind the one that is ``leaving`` are called: where nobody chose a name it is that of
+    their place, which is about to change."""
+    disks = volumes.in_order(run.cloud.list("listVolumes", virtualmachineid=machine))
+    place = next((index for index, disk in enumerate(disks) if disk["id"] == leaving), len(disks))
+    behind = list(enumerate(disks))[place + 1 :]
+    kept = overlay.read_many(DISKS, [disk["id"] for _, disk in behind])
+    for index, disk in behind:
+        known = kept.get(disk["id"], {})
+        named = known | {"deviceName": volumes.device_name(known, index)}
+        if named != known:
+            overlay.write(DISKS, disk["id"], run.project.id, named)

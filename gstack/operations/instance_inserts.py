@@ -23,7 +23,7 @@ from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
-from gstack.translate import machines, passwords, tags
+from gstack.translate import machines, passwords, tags, volumes
 from gstack.translate.deployments import Deployment
 from gstack.translate.interfaces import deploy_parameters
 
@@ -53,6 +53,8 @@ def insert(run: Run, plan: Row) -> None:
     secrets = json.loads(run.unseal(plan["secrets"]))
     nics = nics_of.joined(run, plan["interfaces"])
     groups, placed = _guarded(run, plan, nics)
+    for warning in plan["boot"].get("warnings", ()):
+        run.warn(**warning)
     boot, extras = _with_volume(run, plan["boot"]), [_with_volume(run, extra) for extra in plan["extras"]]
     run.progress(20)
     placed |= {"userdata": secrets["userdata"]}
@@ -166,12 +168,17 @@ def _discard(run: Run, own: Row, kept: str | None) -> None:
         attachments.release(run, row, kept)
     if row["state"] != "Error":
         run.cloud.call("updateVirtualMachine", id=row["id"], name=machines.tombstone(row["id"]))
-    held = [disk["id"] for disk in run.cloud.list("listVolumes", virtualmachineid=row["id"])]
+    held = run.cloud.list("listVolumes", virtualmachineid=row["id"])
     run.obey("destroyVirtualMachine", {"id": row["id"]})
     overlay.drop(KIND, row["id"])
     overlay.drop(passwords.KIND, row["id"])
-    for disk in [*held, *filter(None, [kept])]:
-        overlay.drop(attachments.DISKS, disk)
+    for disk in held:
+        if volumes.is_boot(disk):
+            overlay.drop(attachments.DISKS, disk["id"])
+        else:
+            attachments.rename_device(run, disk["id"], {})
+    if kept is not None:
+        attachments.rename_device(run, kept, {})
 
 
 def _member(run: Run, own: Row) -> Row | None:

@@ -177,10 +177,12 @@ class Run:
         self.note(target_id=str(number))
 
     def warn(self, code: str, message: str, data: dict[str, str] | None = None) -> None:
-        """A GCE warning on the operation; gcloud prints its message."""
+        """A GCE warning on the operation, said once; gcloud prints its message."""
         warning: dict[str, Any] = {"code": code, "message": message}
         if data:
             warning["data"] = [{"key": key, "value": value} for key, value in data.items()]
+        if warning in self._warnings:
+            return
         self._warnings.append(warning)
         self.note(warnings=list(self._warnings))
 

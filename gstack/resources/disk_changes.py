@@ -90,7 +90,7 @@ def add_resource_policies(call: Call) -> dict[str, Any]:
     place, name, row, schedule = _scheduled(call)
     there = schedules.of_volume(row)
     if there is not None:
-        why = f"The disk has the snapshot schedule '{there.name}' already, and CloudStack keeps one for gstack."
+        why = f"A disk has one snapshot schedule at most, and this one has '{there.name}'."
         raise invalid("resourcePolicies", schedule.name, why)
     path = volumes.path(call.project, place, name)
     volumes.require_storage(row, path, "resourcePolicies")

@@ -24,6 +24,7 @@ from gstack.protocol.listing import Shape, listing
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
+from gstack.protocol.values import Unfit, timestamp
 from gstack.store import overlay
 from gstack.translate import images, places, reasons, snapshots, tags, volumes
 from gstack.translate.images import Image
@@ -32,7 +33,6 @@ from gstack.translate.times import NO_DATE, rfc3339
 
 Row = Mapping[str, Any]
 
-KIND = "images"
 READS = ("listTemplates",)
 TAGS = ("createTags", "deleteTags", "listTags")
 ARCHITECTURES = {"x86_64": "X86_64", "aarch64": "ARM64"}
@@ -77,7 +77,8 @@ BODY = Policy(
     },
 )
 PATCH = Policy(honoured=("name", "description", "family", "labels", "labelFingerprint"))
-DEPRECATION = Policy(honoured=("state",), remembered=("replacement", "deprecated", "obsolete", "deleted"))
+DATES = ("deprecated", "obsolete", "deleted")
+DEPRECATION = Policy(honoured=("state",), remembered=("replacement", *DATES))
 LABELS = Policy(honoured=("labels", "labelFingerprint"))
 
 
@@ -111,7 +112,7 @@ def get_family_view(call: Call) -> dict[str, Any]:
 def list_(call: Call) -> dict[str, Any]:
     """The images of one project."""
     rows = images.of_caller(call.caller, own=call.project == call.caller.project.id).listed(call.project)
-    kept = overlay.Remembered(KIND)
+    kept = overlay.Remembered(images.KIND)
     shape = Shape[Image](
         lambda image: view(call, image, kept.of(image.id)),
         lambda image: image.name,
@@ -182,6 +183,9 @@ def deprecate(call: Call) -> dict[str, Any]:
     state = body.get("state", "ACTIVE")
     if body.get("replacement"):
         call.caller.refer(body["replacement"], collection="images", field="replacement")
+    for member in DATES:
+        if body.get(member):
+            _check_date(body[member], member)
     own = {images.DEPRECATED: None if state == "ACTIVE" else state}
     kept = {"deprecated": DEPRECATION.remember(body) if state != "ACTIVE" else None}
     return _start(call, "change", "deprecate", image, own=own, labels=None, describe=None, kept=kept)
@@ -215,6 +219,13 @@ def _path(call: Call, name: str) -> str:
 def _check_family(family: str) -> None:
     if family and not is_label(family):
         raise invalid("resource.family", family, NAME_RULE)
+
+
+def _check_date(given: str, where: str) -> None:
+    try:
+        timestamp(given)
+    except Unfit as unfit:
+        raise invalid(where, given, str(unfit)) from None
 
 
 Source = tuple[dict[str, Any], int | None, dict[str, Any]]
@@ -287,7 +298,7 @@ def _of_image(call: Call) -> Source:
     from where it gives it out."""
     given, where = call.body["sourceImage"], "resource.sourceImage"
     image = images.referenced(call.caller, given, where, call.params["project"])
-    path, row = f"projects/{image.project}/global/images/{image.name}", image.row
+    path, row = image.path, image.row
     if not image.zoneids:
         raise not_ready(path)
     _check_may_register(call, where)
@@ -298,6 +309,7 @@ def _of_image(call: Call) -> Source:
         "zoneids": zones,
         "ostypeid": images.os_type(call.caller, row),
         "isextractable": True,
+        "warnings": images.use_warnings(image),
         **{member: True for member in ("passwordenabled", "sshkeyenabled") if row.get(member)},
     }
     if row.get("url"):
@@ -328,7 +340,7 @@ def _traits(call: Call, templateid: str | None) -> dict[str, Any]:
 def view(call: Call, image: Image, kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """An image; ``kept`` is what is remembered of it, read where it is not given."""
     row = image.row
-    kept = overlay.read(KIND, image.id) if kept is None else kept
+    kept = overlay.read(images.KIND, image.id) if kept is None else kept
     shown = tags.labels(row.get("tags", ()))
     said = row.get("displaytext")
     made_of = {member: call.links.absolute(kept[member]) for member in SOURCES if member in kept}
@@ -354,5 +366,5 @@ def view(call: Call, image: Image, kept: Mapping[str, Any] | None = None) -> dic
         labels=shown or None,
         label_fingerprint=fingerprint(shown),
         architecture=ARCHITECTURES.get(row.get("arch", "")),
-        self_link=call.links.absolute(f"projects/{image.project}/global/images/{image.name}"),
+        self_link=call.links.absolute(image.path),
     )

@@ -314,6 +314,6 @@ def _device(call: Call, found: _Target) -> dict[str, Any]:
 def _check_device(name: str | None, taken: dict[str, Any]) -> None:
     where = "resource.deviceName"
     if name is not None and name in taken:
-        raise invalid(where, name, "The device name is used by another disk of the instance.")
+        raise invalid(where, name, instance_disks.DEVICE_NAME_TAKEN)
     if name is not None and len(name) > MOST_DEVICE_NAME:
         raise invalid(where, name, f"A device name may have {MOST_DEVICE_NAME} characters at most.")

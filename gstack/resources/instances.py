@@ -2,11 +2,11 @@
 
 The name is the machine's (translate/machines.py has the exceptions), labels and network tags are its resource tags,
 what CloudStack cannot hold is in the overlay. Machines of other tools are shown too, with the names of their security
-groups as network tags. Visible differences: in a zone with one shared network a machine's own address is both networkIP
-and natIP, also where no access config was asked for; elsewhere an ephemeral address is kept while its instance is
-stopped; there is no vTPM and no secure boot. Upstream calls: two for a get
-(machine, volumes), a third where disks of other tools are attached; two side by side for a list, one after the other
-where its filter wants one name, one where ``fields`` leaves the disks out.
+groups as network tags. Visible differences: in a zone with one shared network a machine's own address is networkIP
+and, where an access config was asked for, natIP; elsewhere an ephemeral address is kept while its instance is stopped;
+there is no vTPM and no secure boot. Upstream calls: two for a get (machine, volumes), a third where disks of other
+tools are attached; two side by side for a list, one after the other where its filter wants one name, one where
+``fields`` leaves the disks out.
 """
 
 from __future__ import annotations

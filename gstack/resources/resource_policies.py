@@ -130,7 +130,8 @@ def delete(call: Call) -> dict[str, Any]:
         marked = schedules.of_volume({"tags": [row]})
         user = call.caller.cloud.first("listVolumes", id=row["resourceid"]) if marked else None
         if marked is not None and marked.path == found.path and user is not None and volumes.visible([user]):
-            disk = f"{user['zonename']}/disks/{volumes.gce_names_of([user])[user['id']]}"
+            place = places.of_caller(call.caller).shown(user)
+            disk = volumes.path(call.project, place, volumes.gce_names_of([user])[user["id"]])
             message = f"The resource_policy resource '{path}' is already being used by '{disk}'"
             raise GceError("resourceInUseByAnotherResource", message)
     overlay.drop(KIND, schedules.store_key(call.caller.project, found.region, found.name))

@@ -19,9 +19,11 @@ from typing import Any
 import orjson
 
 from gstack.cloudstack.errors import CloudStackError
-from gstack.errors import invalid
+from gstack.errors import invalid, not_found
 from gstack.protocol.ids import numbered, numeric_id
+from gstack.protocol.links import parse
 from gstack.settings import Settings
+from gstack.store import overlay
 from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, label
 from gstack.translate.tags import own_values
@@ -30,12 +32,14 @@ Row = Mapping[str, Any]
 
 # gstack's marks on templates. CloudStack does not know the size of a template that was made of a snapshot.
 FAMILY, DEPRECATED, SIZE = "family", "deprecated", "size-gb"
+KIND = "images"  # in the overlay
 GIB = 2**30
 
 _INTERNAL_TYPES = {"SYSTEM", "ROUTING"}  # templates of CloudStack's own machines
 _UNFIT_FOR_FAMILY_TYPES = {"VNF"}
 _ANY_OS = ("Other (64-bit)", "Other Linux (64-bit)", "Other PV (64-bit)")
 _OUT_OF_FAMILY = {"DEPRECATED", "OBSOLETE", "DELETED"}
+_OUT_OF_USE = _OUT_OF_FAMILY - {"DEPRECATED"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class Image:
     def number(self) -> int:
         """GCE's numeric id."""
         return numeric_id(self.id)
+
+    @property
+    def path(self) -> str:
+        """The link from ``projects/`` on."""
+        return f"projects/{self.project}/global/images/{self.name}"
 
     @property
     def family(self) -> str | None:
@@ -200,8 +209,9 @@ def find(caller: Caller, look: Callable[[Images], Image | None]) -> Image | None
 
 
 def referenced(caller: Caller, given: str, where: str, alias: str, zoneid: str | None = None) -> Image:
-    """The image, or the newest of the family (in a zone, where one is given), that a client named in field ``where``.
-    ``alias`` is the project as the client wrote it. Raises GceError."""
+    """The image, or the newest of the family (in a zone, where one is given), that a client named in field ``where``,
+    to make something of it. ``alias`` is the project as the client wrote it. Raises GceError notFound for a family,
+    invalid for an image that is not there or, as DeprecationStatus in Google's discovery document says, out of use."""
     reference = caller.refer(given, collection="images", field=where)
     project = caller.project.id if reference.project == alias else reference.project
 
@@ -211,9 +221,27 @@ def referenced(caller: Caller, given: str, where: str, alias: str, zoneid: str |
         return known.get(project, reference.name)
 
     found = find(caller, look)
+    if found is None and reference.family:
+        raise not_found(f"projects/{project}/global/images/family/{reference.family}")
     if found is None:
         raise invalid(where, given, "The referenced image resource cannot be found.")
+    if found.state in _OUT_OF_USE:
+        raise invalid(where, given, f"The referenced image resource is {found.state} and can no longer be used.")
     return found
+
+
+def use_warnings(image: Image) -> list[dict[str, Any]]:
+    """What the operation that makes something of an image warns of, as arguments of
+    :meth:`gstack.operations.run.Run.warn`: GCE's DEPRECATED_RESOURCE_USED."""
+    if image.state != "DEPRECATED":
+        return []
+    message, data = f"The resource '{image.path}' is deprecated.", {"resource_name": image.path}
+    said = (overlay.read(KIND, image.id).get("deprecated") or {}).get("replacement")
+    if said:
+        replacement = parse(said, collection="images", project=image.project, field="replacement")
+        data["replacement_suggestion"] = f"A suggested replacement is '{replacement.path}'."
+        message = f"{message} {data['replacement_suggestion']}"
+    return [{"code": "DEPRECATED_RESOURCE_USED", "message": message, "data": data}]
 
 
 def size_gb(image: Image) -> int:

@@ -7,7 +7,7 @@ snapshot, is deployed with a disk of its own that gives its place to the wanted 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ ANOTHER_IMAGE = (
     "The disk was made of an image and never used. CloudStack would fill it with the image of the instance, which is "
     "another one: boot an instance from it first, or attach it to one of its own image."
 )
+DEVICE_NAME_TAKEN = "The device name is used by another disk of the instance."
 NO_TEMPLATE = "It was not made of an image, so CloudStack cannot tell what machine would boot from it."
 
 
@@ -60,10 +61,12 @@ class Extra(Disk):
 @dataclass
 class Boot(Disk):
     """The boot disk. CloudStack makes it of ``template``, with ``deploy`` for parameters of deployVirtualMachine; or a
-    volume, an existing one or one made of a snapshot, takes the place of the one that CloudStack makes."""
+    volume, an existing one or one made of a snapshot, takes the place of the one that CloudStack makes. ``warnings``
+    are those of :func:`gstack.translate.images.use_warnings`."""
 
     template: str | None = None
     deploy: dict[str, Any] = field(default_factory=dict)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
 
 
 def existing_disk(caller: Caller, place: Place, disk: Body, *, alias: str) -> Extra:
@@ -99,6 +102,7 @@ class Disks:
             if extra.volume is not None:
                 check_fills(extra, boot.template, f"resource.disks[{extra.index}].source")
         _check_disk_names([(boot.name, 0), *((extra.name, extra.index) for extra in extras)])
+        _check_device_names([boot, *extras])
         return boot, extras
 
     def boot(self, disk: Body, instance: str, size: MachineType, where: str) -> Boot:
@@ -127,6 +131,7 @@ class Disks:
             deploy=_root_disk(image, size, kind, gigabytes, f"{where}.initializeParams.diskSizeGb"),
             tags=tags.new_tags(initial.get("labels") or {}, marks, f"{where}.initializeParams.labels"),
             overlay=_remembered(disk),
+            warnings=images.use_warnings(image),
         )
 
     def _existing_boot(self, disk: Body, where: str) -> Boot:
@@ -160,17 +165,7 @@ class Disks:
     def image(self, given: str | None, where: str) -> Image:
         if not given:
             raise invalid(where, "", "A boot disk needs a source image.")
-        reference = self._parse(given, "images", where)
-        project = self.caller.project.id if reference.project in self.aliases else reference.project
-        if reference.family:
-            family = reference.family
-            found = images.find(self.caller, lambda known: known.newest(project, family, self.place.id))
-            if found is None:
-                raise not_found(f"projects/{project}/global/images/family/{family}")
-            return found
-        found = images.find(self.caller, lambda known: known.get(project, reference.name))
-        if found is None:
-            raise invalid(where, given, "The referenced image resource cannot be found.")
+        found = images.referenced(self.caller, given, where, self.alias, self.place.id)
         if self.place.id not in found.zoneids:
             raise invalid(where, given, f"The image is not ready in zone {self.place.name}.")
         return found
@@ -314,6 +309,15 @@ def _check_disk_names(found: list[tuple[str, int]]) -> None:
     for name, index in found:
         if name in seen:
             raise invalid(f"resource.disks[{index}]", name, "Two disks of one name.")
+        seen.add(name)
+
+
+def _check_device_names(disks: Sequence[Disk]) -> None:
+    seen: set[str] = set()
+    for index, disk in enumerate(disks):
+        name = volumes.device_name(disk.overlay, index)
+        if name in seen:
+            raise invalid(f"resource.disks[{index}].deviceName", name, DEVICE_NAME_TAKEN)
         seen.add(name)
 
 

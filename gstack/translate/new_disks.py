@@ -93,7 +93,8 @@ def of_image(caller: Caller, place: Place, image: Image, wish: Wish, *, alias: s
         raise invalid(where, image.name, f"The image is not ready in zone {place.name}.")
     if image.row.get("deployasis"):
         raise invalid(where, image.name, "CloudStack makes all disks of this image at once, with an instance.")
-    return _carried(caller, place, image.id, Origin("image", images.size_gb(image), None, {}), wish, alias=alias)
+    plan = _carried(caller, place, image.id, Origin("image", images.size_gb(image), None, {}), wish, alias=alias)
+    return plan | {"warnings": images.use_warnings(image)}
 
 
 def _carried(caller: Caller, place: Place, template: str, of: Origin, wish: Wish, *, alias: str) -> dict[str, Any]:

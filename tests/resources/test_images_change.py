@@ -198,6 +198,52 @@ def test_a_deprecated_image_is_found_by_name_and_not_by_family(web: Any) -> None
     assert web.get(f"{IMAGES}/family/mine")["name"] == "golden"
 
 
+def test_what_is_made_of_a_deprecated_image_is_made_and_warned_of(web: Any) -> None:
+    made(web)
+    body = {"state": "DEPRECATED", "replacement": "https://www.googleapis.com/compute/v1/projects/p/global/images/new"}
+    web.run("POST", f"{IMAGES}/golden/deprecate", body)
+    boot = {"boot": True, "initializeParams": {"sourceImage": "global/images/golden"}}
+    body = {"name": "db", "machineType": "tiny", "disks": [boot], "networkInterfaces": [{}]}
+    machine = web.run("POST", "zones/{zone}/instances", body)
+    disk = web.run("POST", "zones/{zone}/disks", {"name": "d", "sourceImage": "global/images/golden"})
+    golden, suggested = (
+        "projects/tenant/global/images/golden",
+        "A suggested replacement is 'projects/p/global/images/new'.",
+    )
+    data = [{"key": "resource_name", "value": golden}, {"key": "replacement_suggestion", "value": suggested}]
+    warning = {
+        "code": "DEPRECATED_RESOURCE_USED",
+        "message": f"The resource '{golden}' is deprecated. {suggested}",
+        "data": data,
+    }
+    assert machine["warnings"] == disk["warnings"] == [warning]
+
+
+def test_nothing_is_made_of_an_image_that_is_out_of_use(web: Any) -> None:
+    made(web)
+    boot = {"boot": True, "initializeParams": {"sourceImage": "global/images/golden"}}
+    machine = {"name": "db", "machineType": "tiny", "disks": [boot], "networkInterfaces": [{}]}
+    for state in ("OBSOLETE", "DELETED"):
+        web.run("POST", f"{IMAGES}/golden/deprecate", {"state": state})
+        refusals = [
+            web.refuse("POST", "zones/{zone}/instances", machine),
+            web.refuse("POST", "zones/{zone}/disks", {"name": "d", "sourceImage": "global/images/golden"}),
+            web.refuse("POST", IMAGES, {"name": "copy", "sourceImage": "global/images/golden"}),
+        ]
+        assert all(f"is {state} and can no longer be used" in refusal for refusal in refusals)
+    web.run("POST", f"{IMAGES}/golden/deprecate", {"state": "ACTIVE"})
+    assert "warnings" not in web.run("POST", "zones/{zone}/instances", machine)
+
+
+def test_the_dates_of_a_deprecation_are_dates(web: Any) -> None:
+    made(web)
+    said = web.refuse("POST", f"{IMAGES}/golden/deprecate", {"state": "DEPRECATED", "deleted": "tomorrow"})
+    assert "'deleted': 'tomorrow'. Must be an RFC 3339 timestamp." in said
+    body = {"state": "DEPRECATED", "deleted": "2030-01-01T00:00:00Z"}
+    web.run("POST", f"{IMAGES}/golden/deprecate", body)
+    assert web.get(f"{IMAGES}/golden")["deprecated"] == body
+
+
 def test_a_deprecation_survives_the_loss_of_the_database(web: Any) -> None:
     made(web)
     web.run("POST", f"{IMAGES}/golden/deprecate", {"state": "OBSOLETE"})

@@ -64,6 +64,25 @@ def test_a_device_name_that_nobody_chose_stays_whatever_is_detached(gateway: Any
     assert [device for device, _, _ in disks(gateway)] == ["persistent-disk-0", "persistent-disk-2"]
 
 
+def test_a_device_name_of_an_insert_stays_whatever_is_detached_and_attached(gateway: Any) -> None:
+    make(gateway, *({"initializeParams": {"diskName": name, "diskSizeGb": "1"}} for name in ("data", "more")))
+    gateway.run("POST", f"{WEB}/detachDisk", deviceName="persistent-disk-1")
+    assert [(device, name) for device, name, _ in disks(gateway)][1:] == [("persistent-disk-2", "more")]
+    gateway.run("POST", f"{WEB}/attachDisk", {"source": DATA})
+    assert {name: device for device, name, _ in disks(gateway)} == {
+        "web": "persistent-disk-0",
+        "data": "persistent-disk-1",
+        "more": "persistent-disk-2",
+    }
+
+
+def test_disks_keep_their_device_names_when_the_boot_disk_leaves(gateway: Any) -> None:
+    make(gateway, {"initializeParams": {"diskName": "data", "diskSizeGb": "1"}})
+    gateway.run("POST", f"{WEB}/stop")
+    gateway.run("POST", f"{WEB}/detachDisk", deviceName="persistent-disk-0")
+    assert [(device, name) for device, name, _ in disks(gateway)] == [("persistent-disk-1", "data")]
+
+
 def test_a_detached_disk_is_free_and_forgets_how_it_was_attached(gateway: Any) -> None:
     initial = {"diskName": "data", "diskSizeGb": "1"}
     make(gateway, {"autoDelete": True, "deviceName": "logs", "initializeParams": initial})
@@ -73,6 +92,27 @@ def test_a_detached_disk_is_free_and_forgets_how_it_was_attached(gateway: Any) -
     make(gateway, {"source": DATA}, name="db")
     second = gateway.get(f"{INSTANCES}/db")["disks"][1]
     assert (second["deviceName"], second["autoDelete"]) == ("persistent-disk-1", False)
+
+
+def test_a_disk_is_described_as_ever_in_the_instances_that_use_it_and_its_device_name_is_of_one(gateway: Any) -> None:
+    gateway.run("POST", "zones/{zone}/disks", {"name": "data", "sizeGb": "1", "description": "of mine"})
+    for name, device in (("web", "logs"), ("db", None)):
+        make(gateway, {"source": DATA, "deviceName": device}, name=name)
+        second = gateway.get(f"{INSTANCES}/{name}")["disks"][1]
+        assert second["deviceName"] == (device or "persistent-disk-1")
+        gateway.run("DELETE", f"{INSTANCES}/{name}")
+        assert gateway.get("zones/{zone}/disks/data")["description"] == "of mine"
+
+
+def test_an_insert_that_fails_leaves_what_a_disk_is_described_as(gateway: Any) -> None:
+    gateway.run("POST", "zones/{zone}/disks", {"name": "data", "sizeGb": "1", "description": "of mine"})
+    first = {"boot": True, "initializeParams": {"sourceImage": DEBIAN}}
+    body: dict[str, Any] = {"name": "web", "machineType": "tiny", "networkInterfaces": [{}], "deletionProtection": True}
+    gateway.simulator.faults.add("status", "updateVirtualMachine", code=530, text="no luck")
+    body["disks"] = [first, {"source": DATA, "deviceName": "logs"}]
+    assert "no luck" in gateway.fail("POST", INSTANCES, body)["message"]
+    disk = gateway.get("zones/{zone}/disks/data")
+    assert (disk["description"], disk.get("users")) == ("of mine", None)
 
 
 def test_the_boot_disk_leaves_a_stopped_instance_under_its_name(gateway: Any) -> None:

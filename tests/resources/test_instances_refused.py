@@ -17,6 +17,7 @@ GOOD: dict[str, Any] = {
     "disks": [{"boot": True, "initializeParams": {"sourceImage": DEBIAN}}],
     "networkInterfaces": [{}],
 }
+DATA = {"initializeParams": {"diskSizeGb": "1"}}
 INITIAL = "disks.0.initializeParams"
 
 
@@ -52,6 +53,8 @@ BAD = [
     ("disks.0.type", "SCRATCH", 400, "resource.disks[0].type"),
     ("disks.0.mode", "READ_ONLY", 400, "resource.disks[0].mode"),
     ("disks.0.interface", "NVME", 400, "resource.disks[0].interface"),
+    ("disks", [{**GOOD["disks"][0], "deviceName": "d"}, {**DATA, "deviceName": "d"}], 400, "disks[1].deviceName': 'd'"),
+    ("disks", [{**GOOD["disks"][0], "deviceName": "persistent-disk-1"}, DATA], 400, "used by another disk"),
     ("disks.0.diskEncryptionKey", {"kmsKeyName": "k"}, 400, "diskEncryptionKey"),
     (f"{INITIAL}.sourceImage", None, 400, "needs a source image"),
     (f"{INITIAL}.sourceImage", "projects/debian-cloud/global/images/none", 400, "referenced image resource"),
