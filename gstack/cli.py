@@ -153,14 +153,14 @@ def reconcile(context: click.Context, dry_run: bool) -> None:
                 click.echo(f"{scope.name}: not reached\n  {scope.trouble.message}")
                 continue
             try:
-                found = room.drift(scope.cloud, scope.balanced)
-                sentences = room.mend(scope.cloud, scope.balanced) if found and not dry_run else []
+                found, sentences = room.drift(scope.cloud, scope.balanced)
+                sentences += room.mend(scope.cloud, scope.balanced) if found and not dry_run else []
             except GceError as error:
                 found, sentences, trouble = [], [error.message], True
             trouble = trouble or (dry_run and bool(found))
             state = "in line" if not found else f"{len(found)} to change" if dry_run else f"{len(found)} changed"
             click.echo(f"{scope.name}: {state}")
-            for line in [*map(room.said, found), *sentences]:
+            for line in [*map(room.said, found), *dict.fromkeys(sentences)]:
                 click.echo(f"  {line}")
     sys.exit(1 if trouble else 0)
 

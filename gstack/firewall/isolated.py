@@ -10,8 +10,8 @@ CloudStack filters nothing, so a denial between two of its instances has no effe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -67,6 +67,18 @@ class World:
                 if _nics(row, networkid):
                     found.setdefault(networkid, {})[row["id"]] = member(row, networkid)
         return found
+
+    def alike(self, address: Row, port: int) -> Iterable[str] | None:
+        """One machine of the network of an ``address``, where the firewalls allow all of them the same to a port."""
+        key = network_of(address), str(address.get("associatednetworkid"))
+        if key not in self._sent:
+            self._sent[key] = balanced.regions(self.firewalls[key[0]], self.members(key[1]))
+        sent = self._sent[key]
+        return list(sent)[:1] if balanced.indifferent(sent, port) else None
+
+    @cached_property
+    def _sent(self) -> dict[tuple[str, str], dict[str, Region]]:
+        return {}
 
     def wanted(self) -> tuple[set[NatRule], set[str]]:
         """The rules that should be there, and in sentences what cannot be said."""
@@ -146,7 +158,8 @@ def read(cloud: Cloud, groups: Sequence[Group], there: Sequence[Row], joining: J
     places = {row["id"] for row in (*made, *tied)}
     rows = [*cloud.list("listFirewallRules"), *cloud.list("listEgressFirewallRules")]
     present = {str(row["id"]): rule for row in rows if (rule := from_row(row)).place in places}
-    return World(made, tied, machines, groups, present, balanced.read(cloud, tied, joining))
+    world = World(made, tied, machines, groups, present)
+    return replace(world, balancers=balanced.read(cloud, tied, machines, joining, world.alike))
 
 
 def bring(

@@ -27,6 +27,8 @@ SLOWEST_POLL = 2.0  # seconds between two looks at a job
 LONGEST_JOB = 3600.0
 # How often reality is read again after changes. Other hosts change it too; each looks after its own last change.
 MOST_ROUNDS = 20
+# How often the same is tried where CloudStack says that what is to be changed is gone, and lists it again.
+MOST_VAIN = 3
 
 
 class World(Protocol):
@@ -108,10 +110,11 @@ def settle(writer: Writer, look: Callable[[bool], World | None]) -> frozenset[st
 
     ``look`` is told whether it has been called before: then it must read everything anew, also what the firewalls say,
     or of two hosts the one that has read an older state would have the last word. None is nothing to guard. Raises
-    what CloudStack refused, twice in the same state.
+    what CloudStack refused, twice in the same state; what it cannot find, MOST_VAIN times.
     """
     before: object = None
     errors: list[GceError] = []
+    vain = 0
     for number in range(MOST_ROUNDS):
         world = look(number > 0)
         if world is None:
@@ -119,12 +122,14 @@ def settle(writer: Writer, look: Callable[[bool], World | None]) -> frozenset[st
         changes = world.changes()
         if not any(changes):
             return frozenset(world.wanted()[1])
-        if errors and changes == before:
-            raise errors[0]
+        vain = vain + 1 if errors and changes == before else 0
+        refused = [error for error in errors if error.kind != "notFound"]
+        if vain and (refused or vain == MOST_VAIN):
+            raise (refused or errors)[0]
         before = changes
         writer.give_way(number)
-        errors = [error for commands in changes for error in writer.all(commands) if error.kind != "notFound"]
-    raise errors[0] if errors else contended()
+        errors = [error for commands in changes for error in writer.all(commands)]
+    raise next((error for error in errors if error.kind != "notFound"), contended())
 
 
 def contended() -> GceError:

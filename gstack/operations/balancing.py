@@ -1,15 +1,16 @@
 """Balancers in workflows: CloudStack's load-balancer rules and their members, brought to what forwarding rules say.
 
 Apart from the workflows of forwarding rules, pools, groups and instances, which all end with it. It reads everything
-again and changes what differs, so it may be repeated and cut off anywhere. The rules on an address that is a forwarding
-rule's are gstack's whole. The surprising things: CloudStack has an address in one network, so it follows the members
-when they are in another one; and a balancer without a member is none, so it comes with the first, goes with the last.
+again and changes what differs, so it may be repeated and cut off anywhere. It changes the balancers that are called
+after its rules, on addresses whose mark names this store; what else is there is said and left alone. The surprising
+things: CloudStack has an address in one network, so it follows the members when they are in another one; and a balancer
+without a member is none, so it comes with the first, goes with the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,14 +25,22 @@ from gstack.operations import addresses as tying
 from gstack.operations import reserving
 from gstack.operations.addresses import Home
 from gstack.operations.run import Run
+from gstack.operations.workflow import workflow
+from gstack.store import identity
 from gstack.translate import addresses, balancing, kept, networks
 from gstack.translate.caller import Project
 
 Row = dict[str, Any]
 
+AGAIN = "op.balancing.again"
+AGAIN_SECONDS, MOST_TRIES = 60.0, 6  # the last one an hour after the first
 ALGORITHMS = {False: "roundrobin", True: "source"}
 ELSEWHERE = "Instance '{}' is not in the network of forwarding rule '{}' and gets nothing from it."
 UNCHECKED = "CloudStack's router does not carry out health checks: it asks each member whether its port answers."
+GONE = "CloudStack does not have the address {} of forwarding rule '{}' any more."
+ANOTHERS = "The address {} of forwarding rule '{}' is another gateway's by now: its balancers are left as they are."
+STRANGE = "The balancer '{}' on {}, port {}, is of no forwarding rule of this gateway: it is left as it is."
+STRAY = "The address {} is of '{}', which this gateway does not know. Its balancers are left as they are: {}."
 
 
 @dataclass(frozen=True)
@@ -45,14 +54,21 @@ class Due:
 
 @dataclass(frozen=True)
 class World:
-    """What is there: forwarding rules, the addresses that are theirs, machines, isolated networks and balancers."""
+    """What is there: forwarding rules, their addresses, machines, isolated networks and balancers; ``keeper`` is this
+    gateway, whose addresses it changes."""
 
     project: Project
     rules: list[Row]
-    addresses: list[Row]
+    marked: list[Row]
     machines: list[Row]
     networks: Mapping[str, Row]
     balancers: list[Balancer]
+    keeper: str | None
+
+    @cached_property
+    def addresses(self) -> list[Row]:
+        """The addresses that are this gateway's to change."""
+        return [row for row in self.marked if is_own(networks.marks(row).get(addresses.KEEPER), self.keeper)]
 
     def address(self, rule: Row) -> Row | None:
         """The address of a rule."""
@@ -63,12 +79,33 @@ class World:
         return balancing.known(balancing.members(self.project, rule), self.machines)
 
     @cached_property
+    def own(self) -> dict[str, Balancer]:
+        """The balancers that are this gateway's to change, by their ids. Their names say so, from their first moment:
+        to tag one is another command."""
+        names: dict[str, set[str]] = {}
+        for rule in self.rules:
+            if (address := self.address(rule)) is not None:
+                names.setdefault(str(address["id"]), set()).add(rule["name"])
+        return {
+            one.id: one
+            for one in self.balancers
+            if any(one.row.get("name") == f"{name}-{one.port}" for name in names.get(one.address, ()))
+        }
+
+    @cached_property
     def due(self) -> tuple[dict[tuple[str, int], Due], set[str]]:
         """The balancers that should be there, by address and port, and in sentences what cannot be."""
         found: dict[tuple[str, int], Due] = {}
         lost: set[str] = set()
         for rule in self.rules:
-            address = self.address(rule) or {"id": "", "associatednetworkid": ""}
+            address = self.address(rule)
+            if balancing.is_doomed(rule):
+                continue
+            if address is None:
+                ip = rule["body"]["IPAddress"]
+                away = ANOTHERS if ip in {row["ipaddress"] for row in self.marked} else GONE
+                lost.add(away.format(ip, rule["name"]))
+                continue
             near = set()
             for entry, row in self.members(rule):
                 if balancing.network(row) == address.get("associatednetworkid"):
@@ -83,9 +120,9 @@ class World:
     def removals(self) -> list[Command]:
         """The commands that take balancers and members away."""
         commands: list[Command] = []
-        for one in self.balancers:
+        for one in self.own.values():
             due = self.due[0].get((one.address, one.port))
-            if due is None:
+            if due is None or due.name != one.row.get("name"):
                 commands.append(("deleteLoadBalancerRule", {"id": one.id}))
             elif gone := one.members - due.members:
                 params = {"id": one.id, "virtualmachineids": sorted(gone)}
@@ -98,20 +135,20 @@ class World:
         commands: list[Command] = []
         for (address, port), due in sorted(self.due[0].items()):
             one = there.get((address, port))
-            if one is None:
+            if one is None or (one.id in self.own and one.row.get("name") != due.name):
                 params = {"publicipid": address, "name": due.name, "algorithm": due.algorithm, "protocol": "tcp"}
                 ports = {"publicport": port, "privateport": port}
                 commands.append(("createLoadBalancerRule", {**params, **ports, "openfirewall": False}))
-            elif one.row.get("algorithm") != due.algorithm:
+            elif one.id in self.own and one.row.get("algorithm") != due.algorithm:
                 commands.append(("updateLoadBalancerRule", {"id": one.id, "algorithm": due.algorithm}))
         return commands
 
     def joining(self) -> dict[str, frozenset[str]]:
         """The machines that are to become members, by CloudStack's id of the rule."""
         found = {}
-        for one in self.balancers:
+        for one in self.own.values():
             due = self.due[0].get((one.address, one.port))
-            if due is not None and due.members - one.members:
+            if due is not None and due.name == one.row.get("name") and due.members - one.members:
                 found[one.id] = due.members - one.members
         return found
 
@@ -123,66 +160,89 @@ class World:
         ]
 
     def wanted(self) -> tuple[dict[tuple[str, int], Due], set[str]]:
-        """As :attr:`due`."""
-        return self.due
+        """As :attr:`due`, and in sentences what is left alone."""
+        shown = {str(row["id"]): row["ipaddress"] for row in self.marked}
+        mine = {str(row["id"]) for row in self.addresses}
+        strange = [one for one in self.balancers if one.address in mine and one.id not in self.own]
+        said = {STRANGE.format(one.row.get("name"), shown[one.address], one.port) for one in strange}
+        return self.due[0], self.due[1] | said
 
     def changes(self) -> list[list[Command]]:
         """The commands that bring the balancers in line, in phases one after the other."""
         return [self.removals(), self.makings(), self.joins()]
 
 
-def settle(run: Run) -> list[str]:
-    """Steps of ``run``: bring balancers and firewalls in line; in sentences what cannot be said. Raises what CloudStack
-    refused. Without a forwarding rule there is nothing to do."""
-    if not run.step("forwarding rules", lambda: bool(kept.rows(run.project, balancing.RULES))):
+def settle(run: Run, concerned: Callable[[], list[str]]) -> list[str]:
+    """Steps of ``run``: bring in line the balancers of the rules at the IP addresses that are ``concerned``, and the
+    firewalls; in sentences what cannot be said. Raises what CloudStack refused. CloudStack is asked for nothing where
+    none is concerned."""
+    at: list[str] = run.step("forwarding rules", concerned)
+    if not at:
         return []
-    for move in run.step("addresses elsewhere", lambda: run.cloud.use(lambda cloud: _moves(cloud, run.project))):
+    for move in run.step("addresses elsewhere", lambda: run.cloud.use(lambda cloud: _moves(cloud, run.project, at))):
         row = run.step(f"address {move['ipaddress']}", reserving.look, run, move["id"])
         tying.move(run, row, Home(move["network"]), move["zoneid"])
-        run.step(f"mark {move['ipaddress']}", mark, run, move["id"], move["rule"])
-    sentences: list[str] = run.step("balancers", lambda: using(run, lambda writer: bring(writer, run.project)))
+        run.step(f"mark {move['ipaddress']}", mark, run, move["id"], move["rule"], move["keeper"])
+    sentences: list[str] = run.step("balancers", lambda: using(run, lambda writer: bring(writer, run.project, at)))
     return [*sentences, *security_groups.converge(run, "firewall rules of balancers")]
 
 
-def settle_or_warn(run: Run) -> None:
-    """As :func:`settle`, after a change that has happened whatever becomes of balancers: trouble is a warning, and the
-    next change mends it."""
+def settle_or_warn(run: Run, concerned: Callable[[], list[str]]) -> None:
+    """As :func:`settle`, after a change that has happened whatever becomes of balancers: trouble is a warning, and it
+    is tried again later."""
     try:
-        sentences = settle(run)
+        sentences = settle(run, concerned)
     except GceError as error:
         sentences = [f"The balancers could not be brought in line: {error.message}"]
+        at = run.step("forwarding rules to settle", concerned)
+        run.later(AGAIN, {"at": at, "tries": 1}, delay=AGAIN_SECONDS)
     for sentence in sentences:
         run.warn("NOT_CRITICAL_ERROR", sentence)
+
+
+@workflow(AGAIN)
+def again(run: Run, plan: Row) -> None:
+    """What :func:`settle_or_warn` could not do. ``plan``: ``at``, IP addresses; ``tries``, how many there were."""
+    try:
+        settle(run, lambda: list(plan["at"]))
+    except GceError:
+        if plan["tries"] < MOST_TRIES:
+            run.later(AGAIN, {**plan, "tries": plan["tries"] + 1}, delay=AGAIN_SECONDS * 2 ** plan["tries"])
 
 
 # What follows runs inside of steps.
 
 
-def bring_quietly(run: Run, left: str | None = None) -> None:
-    """An undo's body: bring balancers and firewalls in line with whatever the store says now. ``left`` is the IP
-    address of a rule that is gone."""
-    using(run, lambda writer: [*bring(writer, run.project, left), *security_groups.bring(writer)])
+def bring_quietly(run: Run, at: Collection[str]) -> None:
+    """An undo's body: bring balancers and firewalls in line with whatever the store says now of the rules ``at`` some
+    IP addresses."""
+    if at:
+        using(run, lambda writer: [*bring(writer, run.project, at), *security_groups.bring(writer)])
 
 
-def read(cloud: Cloud, project: Project, left: str | None = None) -> World:
-    """What is there, of the addresses of rules and of ``left``: balancers whose rules the store has lost go on as they
-    are. Five calls, and one for each balancer."""
+def read(cloud: Cloud, project: Project, at: Collection[str] | None = None) -> World | None:
+    """What is there, of the rules ``at`` some IP addresses, or of all; None without rules, and then nothing is asked.
+    Balancers whose rules the store has lost go on as they are. Four calls, and those of
+    :func:`gstack.firewall.balanced.read`."""
+    rules = [rule for rule in kept.rows(project, balancing.RULES) if at is None or rule["body"]["IPAddress"] in at]
+    if not rules:
+        return None
     machines, there = cloud.together(
         ("listVirtualMachines", {"details": ["nics"]}), ("listNetworks", {"type": "Isolated"})
     )
-    rules = kept.rows(project, balancing.RULES)
-    known = {left, *(rule["body"]["IPAddress"] for rule in rules)}
-    mine = [dict(row) for row in addresses.every(cloud) if balanced.holds(row) and row["ipaddress"] in known]
-    return World(project, rules, mine, machines, {row["id"]: row for row in there}, balanced.read(cloud, mine))
+    known = {rule["body"]["IPAddress"] for rule in rules}
+    marked = [dict(row) for row in addresses.every(cloud) if balanced.holds(row) and row["ipaddress"] in known]
+    world = World(project, rules, marked, machines, {row["id"]: row for row in there}, [], identity.known())
+    return replace(world, balancers=balanced.read(cloud, world.addresses, machines))
 
 
-def bring(writer: Writer, project: Project, left: str | None = None) -> list[str]:
-    """Bring the balancers to what the forwarding rules say, also at ``left``, the address of one that is gone; in
-    sentences what cannot be said. Raises what CloudStack refused, if that left a difference."""
+def bring(writer: Writer, project: Project, at: Collection[str] | None = None) -> list[str]:
+    """Bring the balancers to what the forwarding rules say, of those ``at`` some IP addresses or of all; in sentences
+    what cannot be said. Raises what CloudStack refused, if that left a difference."""
 
-    def look(_: bool) -> World:  # all of it is read anew each time
-        world = read(writer.cloud, project, left)
-        if joining := world.joining():
+    def look(_: bool) -> World | None:  # all of it is read anew each time
+        world = read(writer.cloud, project, at)
+        if world is not None and (joining := world.joining()):
             # Before a machine joins, the address lets in no more than its firewalls allow to it.
             groups, there = security_groups.read(writer.cloud).groups, isolated.existing(writer.cloud)
             isolated.bring(writer, groups, there, joining)
@@ -191,9 +251,29 @@ def bring(writer: Writer, project: Project, left: str | None = None) -> list[str
     return sorted(converged(writer, look))
 
 
-def _moves(cloud: Cloud, project: Project) -> list[Row]:
+def strays(cloud: Cloud, known: Collection[str]) -> list[str]:
+    """In sentences: the addresses of forwarding rules other than those ``known`` (IP addresses), another gateway's or
+    of a database that is lost, and their balancers. Two calls; a third one where there are any."""
+    rows = [row for row in addresses.every(cloud) if balanced.holds(row) and row["ipaddress"] not in known]
+    there = cloud.list("listLoadBalancerRules") if rows else []
+    found = []
+    for row in rows:
+        names = sorted(str(one["name"]) for one in there if one.get("publicipid") == row["id"])
+        rule = networks.marks(row)[addresses.FORWARDING]
+        found.append(STRAY.format(row["ipaddress"], rule, ", ".join(names) or "none"))
+    return sorted(found)
+
+
+def is_own(keeper: str | None, store: str | None) -> bool:
+    """Whether an address with that mark is this store's. Without a mark it is whose rule has it."""
+    return keeper in (None, store)
+
+
+def _moves(cloud: Cloud, project: Project, at: Collection[str]) -> list[Row]:
     """The addresses whose members are all in another network, and that network."""
-    world = read(cloud, project)
+    world = read(cloud, project, at)
+    if world is None:
+        return []
     found: dict[str, Row] = {}
     for rule in world.rules:
         address = world.address(rule)
@@ -202,20 +282,21 @@ def _moves(cloud: Cloud, project: Project) -> list[Row]:
             continue
         network = world.networks.get(str(places[0]), {})
         fits = not network.get("vpcid") and networks.NETWORK in networks.marks(network)
-        if fits and network.get("zoneid") == address.get("zoneid"):
-            of = {"rule": networks.marks(address)[addresses.FORWARDING], "network": network["id"]}
-            of["zoneid"] = address["zoneid"]
-            found[address["id"]] = {"id": address["id"], "ipaddress": address["ipaddress"], **of}
+        if fits and network.get("zoneid") == address.get("zoneid") and not balancing.is_doomed(rule):
+            marks = networks.marks(address)
+            of = {"rule": marks[addresses.FORWARDING], "keeper": marks.get(addresses.KEEPER)}
+            there = {"network": network["id"], "zoneid": address["zoneid"]}
+            found[address["id"]] = {"id": address["id"], "ipaddress": address["ipaddress"], **of, **there}
     return list(found.values())
 
 
-def mark(run: Run, address: str, rule: str | None, ephemeral: bool = False) -> None:
-    """Say on an address which forwarding rule has it, a path below the project, or that none has."""
+def mark(run: Run, address: str, rule: str | None, keeper: str | None = None, ephemeral: bool = False) -> None:
+    """Say on an address which forwarding rule has it, a path below the project, of which gateway, or that none has."""
 
     def body(writer: Writer) -> None:
         inside = (reserving.find(writer.cloud, address) or {}).get("associatednetworkid")
         there = writer.cloud.first("listNetworks", id=inside) if inside else None
-        marks: dict[str, str | None] = {addresses.FORWARDING: rule}
+        marks: dict[str, str | None] = {addresses.FORWARDING: rule, addresses.KEEPER: keeper}
         marks[addresses.NETWORK] = (isolated.network_of(there or {}) or None) if rule else None
         if ephemeral:
             marks[addresses.EPHEMERAL] = rule

@@ -18,7 +18,7 @@ from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import matches
 from gstack.store import overlay
 from gstack.translate import kept
-from gstack.translate.balancing import GROUPS
+from gstack.translate.balancing import GROUPS, fronts, hold
 from gstack.translate.caller import Project
 
 Row = dict[str, Any]
@@ -66,12 +66,13 @@ def start(
 def change(run: Run, plan: Row) -> None:
     """``plan``: as :func:`start` makes it; ``kind`` and ``key`` are the store's, ``number`` is that of the row."""
     before = run.step("look", _present, run, plan)
-    run.undo("the balancers", balancing.bring_quietly, run)
+    path = kept.path(plan["kind"], before)
+    run.undo("the balancers", lambda: balancing.bring_quietly(run, fronts(run.project, path)))
     run.undo("the change", _put_back, plan, before)
     run.step("remember", _remember, run, plan)
     if {*plan["put"], *plan["add"], *plan["remove"]} <= QUIET:
         return
-    for sentence in balancing.settle(run):
+    for sentence in balancing.settle(run, lambda: fronts(run.project, path)):
         run.warn("NOT_CRITICAL_ERROR", sentence)
 
 
@@ -123,7 +124,8 @@ def _present(run: Run, plan: Row) -> Row:
 
 
 def _remember(run: Run, plan: Row) -> None:
-    """Change what is there by now, unless it was deleted since."""
+    """Change what is there by now, unless it was deleted since, or what it is to name was."""
+    hold(run.project, {**plan["add"], **plan["put"]})
 
     def change(row: Row) -> Row | None:
         return {**row, "body": edited(row["body"], plan)} if _same(row, plan) else None

@@ -24,6 +24,7 @@ from gstack.operations.workflow import workflow
 from gstack.protocol.fingerprints import matches
 from gstack.store import overlay
 from gstack.translate import machines, tags, userdata, volumes
+from gstack.translate.balancing import fronts_of_machine
 from gstack.translate.machine_types import MachineTypes
 
 Row = dict[str, Any]
@@ -175,7 +176,9 @@ def set_name(run: Run, plan: Row) -> None:
     before = {"id": machine, "name": found["name"], "displayname": found["displayname"]}
     run.undo_job("the name", "updateVirtualMachine", before)
     labels.mark(run, "UserVm", machine, {machines.NAME: mark})
-    balancing.settle_or_warn(run)  # target pools know instances by their names
+    # Target pools know instances by their names.
+    called = [found["gce_name"], name]
+    balancing.settle_or_warn(run, lambda: fronts_of_machine(run.project, found["zoneid"], called))
 
 
 @workflow("op.instances.attachDisk")
@@ -329,7 +332,7 @@ def _names(run: Run, machine: str) -> Row:
     roots = run.cloud.list("listVolumes", virtualmachineid=machine, type="ROOT")
     root = next((disk["id"] for disk in roots if volumes.marked_name(disk) is None), None)
     names = {"name": row["name"], "displayname": row.get("displayname") or row["name"], "gce_name": _name(run)}
-    return names | {"root": root, "disk": _name(run)}
+    return names | {"zoneid": row["zoneid"], "root": root, "disk": _name(run)}
 
 
 def _name_device(run: Run, machine: str, volume: str, wanted: str | None) -> None:

@@ -24,6 +24,7 @@ from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate import machines, passwords, tags, volumes
+from gstack.translate.balancing import fronts_of_machine
 from gstack.translate.deployments import Deployment
 from gstack.translate.interfaces import deploy_parameters
 
@@ -80,7 +81,8 @@ def insert(run: Run, plan: Row) -> None:
             addresses.attach(run, machine["id"], nic["access"])
     nics_of.add_aliases(run, machine["id"], nics)
     converge_or_warn(run)
-    balancing.settle_or_warn(run)
+    zoneid, names = plan["deploy"]["zoneid"], [plan["name"]]
+    balancing.settle_or_warn(run, lambda: fronts_of_machine(run.project, zoneid, names))
     if not groups:
         run.job("displayname", "updateVirtualMachine", {"id": machine["id"], "displayname": plan["name"]})
 

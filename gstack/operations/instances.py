@@ -20,6 +20,7 @@ from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.store import overlay
 from gstack.translate import machines, passwords, tags, volumes
+from gstack.translate.balancing import fronts_of_machine
 
 Row = dict[str, Any]
 
@@ -48,8 +49,10 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
     run.step("forget", _forget, found)
     addresses.detach(run, found["addresses"])
     security_groups.leave(run, groups=found["groups"])
+    names = [found["gce_name"]]
+    led = run.step("balancers of it", fronts_of_machine, run.project, found["zoneid"], names, found["id"])
     run.step("leave groups", balancing_changes.forget, run.project, found["id"])
-    balancing.settle_or_warn(run)
+    balancing.settle_or_warn(run, lambda: led)
 
 
 @workflow("op.instances.start")
@@ -136,6 +139,7 @@ def _for_deletion(run: Run, machine: str) -> Row:
     fixed = () if expunge else overlay.read(KIND, machine).get(FIXED, ())
     return {
         "id": machine,
+        "zoneid": row["zoneid"],
         "state": row["state"],
         "name": row["name"],
         "displayname": row.get("displayname") or row["name"],

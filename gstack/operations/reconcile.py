@@ -75,16 +75,20 @@ def scopes(services: Services) -> Iterator[Scope]:
                 yield Scope(f"project {project['name']}", cloud.within(project["id"]), owner)
 
 
-def drift(cloud: Cloud, balanced: Sequence[Project] = ()) -> list[Command]:
-    """The commands that would bring the rules in line, and the balancers of some projects; none where they are. Reads
-    only."""
+def drift(cloud: Cloud, balanced: Sequence[Project] = ()) -> tuple[list[Command], list[str]]:
+    """The commands that would bring the rules in line, and the balancers of some projects, none where they are; and in
+    sentences which balancers are left alone, as they are not this gateway's. Reads only."""
     state = security_groups.read(cloud)
     authorize, revoke = differences(state.groups, wanted(state)[0])
     there = isolated.existing(cloud)
     world, vpcs = isolated.read(cloud, state.groups, there), tiers.read(cloud, state.groups, there)
     phases = [*(world.changes() if world else ()), *(vpcs.changes() if vpcs else ())]
-    phases += [phase for project in balanced for phase in balancers.read(cloud, project).changes()]
-    return [*authorize, *revoke, *(command for phase in phases for command in phase)]
+    worlds = [found for project in balanced if (found := balancers.read(cloud, project)) is not None]
+    phases += [phase for found in worlds for phase in found.changes()]
+    said = {sentence for found in worlds for sentence in found.wanted()[1]}
+    fronts = {rule["body"]["IPAddress"] for found in worlds for rule in found.rules}
+    commands = [*authorize, *revoke, *(command for phase in phases for command in phase)]
+    return commands, [*sorted(said), *balancers.strays(cloud, fronts)]
 
 
 def mend(cloud: Cloud, balanced: Sequence[Project] = ()) -> list[str]:

@@ -90,7 +90,7 @@ def regain(run: Run, row: Row) -> None:
 
 def look(run: Run, address: str) -> Row:
     """What has to be known of an address before it moves: ``id``, ``ipaddress``, ``reserved``, ``issourcenat``,
-    ``virtualmachineid``, ``forwarding``, its network in ``row``, and ``tags``. Raises GceError ``notFound``."""
+    ``virtualmachineid``, ``forwarding``, ``keeper``, its network in ``row``, and ``tags``. Raises GceError notFound."""
     row = find(run.cloud, address)
     if row is None:
         raise GceError("notFound", "The external address is gone.")
@@ -108,6 +108,7 @@ def facts(row: Mapping[str, Any]) -> Row:
         "issourcenat": bool(row.get("issourcenat")),
         "virtualmachineid": row.get("virtualmachineid"),
         "forwarding": networks.marks(row).get(addresses.FORWARDING),
+        "keeper": networks.marks(row).get(addresses.KEEPER),
         "row": {member: row.get(member) for member in ("associatednetworkid", "vpcid")},
         "tags": there if addresses.CREATED in networks.marks(row) else there + made,
     }

@@ -121,6 +121,7 @@ for _verb in (
 ):
     refused(f"compute.backendServices.{_verb}", _GLOBAL)
 refused("compute.regionBackendServices.setSecurityPolicy", reasons.CLOUD_ARMOR)
+refused("compute.regionBackendServices.setIamPolicy", permissions.NO_OWN_POLICY)
 
 
 @method("compute.backendServices.get")
@@ -148,7 +149,9 @@ def aggregated_list(call: Call) -> Row:
 @method("compute.regionBackendServices.insert", needs=balancing.BALANCES, body=BODY)
 def insert(call: Call) -> Row:
     """Make a service, which no forwarding rule leads to yet."""
-    return SERVICES.insert(call, _whole(call, call.body))
+    body = _whole(call, call.body)
+    balancing.hold(call.caller.project, body)
+    return SERVICES.insert(call, body)
 
 
 @method("compute.regionBackendServices.patch", needs=CHANGES, body=BODY)
@@ -196,6 +199,13 @@ def get_health(call: Call) -> Row:
         for rule in rules
     ]
     return render("backend_service_health", status=[{**one, **where} for where in at or [{}] for one in found])
+
+
+@method("compute.regionBackendServices.getIamPolicy")
+def get_iam_policy(call: Call) -> Row:
+    """The policy of a service, which has none."""
+    SERVICES.found(call)
+    return permissions.policy()
 
 
 @method("compute.regionBackendServices.testIamPermissions", body=permissions.ASKED)

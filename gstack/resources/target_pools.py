@@ -67,6 +67,7 @@ def insert(call: Call) -> dict[str, Any]:
         "healthChecks": [_check(call, link, f"resource.healthChecks[{n}]") for n, link in enumerate(checks)],
         "instances": [_instance(call, link, f"resource.instances[{n}]") for n, link in enumerate(given)],
     }
+    balancing.hold(call.caller.project, body)
     return POOLS.insert(call, body)
 
 

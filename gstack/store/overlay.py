@@ -124,6 +124,15 @@ def change(kind: str, cloudstack_id: str, edit: Callable[[dict[str, Any]], dict[
     return False
 
 
+def hold(kind: str, cloudstack_id: str) -> bool:
+    """Let nobody else change or forget one object until the transaction ends, so that what is read from here on holds
+    until then; False where nothing is remembered of it. Waits for who holds it."""
+    this = (Overlay.kind == kind, Overlay.cloudstack_id == cloudstack_id)
+    statement = update(Overlay).where(*this).values(kind=kind)
+    done = db.session.execute(statement, execution_options={"synchronize_session": False})
+    return isinstance(done, CursorResult) and bool(done.rowcount)
+
+
 def _put(
     kind: str, cloudstack_id: str, project: str, data: dict[str, Any], unless: ColumnElement[bool] | None = None
 ) -> bool:

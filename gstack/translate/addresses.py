@@ -23,6 +23,7 @@ Row = Mapping[str, Any]
 NAME, EPHEMERAL, NETWORK = "address", "ephemeral", networks.NETWORK
 CREATED = "created"  # when it was reserved; CloudStack counts from its last move
 FORWARDING = "forwarding-rule"  # its path below the project; of several, one of them
+KEEPER = "forwarding-store"  # which gateway's rules it serves: see store/identity.py
 KIND = "addresses"
 RESERVED = "Reserved"
 COMMAND = "listPublicIpAddresses"

@@ -13,8 +13,10 @@ from typing import Any
 
 from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, invalid, not_found
+from gstack.store import overlay
 from gstack.translate import kept, machines, networks, places
 from gstack.translate.caller import Caller, Project
+from gstack.translate.names import akin
 from gstack.translate.networks import ISOLATED, TIER, Subnetwork
 
 Row = dict[str, Any]
@@ -57,8 +59,18 @@ def users(project: Project, path: str) -> list[str]:
     ]
 
 
+def hold(project: Project, body: Row) -> None:
+    """Before ``body`` is written: let nobody take away what it names until that is done. Raises GceError notFound where
+    somebody has. The other half is in :func:`check_unused`: whichever of the two comes second sees the first."""
+    for path in sorted(set(_named(body))):
+        if not _held(project, path):
+            raise not_found(f"projects/{project.id}/{path}")
+
+
 def check_unused(project: Project, path: str) -> None:
-    """Raises GceError resourceInUseByAnotherResource where another object names the one at ``path``."""
+    """Before the object at ``path`` is forgotten, in the same transaction. Raises GceError
+    resourceInUseByAnotherResource where another object names it."""
+    _held(project, path)
     for user in users(project, path):
         kind = re.sub("(?=[A-Z])", "_", path.split("/")[-2].removesuffix("s")).lower()
         message = (
@@ -66,6 +78,11 @@ def check_unused(project: Project, path: str) -> None:
             f"'projects/{project.id}/{user}'"
         )
         raise GceError("resourceInUseByAnotherResource", message)
+
+
+def _held(project: Project, path: str) -> bool:
+    scope, kind, name = path.rsplit("/", 2)
+    return overlay.hold(kind, kept.store_key(project, kind, f"{scope}/{name}"))
 
 
 def _named(body: Row) -> Iterator[str]:
@@ -195,9 +212,36 @@ def check_members(caller: Caller, path: str, given: list[Row], field: str) -> No
 
 
 def led_to_by(project: Project, path: str) -> list[Row]:
-    """The forwarding rules that lead to the pool, backend service or group at ``path``."""
+    """The forwarding rules that lead to the pool, backend service or group at ``path``, or the one there."""
     through = {path, *(user for user in users(project, path) if user.split("/")[-2] == SERVICES)}
-    return [row for row in kept.rows(project, RULES) if target(row) in through]
+    return [row for row in kept.rows(project, RULES) if target(row) in through or kept.path(RULES, row) == path]
+
+
+def fronts(project: Project, path: str) -> list[str]:
+    """The IP addresses of :func:`led_to_by`."""
+    return _fronts(led_to_by(project, path))
+
+
+def fronts_of_machine(project: Project, zoneid: str, names: Iterable[str], machine: str | None = None) -> list[str]:
+    """The IP addresses of the forwarding rules that may lead to a machine: by any of its ``names``, or of those that
+    others have because of it, or as CloudStack's id ``machine``."""
+    called = list(names)
+
+    def means(entry: Row) -> bool:
+        if entry.get("id") or entry["zoneid"] != zoneid:
+            return bool(machine) and entry.get("id") == machine
+        return any(akin(entry["path"].rpartition("/")[2], name) for name in called)
+
+    return _fronts(rule for rule in kept.rows(project, RULES) if any(map(means, members(project, rule))))
+
+
+def is_doomed(rule: Row) -> bool:
+    """Whether a forwarding rule is being deleted: it is there to the end, and leads nowhere."""
+    return bool(rule.get("doomed"))
+
+
+def _fronts(rules: Iterable[Row]) -> list[str]:
+    return sorted({rule["body"]["IPAddress"] for rule in rules})
 
 
 def instance(caller: Caller, given: str, field: str, *, region: str | None = None, zone: str | None = None) -> Row:

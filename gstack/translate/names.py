@@ -108,6 +108,13 @@ def keyword(text: str, longest: int = LONGEST) -> str | None:
     return plain.replace("-", "%") if plain not in ("", "x") else None
 
 
+def akin(one: str, other: str) -> bool:
+    """Whether objects that are called so may have clashed: names with or without a suffix, before which long ones lose
+    their ends."""
+    short, long = sorted((SUFFIXES.sub("", name) for name in (one, other)), key=len)
+    return short == long or (len(long) > LONGEST // 2 and long.startswith(short))
+
+
 def _free(wanted: str, identity: str, taken: set[str]) -> str:
     if wanted not in taken:
         return wanted

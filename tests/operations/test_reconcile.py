@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from gstack import cli
 from gstack.store.db import db
 from gstack.store.operations import Operation
+from gstack.store.overlay import Overlay
 from tests.conftest import Gateway
 
 TCP_22 = [{"IPProtocol": "tcp", "ports": ["22"]}]
@@ -103,7 +104,7 @@ def test_an_item_that_another_tool_changed_in_a_tiers_access_list_is_mended(gate
     assert run("--dry-run")[0] == 0
 
 
-def test_members_and_balancers_that_another_tool_took_or_put_are_mended_and_its_own_left_alone(
+def test_members_that_another_tool_took_are_mended_and_balancers_of_its_own_left_alone(
     gateway: Gateway, run: Any
 ) -> None:
     make(gateway, "de-fra-1")
@@ -121,16 +122,29 @@ def test_members_and_balancers_that_another_tool_took_or_put_are_mended_and_its_
     gateway.cloudstack("removeFromLoadBalancerRule", id=ours["id"], virtualmachineids=machine["id"])
     gateway.simulator.settle()
     status, output = run("--dry-run")
-    assert (status, f"deleteLoadBalancerRule id={extra}" in output, "assignToLoadBalancerRule" in output) == (
-        1,
-        True,
-        True,
-    )
+    assert (status, "deleteLoadBalancerRule" in output, "assignToLoadBalancerRule" in output) == (1, False, True)
+    assert f"The balancer 'theirs' on {ours['publicip']}, port 81," in output
     assert run()[0] == 0
     rules = {row["id"] for row in gateway.cloudstack("listLoadBalancerRules")}
-    assert rules == {ours["id"], theirs}
+    assert rules == {ours["id"], theirs, extra}
     assert len(gateway.cloudstack("listLoadBalancerRuleInstances", id=ours["id"])) == 1
     assert run("--dry-run")[0] == 0
+
+
+def test_balancers_whose_rules_the_store_has_lost_are_found_and_left_alone(gateway: Gateway, run: Any) -> None:
+    make(gateway, "de-fra-1")
+    body = {"name": "pool", "instances": ["zones/de-fra-1/instances/web"]}
+    gateway.run("POST", "regions/de-fra/targetPools", body)
+    rule = {"name": "rule", "target": "regions/de-fra/targetPools/pool", "portRange": "80"}
+    gateway.run("POST", "regions/de-fra/forwardingRules", rule)
+    (balancer,) = gateway.cloudstack("listLoadBalancerRules")
+    with gateway.app.app_context():
+        db.session.query(Overlay).delete()
+        db.session.commit()
+    status, output = run()
+    said = f"{balancer['publicip']} is of 'regions/de-fra/forwardingRules/rule', which this gateway does not know."
+    assert (status, said in output, "rule-80" in output) == (0, True, True)
+    assert [row["id"] for row in gateway.cloudstack("listLoadBalancerRules")] == [balancer["id"]]
 
 
 def test_a_cloudstack_that_does_not_answer_is_trouble(gateway: Gateway, run: Any) -> None:

@@ -164,6 +164,14 @@ def test_what_is_said_of_a_service_is_read_back_and_changes_with_its_fingerprint
     assert "warnings" not in operation
 
 
+def test_a_service_has_no_policy_of_its_own_and_gets_none(fra: Gateway) -> None:
+    group(fra)
+    service(fra)
+    assert fra.get(f"{SERVICE}/getIamPolicy") == {"version": 1, "etag": "ACAB"}
+    fra.call("GET", f"{SERVICES}/none/getIamPolicy", status=404)
+    fra.call("POST", f"{SERVICE}/setIamPolicy", {"policy": {}}, status=501)
+
+
 def test_services_are_listed_in_their_region_and_none_is_global(fra: Gateway) -> None:
     group(fra)
     made = service(fra)

@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from sqlalchemy import select
 
 from gstack.settings import Settings
-from gstack.store import overlay
+from gstack.store import identity, overlay
 from gstack.store.db import db, open_store, own_session
 from gstack.store.migrate import load_models
 from gstack.store.sealing import Sealer
@@ -45,6 +45,17 @@ def test_a_second_write_replaces_the_first_and_its_project() -> None:
     overlay.write("instances", "vm-1", "q", {"b": 2})
     assert overlay.read("instances", "vm-1") == {"b": 2}
     assert db.session.scalars(select(overlay.Overlay.project)).all() == ["q"]
+
+
+def test_what_is_held_is_there_and_stays_as_it_is() -> None:
+    overlay.write("instances", "vm-1", "p", {"a": 1})
+    assert (overlay.hold("instances", "vm-1"), overlay.hold("instances", "vm-2")) == (True, False)
+    assert (overlay.read("instances", "vm-1"), overlay.projects("instances")) == ({"a": 1}, {"p"})
+
+
+def test_a_store_keeps_its_identity() -> None:
+    assert identity.known() is None
+    assert identity.own() == identity.own() == identity.known()
 
 
 def test_kinds_with_the_same_id_are_kept_apart() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gstack.protocol.ids import numeric_id
-from gstack.translate.names import called, gce_names, is_label, keyword, label, named
+from gstack.translate.names import akin, called, gce_names, is_label, keyword, label, named
 
 ROWS = st.lists(
     st.fixed_dictionaries(
@@ -142,3 +142,18 @@ def test_every_row_is_found_by_its_name_and_by_its_number(rows):
     for row, name in [(row, gce_names(rows)[row["id"]]) for row in rows]:
         assert called(rows, gce_names, name) == called(rows, gce_names, str(numeric_id(row["id"]))) == (name, row)
     assert called(rows, gce_names, "No-Name") is None
+
+
+@given(ROWS)
+def test_whoever_is_called_otherwise_once_another_is_gone_was_akin_to_it(rows):
+    before = gce_names(rows)
+    for gone in rows:
+        after = gce_names([row for row in rows if row is not gone])
+        for key, name in after.items():
+            assert name == before[key] or (akin(name, before[gone["id"]]) and akin(before[key], before[gone["id"]]))
+
+
+def test_names_that_cannot_clash_are_not_akin():
+    assert akin("web", "web-0123abcd")
+    assert not akin("web", "web-1")
+    assert not akin("web-1", "web-2")
