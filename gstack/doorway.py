@@ -1,8 +1,9 @@
 """Between the server and the WSGI application: a request's body is read in the event loop, before it has a thread.
 
 Apart from the application because no thread may wait for a client: one that sends its body slowly, or never, would keep
-it for as long as it likes, and the server has no limit of its own. The surprising thing: a body that is too large is
-read on and dropped for a while, or its client, which is still sending, would see a broken connection and no 413.
+it for as long as it likes, and the server has no limit of its own. The surprising things: a body that is too large is
+read on and dropped for a while, or its client, which is still sending, would see a broken connection and no 413; and
+where there is no room for a body, it is not the newest one that has to go, but one of whoever holds most.
 
 Source of the interface: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -22,7 +25,7 @@ from werkzeug.test import run_wsgi_app
 
 from gstack.errors import GceError
 from gstack.logs import shown_name
-from gstack.peers import Peers
+from gstack.peers import Peers, network
 from gstack.protocol import decoding, edges, pathforms, pipeline, transport
 
 if TYPE_CHECKING:
@@ -79,6 +82,22 @@ class Exchange(Protocol):
         """Send an answer without a body."""
 
 
+class Dropped(Exception):
+    """A body had to make room."""
+
+
+@dataclass(eq=False)
+class Incoming:
+    """A body on its way: from which network, until when, and what is there of it, in bytes. One that is ``dropped`` had
+    to make room."""
+
+    network: str
+    until: asyncio.Timeout
+    pieces: list[bytes] = field(default_factory=list)
+    held: int = 0
+    dropped: bool = False
+
+
 class Doorway:
     """An RSGI application that runs the WSGI application ``app`` in ``threads`` threads; ``peers`` knows who comes
     through the proxy, where there is one."""
@@ -92,10 +111,11 @@ class Doorway:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
         self._held = 0  # bytes; the event loop alone counts them, and requests
         self._waiting = 0
+        self._incoming: dict[Incoming, None] = {}  # the oldest first
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
-        if self._waiting >= MOST_WAITING:
-            _refuse(exchange, GceError("backendError", "Too many requests wait for their answers. Come again."))
+        if self._waiting >= MOST_WAITING and not self._made_room():
+            _turn_away(scope, exchange)
             return
         self._waiting += 1
         try:
@@ -108,9 +128,12 @@ class Doorway:
         carried = self._peers.of(*_end(scope.client)) if self._peers is not None else ""
         body, refusal = b"", None
         try:
-            body = await self._take_in(scope, exchange)
+            body = await self._take_in(scope, exchange, network(carried or _end(scope.client)[0]))
         except GceError as error:
             refusal = error
+        except Dropped:
+            _turn_away(scope, exchange)
+            return
         except (ProtocolClosed, ProtocolError, EOFError):  # the client is gone, and half of a request is none
             exchange.response_empty(400, [])
             return
@@ -134,36 +157,37 @@ class Doorway:
             log.exception("request.failed", path=shown)
             _refuse(exchange, GceError("internalError", "Internal error. The gateway's log tells of it."))
 
-    async def _take_in(self, scope: Scope, exchange: Exchange) -> bytes:
-        """The body. GceError 413 for one that is too large, 408 for one that does not come, 503 where too many are on
-        their way, 400 for one in chunks that breaks off; EOFError for one that ends before its declared length."""
+    async def _take_in(self, scope: Scope, exchange: Exchange, origin: str) -> bytes:
+        """The body. GceError 413 for one that is too large, 408 for one that does not come, 400 for one in chunks that
+        breaks off; :class:`Dropped`; EOFError for one that ends before its declared length."""
         declared = _declared(scope)
         if declared == 0:
             return b""
         limit = edges.LARGEST if pathforms.canonical_path(scope.path).startswith("/batch") else decoding.LIMIT
         if declared is not None and declared > limit and (declared > MOST_READ or scope.headers.get("expect")):
             raise decoding.too_large(limit)
-        pieces: list[bytes] = []
-        size = held = empty = 0
+        size = empty = 0
         started = asyncio.get_running_loop().time() + self._patience
+        body = Incoming(origin, asyncio.timeout_at(started))
+        self._incoming[body] = None
         try:
-            async with asyncio.timeout_at(started) as until:
+            async with body.until:
                 async for piece in exchange:
                     size += len(piece)
                     empty += not piece
-                    until.reschedule(started + size / LEAST_RATE)
-                    if size > MOST_READ:
+                    if size <= limit and not body.dropped:
+                        self._hold(body, piece)
+                    if size > MOST_READ or body.dropped:
                         break
-                    if size <= limit:
-                        pieces.append(piece)
-                        held += len(piece)
-                        self._held += len(piece)
-                        if self._held > MOST_HELD:
-                            raise GceError("backendError", "Too many requests are on their way. Come again.")
+                    body.until.reschedule(started + size / LEAST_RATE)
         except TimeoutError:
-            raise GceError("requestTimeout", "The body of the request did not come in time.") from None
+            if not body.dropped:
+                raise GceError("requestTimeout", "The body of the request did not come in time.") from None
         finally:
-            self._held -= held
+            del self._incoming[body]
+            self._held -= body.held
+        if body.dropped:
+            raise Dropped
         if size > limit:
             raise decoding.too_large(limit)
         if declared is not None and size < declared:
@@ -173,13 +197,48 @@ class Doorway:
             raise GceError(
                 "badRequest", "The body of the request breaks off, or has trailers, which are not supported."
             )
-        return b"".join(pieces)
+        return b"".join(body.pieces)
+
+    def _hold(self, body: Incoming, piece: bytes) -> None:
+        """Keep ``piece``. Where there is no room, the largest body of the network that holds most makes it: whoever
+        wants to keep others out needs as many networks as what those send fits into MOST_HELD."""
+        body.pieces.append(piece)
+        body.held += len(piece)
+        self._held += len(piece)
+        while self._held > MOST_HELD and not body.dropped:
+            shares: Counter[str] = Counter()
+            for each in self._incoming:
+                shares[each.network] += each.held
+            most = shares.most_common(1)[0][0]
+            self._drop(max((each for each in self._incoming if each.network == most), key=lambda each: each.held))
+
+    def _made_room(self) -> bool:
+        """Whether the oldest body of the network that has most on their way made room for another request; not where
+        nobody has more than one."""
+        waiting = [each for each in self._incoming if not each.dropped]
+        most, count = Counter(each.network for each in waiting).most_common(1)[0] if waiting else ("", 0)
+        if count > 1:
+            self._drop(next(each for each in waiting if each.network == most))
+        return count > 1
+
+    def _drop(self, body: Incoming) -> None:
+        self._held -= body.held
+        body.held, body.dropped = 0, True
+        body.pieces.clear()
+        if not body.until.expired():
+            body.until.reschedule(asyncio.get_running_loop().time())
 
 
-def _refuse(exchange: Exchange, error: GceError) -> None:
+def _turn_away(scope: Scope, exchange: Exchange) -> None:
+    """There is no room, not even for the rest of the body."""
+    closing = [("Connection", "close")] if scope.http_version.startswith("1") else []
+    _refuse(exchange, GceError("backendError", "Too many requests wait for their answers. Come again."), closing)
+
+
+def _refuse(exchange: Exchange, error: GceError, headers: Sequence[tuple[str, str]] = ()) -> None:
     """Answer without the application."""
     refusal = pipeline.write_error(error)
-    exchange.response_bytes(refusal.status_code, list(refusal.headers), refusal.get_data())
+    exchange.response_bytes(refusal.status_code, [*refusal.headers, *headers], refusal.get_data())
 
 
 def _end(peer: str) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""Whose connections the CONNECT proxy carries: a file for each, named after the proxy's end, that holds an address.
+"""Who a client is while nobody has logged in: a network; and whose connections the CONNECT proxy carries: a file for
+each, named after the proxy's end, that holds an address.
 
 Apart and this low because the proxy writes what the doorway reads: two processes that share a folder. The surprising
 thing: nothing of it goes through the connection, since whatever stood there a client could write as well. Only who may
@@ -8,10 +9,22 @@ write into PATH can say that somebody is somebody else.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import shutil
 from pathlib import Path
 
 FOLDER = "proxied"
+
+
+def network(address: str) -> str:
+    """What is counted for one client: IPv6 clients own a /64 each; an IPv4 address counts for itself."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if parsed.version == 4:
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class Peers:

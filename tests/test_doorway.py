@@ -83,6 +83,13 @@ def asked(scope: Scope, exchange: Exchange, patience: float = 60, door: Doorway 
     return status, told.get("seen")
 
 
+def _refusing() -> Flask:
+    """An application that knows no path, but why a request was not taken in."""
+    app = Flask("test")
+    edges.register(app, 1)
+    return app
+
+
 def test_a_body_is_handed_on_as_a_whole() -> None:
     assert asked(sent(10), Exchange([b"12345", b"67890"])) == (200, 10)
     assert asked(sent(), Exchange([b"12345", b"67890"])) == (200, 10)
@@ -154,14 +161,59 @@ def test_bodies_on_their_way_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPa
         assert exchange.answer[0] == 404
 
 
+@pytest.mark.parametrize("slow", ["192.0.2.7", "[2001:db8::{}]"])
+def test_bodies_that_come_slowly_make_room_for_those_of_other_networks(
+    monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    monkeypatch.setattr(doorway, "MOST_HELD", 100)
+
+    async def crowd(door: Doorway) -> tuple[list[int], int]:
+        held = [Exchange([b"x" * size, NEVER]) for size in (30, 31, 29)]
+        slowly = [
+            asyncio.create_task(door(sent(1000, client=f"{slow.format(number)}:9"), exchange))
+            for number, exchange in enumerate(held)
+        ]
+        while sum(exchange.read for exchange in held) < 90:
+            await asyncio.sleep(0)
+        other = Exchange([b"x" * 30, b"x" * 25])
+        await door(sent(55, client="192.0.2.8:9"), other)
+        await asyncio.wait(slowly[:2])
+        for task in slowly:
+            task.cancel()
+        await asyncio.wait(slowly)
+        assert other.answer is not None
+        return [exchange.answer[0] for exchange in held if exchange.answer], other.answer[0]
+
+    door = Doorway(_refusing(), 1, 60)
+    assert asyncio.run(crowd(door)) == ([503, 503], 404)  # the largest one, and then the next
+    assert (door._held, door._incoming) == (0, {})
+
+
+def test_who_sends_one_body_too_many_loses_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorway, "MOST_HELD", 100)
+
+    async def crowd(door: Doorway) -> tuple[int, bool]:
+        small, large = Exchange([b"x" * 40, NEVER]), Exchange([b"x" * 61, NEVER])
+        waits = asyncio.create_task(door(sent(1000, client="192.0.2.7:9"), small))
+        while not small.read:
+            await asyncio.sleep(0)
+        await door(sent(1000, client="192.0.2.8:9"), large)
+        still = not waits.done()
+        waits.cancel()
+        await asyncio.wait([waits])
+        assert large.answer is not None
+        return large.answer[0], still
+
+    assert asyncio.run(crowd(Doorway(_refusing(), 1, 60))) == (503, True)
+
+
 @pytest.mark.parametrize(("name", "most"), [("MOST_HELD", 100), ("MOST_WAITING", 2)])
 def test_requests_that_wait_for_a_thread_do_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch, name: str, most: int
 ) -> None:
     monkeypatch.setattr(doorway, name, most)
     goes_on = threading.Event()
-    app = Flask("test")
-    edges.register(app, 1)
+    app = _refusing()
 
     def slow(environ: Any, start: Any) -> Any:
         goes_on.wait(30)
@@ -197,6 +249,30 @@ def test_requests_whose_bodies_do_not_come_are_bounded_as_well(monkeypatch: pyte
         return late.answer[0], after.answer[0]
 
     assert asyncio.run(crowd(Doorway(Flask("test"), 1))) == (503, 404)
+
+
+def test_bodies_that_never_come_make_room_for_requests_of_other_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorway, "MOST_WAITING", 3)
+
+    async def crowd(door: Doorway) -> tuple[list[int | None], list[int]]:
+        held = [Exchange([NEVER]) for _ in range(3)]
+        slowly = [asyncio.create_task(door(sent(9, client="192.0.2.7:9"), exchange)) for exchange in held]
+        await asyncio.sleep(0)
+        served = []
+        for _ in range(3):  # the last one finds one of each network: nobody has more than their share
+            other = Exchange([NEVER])
+            slowly.append(asyncio.create_task(door(sent(9, client=f"192.0.2.{len(served)}:9"), other)))
+            await asyncio.sleep(0)
+            served.append(other)
+        await asyncio.wait(slowly[:2])
+        for task in slowly:
+            task.cancel()
+        await asyncio.wait(slowly)
+        return [exchange.answer and exchange.answer[0] for exchange in held], [
+            exchange.answer[0] for exchange in served if exchange.answer
+        ]
+
+    assert asyncio.run(crowd(Doorway(Flask("test"), 1, 60))) == ([503, 503, None], [503])
 
 
 def test_a_defect_in_front_of_the_application_is_a_500_in_googles_shape_and_logged(

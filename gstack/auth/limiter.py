@@ -7,12 +7,11 @@ guessing.
 
 from __future__ import annotations
 
-import ipaddress
-
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from gstack.peers import network
 from gstack.store.credentials import FAILURE_WINDOW_SECONDS, FailedAttempt
 from gstack.store.db import own_session
 
@@ -29,7 +28,7 @@ class TooManyFailures(Exception):
 
 def subjects(key_hash: str | None, address: str) -> tuple[str, ...]:
     """What is counted for one attempt: the key it was made with (hashed) and the network it came from."""
-    counted = [f"address:{_network(address)}"]
+    counted = [f"address:{network(address)}"]
     if key_hash is not None:
         counted.append(f"key:{key_hash}")
     return tuple(counted)
@@ -76,14 +75,3 @@ def _count(session: Session, subject: str, now: int) -> int:
             found = session.execute(more).first()
     session.commit()
     return int(found[0]) if found is not None else 1
-
-
-def _network(address: str) -> str:
-    """IPv6 clients own a /64 each, so that is what is counted; an IPv4 address counts for itself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if parsed.version == 4:
-        return str(parsed)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
