@@ -18,7 +18,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
+
+import orjson
 
 from gstack.errors import GceError, invalid
 from gstack.translate import guest
@@ -28,6 +31,7 @@ MOST_VALUE = 256 * 1024  # bytes of one value, GCE's limit
 MOST_ALL = 512 * 1024  # bytes of all keys and values, GCE's limit
 FIELD = "resource.metadata.items"
 USER_DATA, ENCODING, KEYS = "user-data", "user-data-encoding", "ssh-keys"
+EXPIRING, EXPIRE_ON = "google-ssh", "%Y-%m-%dT%H:%M:%S%z"  # what gcloud and Google's console write
 SCRIPT, SCRIPT_URL = "startup-script", "startup-script-url"
 OSLOGIN, BLOCK = "enable-oslogin", "block-project-ssh-keys"
 
@@ -166,14 +170,33 @@ def _type_of(data: bytes) -> str:
 
 
 def _users(text: str, items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """``ada:ssh-ed25519 AAAA… ada@laptop`` a line; GCE gives each of them an account that may do everything."""
+    """``ada:ssh-ed25519 AAAA… ada@laptop`` a line; GCE gives each of them an account that may do everything. Lines of
+    authorized_keys, each with the moment at which it ends, where it has one."""
     keys: dict[str, list[str]] = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         name, colon, key = line.partition(":")
         if not colon or not _LOGIN.fullmatch(name) or len(key.split()) < 2:
             raise invalid(_location(items, KEYS), f"{line[:40]}…", "Each line must be USER:KEY-TYPE KEY [COMMENT].")
-        keys.setdefault(name, []).append(key.strip())
+        try:
+            keys.setdefault(name, []).append(_expiring(key.strip()))
+        except (ValueError, TypeError, KeyError, OverflowError):
+            why = 'What follows google-ssh must be JSON with a date: {"expireOn":"2030-12-31T23:59:59+0000"}.'
+            raise invalid(_location(items, KEYS), f"{line[:40]}…", why) from None
     return keys
+
+
+def _expiring(key: str) -> str:
+    """The line of authorized_keys for a key that may have an end (``KEY-TYPE KEY google-ssh {"expireOn": …}``): sshd
+    refuses it from then on, by the guest's clock and in its time zone, which images of clouds have at UTC. Raises
+    ValueError, TypeError, KeyError or OverflowError for an end that cannot be read.
+
+    Sources: https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata, sshd(8), AUTHORIZED_KEYS.
+    """
+    said = key.split(None, 3)
+    if said[2:3] != [EXPIRING]:
+        return key
+    end = datetime.strptime(orjson.loads(said[3] if len(said) > 3 else "")["expireOn"], EXPIRE_ON)
+    return f'expiry-time="{end.astimezone(UTC):%Y%m%d%H%M%S}" {key}'
 
 
 def _location(items: Iterable[Mapping[str, Any]], key: str) -> str:

@@ -153,6 +153,22 @@ def test_os_login_shuts_out_the_keys_of_the_metadata(value: str, users: int) -> 
     assert found.count("\nuser ") == users
 
 
+@pytest.mark.parametrize("end", ["2030-12-31T23:59:58+0000", "2030-12-31T23:59:58Z", "2031-01-01T01:59:58+0200"])
+def test_a_key_that_expires_does_so_in_the_guest(end: str) -> None:
+    key = f'ssh-rsa AAAA google-ssh {{"userName":"ada@example.com","expireOn":"{end}"}}'
+    found = hook(compose([item("ssh-keys", f"ada:{key}\nada:ssh-rsa BBBB google-sshd")]))
+    assert f'\nexpiry-time="20301231235958" {key}\nssh-rsa BBBB google-sshd\n' in found
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "{", "[]", "1", "{}", '{"expireOn":1}', '{"expireOn":"soon"}', '{"expireOn":"0001-01-01T00:00:00+2300"}'],
+)
+def test_an_end_of_a_key_that_cannot_be_read_is_refused(said: str) -> None:
+    with pytest.raises(GceError, match="google-ssh must be JSON with a date"):
+        compose([item("ssh-keys", f"ada:ssh-rsa AAAA google-ssh {said}")])
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1, max_size=200))
 def test_any_script_comes_out_as_it_went_in(text: str) -> None:
     assert f"\n#!/bin/sh\n{text}\n" in hook(compose([item("startup-script", "#!/bin/sh\n" + text)]))
