@@ -13,16 +13,17 @@ from urllib.parse import urlsplit
 import click
 
 from gstack import __version__
-from gstack.settings import Settings, SettingsError, load
+from gstack.settings import load
+from gstack.terminal import CONTEXT, Group
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, invoke_without_command=True, context_settings=CONTEXT)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
     help="Configuration file.  [default: ~/.gstack/gstack.conf]",
 )
-@click.version_option(__version__)
+@click.version_option(__version__, prog_name="gstack")
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
     """A Google Compute Engine API in front of Apache CloudStack.
@@ -33,18 +34,7 @@ def main(context: click.Context, config: Path | None) -> None:
     if context.invoked_subcommand is None:
         from gstack.server import serve
 
-        try:
-            serve(load(config), config)
-        except SettingsError as error:
-            raise click.ClickException(str(error)) from error
-
-
-def settings_of(context: click.Context) -> Settings:
-    """The settings that ``--config`` names, or the end of the command with the reason."""
-    try:
-        return load(context.obj)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+        serve(load(config), config)
 
 
 @main.command()
@@ -54,13 +44,13 @@ def settings_of(context: click.Context) -> Settings:
     "--job-seconds", type=click.FloatRange(0, 3600), default=0.3, show_default=True, help="How long a job takes."
 )
 def simulator(port: int, state: Path | None, job_seconds: float) -> None:
-    """The embedded CloudStack alone, on http://localhost:PORT/client/api."""
+    """The embedded CloudStack alone.
+
+    It answers on http://localhost:PORT/client/api until Ctrl-C.
+    """
     from gstack.demo import run_simulator
 
-    try:
-        run_simulator(port, state, job_seconds)
-    except OSError as error:
-        raise click.ClickException(f"Port {port} cannot be listened on: {error}") from error
+    run_simulator(port, state, job_seconds)
 
 
 # Options of COMMAND are its own; what stands before it must be ours.
@@ -83,7 +73,9 @@ def demo(
     secret_key: str | None,
     command: tuple[str, ...],
 ) -> None:
-    """Embedded CloudStack, gateway and a credential; with COMMAND, runs it with every client prepared.
+    """All on this machine, every client prepared.
+
+    The embedded CloudStack, the gateway and a credential: until Ctrl-C, or for as long as COMMAND runs.
 
     Example: gstack demo -- gcloud compute zones list
     """
@@ -97,16 +89,16 @@ def demo(
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise click.UsageError("--cloudstack takes a URL such as https://cloud.example:8080/client/api.")
         cloud = Cloud(url if parts.path else f"{url}/client/api", api_key, secret_key)
-    try:
-        sys.exit(run_demo(port, state, job_seconds, cloud, command))
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+    sys.exit(run_demo(port, state, job_seconds, cloud, command))
 
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for tools.")
 def coverage(as_json: bool) -> None:
-    """Every method of compute v1 with its state: served, refused by design with the reason, or not yet."""
+    """Which methods of Google's API are served.
+
+    Every method of compute v1 with its state: served, refused by design with the reason, or not yet.
+    """
     from gstack.protocol import methods
     from gstack.resources import load_handlers
 
@@ -126,28 +118,27 @@ def coverage(as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what differs; the exit status is 1 if anything does.")
 @click.pass_context
 def reconcile(context: click.Context, dry_run: bool) -> None:
-    """Mend firewall rules and balancers that other tools changed in CloudStack; list operations that wait."""
-    from flask import Flask
+    """Mend what other tools changed.
 
+    Firewall rules and balancers in CloudStack are brought back to what gstack's say; operations that wait are listed.
+    """
     from gstack import logs
     from gstack.errors import GceError
     from gstack.operations import engine
     from gstack.operations import reconcile as room
     from gstack.operations.services import services
-    from gstack.store.db import open_store
-    from gstack.store.migrate import upgrade_database
+    from gstack.store.migrate import ready_store
 
-    settings = settings_of(context)
+    settings = load(context.obj)
     logs.configure(settings)
-    app = Flask("gstack")
-    open_store(app, settings)
-    upgrade_database(app)
-    trouble = False
+    app = ready_store(settings)
+    trouble = reached = False
     with app.app_context():
         for operation in engine.blocked():
             what = f"{operation.type} {operation.target_link}"
             click.echo(f"operation {operation.name} ({what}) waits: {operation.blocked}")
         for scope in room.scopes(services(app, settings)):
+            reached = True
             if scope.trouble is not None:
                 trouble = True
                 click.echo(f"{scope.name}: not reached\n  {scope.trouble.message}")
@@ -162,6 +153,8 @@ def reconcile(context: click.Context, dry_run: bool) -> None:
             click.echo(f"{scope.name}: {state}")
             for line in [*map(room.said, found), *dict.fromkeys(sentences)]:
                 click.echo(f"  {line}")
+    if not reached:
+        click.echo("CloudStack accepts no credential here. Make one: gstack credentials create")
     sys.exit(1 if trouble else 0)
 
 

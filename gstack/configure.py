@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gstack import certificates
+from gstack import __version__, certificates
 from gstack.app import create_app
+from gstack.cloudstack.client import Endpoint
 from gstack.operations import durable
-from gstack.settings import BY_NAME, HOST, Settings, SettingsError, read_file
+from gstack.settings import BY_NAME, HOST, PORTS, Setting, Settings, SettingsError, example, read_file
 from gstack.store.db import db
 from gstack.store.migrate import upgrade_database
 from gstack.store.sealing import ensure_keys
+from gstack.terminal import CONTEXT, Command
 
 DEFAULT_CONFIG = "~/.gstack/gstack.conf"
 # setting, option, question: what the original gstack-configure asked, in its order
@@ -55,14 +58,34 @@ def install(config: Path, answers: Mapping[str, Any], names: tuple[str, ...] = (
 
 def write_config(path: Path, values: Mapping[str, Any]) -> None:
     """Write Python-style constants, each under the sentence that says what it means."""
-    lines = ["# gstack's configuration: Python-style constants. All settings: gstack.conf.example.", ""]
+    lines = ["# gstack's configuration: Python-style constants. All: gstack-configure --example.", ""]
     for name, value in values.items():
         lines += [f"# {BY_NAME[name].doc}", f"{name} = {value!r}", ""]
     certificates.write_private(path, "\n".join(lines).encode())
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True)
+def _asked(function: Callable[..., None]) -> Callable[..., None]:
+    """An option for each question."""
+    for name, option, _question in reversed(QUESTIONS):
+        function = click.option(option, name, type=_kind(BY_NAME[name]), help=BY_NAME[name].doc)(function)
+    return function
+
+
+def _kind(setting: Setting) -> Any:
+    """What click takes as an answer for ``setting``."""
+    if setting.choices:
+        return click.Choice(setting.choices)
+    return click.IntRange(1, PORTS) if setting.most == PORTS else setting.kind
+
+
+@click.command(cls=Command, context_settings=CONTEXT)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    help="File to write; everything else goes beside it.",
+)
 @click.option("--name", "names", multiple=True, help="A further name or address for the certificate.")
 @click.option(
     "--transparent",
@@ -70,29 +93,36 @@ def write_config(path: Path, values: Mapping[str, Any]) -> None:
     help="Let the certificate cover Google's API names, for clients that reach gstack under those.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing: take options, previous answers and defaults.")
-@click.option("--bind-address", "GSTACK_BIND_ADDRESS")
-@click.option("--port", "GSTACK_PORT", type=click.IntRange(1, 65535))
-@click.option("--cloudstack-host", "CLOUDSTACK_HOST")
-@click.option("--cloudstack-port", "CLOUDSTACK_PORT", type=click.IntRange(1, 65535))
-@click.option("--cloudstack-protocol", "CLOUDSTACK_PROTOCOL", type=click.Choice(("http", "https")))
-@click.option("--cloudstack-path", "CLOUDSTACK_PATH")
-def main(config: Path, names: tuple[str, ...], transparent: bool, yes: bool, **given: Any) -> None:
-    """Configure gstack: where it listens and which CloudStack it speaks to."""
+@_asked
+@click.option("--example", "shown", is_flag=True, help="Only print all settings, each with its meaning and default.")
+@click.version_option(__version__)
+def main(config: Path, names: tuple[str, ...], transparent: bool, yes: bool, shown: bool, **given: Any) -> None:
+    """Configure gstack: where it listens and which CloudStack it speaks to.
+
+    What no option says is asked. Running it again changes answers and keeps everything else.
+    """
+    if shown:
+        click.echo(example(), nl=False)
+        return
     os.umask(0o077)
     config = config.expanduser()
-    try:
-        previous = read_file(config) if config.exists() else {}
-        names += certificates.GOOGLE_NAMES if transparent else ()
-        settings = install(config, _answers(previous, given, yes), names)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+    previous = read_file(config) if config.exists() else {}
+    names += certificates.GOOGLE_NAMES if transparent else ()
+    settings = install(config, _answers(previous, given, yes), names)
     authority = settings.file("GSTACK_CA_FILE", "ca.pem")
     click.echo(f"Wrote {config}.")
     click.echo(f"Clients trust {authority}.")
+    trouble = _trouble(settings)
+    click.echo(f"CloudStack is {settings.cloudstack_url}" + (f", but: {trouble}" if trouble else "; it answers."))
     default = config == Path(DEFAULT_CONFIG).expanduser()
     suffix = "" if default else f" --config {config}"
     click.echo(f"Next: gstack{suffix}")
     click.echo(f"Then: gstack{suffix} credentials create --output key.json")
+
+
+def _trouble(settings: Settings) -> str | None:
+    with closing(Endpoint(settings)) as endpoint:
+        return endpoint.trouble()
 
 
 def _answers(previous: Mapping[str, Any], given: Mapping[str, Any], yes: bool) -> dict[str, Any]:
@@ -105,8 +135,7 @@ def _answers(previous: Mapping[str, Any], given: Mapping[str, Any], yes: bool) -
         elif yes:
             answers[name] = default
         else:
-            kind = click.Choice(setting.choices) if setting.choices else setting.kind
-            answers[name] = click.prompt(question, default=default, type=kind)
+            answers[name] = click.prompt(question, default=default, type=_kind(setting))
     return answers
 
 

@@ -59,7 +59,11 @@ class Cloud:
 def run_simulator(port: int, state: Path | None, job_seconds: float) -> None:
     """The embedded CloudStack in the foreground, until Ctrl-C."""
     world = Simulator(job_seconds=job_seconds, state_dir=state, extras=True)
-    server = serve_simulator(world, port=port)
+    try:
+        server = serve_simulator(world, port=port)
+    except OSError as error:
+        why = f"Port {port} cannot be listened on. Choose another with --port, or end what has this one."
+        raise SettingsError(why) from error
     api_key, secret_key = world.keys("tenant")
     console.print(f"CloudStack (embedded)  http://localhost:{server.port}/client/api")
     console.print(f"API key                {api_key}")

@@ -7,6 +7,7 @@ parent, so that a killed gateway leaves no process behind that holds the port or
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -26,10 +27,10 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from gstack import certificates, logs, metrics
 from gstack.app import create_app
+from gstack.cloudstack.client import Endpoint
 from gstack.doorway import Doorway
 from gstack.operations import engine
 from gstack.peers import Peers
@@ -41,15 +42,21 @@ log = structlog.get_logger(__name__)
 
 # What a request that is under way at a shutdown may still take; those that wait for operations are answered at once.
 FINISHING_SECONDS = 30
+REMEDIES = {
+    errno.EADDRINUSE: "Choose another port, or end what has this one.",
+    errno.EACCES: "A port below 1024 takes root, or the capability CAP_NET_BIND_SERVICE.",
+}
 TLS_MINIMUM = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
 
 
 def serve(settings: Settings, config_file: Path | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. Raises :class:`SettingsError` where the configuration cannot be served."""
+    """Serve until SIGINT or SIGTERM. Raises :class:`SettingsError`, or what the store raises, where the configuration
+    cannot be served."""
     os.umask(0o077)
     logs.configure(settings)
     tls = _tls_options(settings)
     _check_store(settings)
+    Endpoint(settings).close()
     address = _address(settings["GSTACK_BIND_ADDRESS"])
     _refuse_taken_port("GSTACK_PORT", address, settings["GSTACK_PORT"])
     metrics.share(settings.folder)
@@ -208,15 +215,12 @@ def die_with(parent: int) -> None:
 
 
 def _check_store(settings: Settings) -> None:
-    """A database or a key that cannot be used stops us here, with words, and not in a worker again and again."""
-    try:
-        Sealer(settings)
-        store = Flask("gstack.store", static_folder=None)
-        open_store(store, settings)
-        with store.app_context():
-            db.session.execute(text("SELECT 1"))  # the operations worker brings the tables up to date
-    except (SQLAlchemyError, ModuleNotFoundError) as error:
-        raise SettingsError(f"The store cannot be used (DATABASE_URL or PATH): {str(error).splitlines()[0]}") from error
+    """A database or a key that cannot be used stops us here, and not in a worker again and again."""
+    Sealer(settings)
+    store = Flask("gstack.store", static_folder=None)
+    open_store(store, settings)
+    with store.app_context():
+        db.session.execute(text("SELECT 1"))  # the operations worker brings the tables up to date
 
 
 def _tls_options(settings: Settings) -> dict[str, Any]:
@@ -266,4 +270,5 @@ def _refuse_taken_port(setting: str, address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise SettingsError(f"{setting} {port} on {address} cannot be listened on: {error.strerror}.") from error
+            why = f"{setting} {port} on {address} cannot be listened on: {error.strerror}."
+            raise SettingsError(" ".join(filter(None, (why, REMEDIES.get(error.errno or 0))))) from error

@@ -135,6 +135,19 @@ SETTINGS: tuple[Setting, ...] = (
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 
+def example() -> str:
+    """A ``gstack.conf`` with every setting, its meaning and its default, commented out."""
+    lines = [
+        "# gstack's settings with their defaults: Python-style constants, parsed and never run.",
+        "# gstack-configure writes ~/.gstack/gstack.conf; the environment overrides each one as GSTACK_CONF_<NAME>.",
+        "",
+    ]
+    for setting in SETTINGS:
+        choices = f" One of {', '.join(setting.choices)}." if setting.choices else ""
+        lines += [f"# {setting.doc}{choices}", f"#{setting.name} = {setting.default!r}", ""]
+    return "\n".join(lines)
+
+
 class Settings(Mapping[str, Any]):
     """The values in force, read as ``settings["GSTACK_PORT"]``; unknown names raise at once."""
 
@@ -310,5 +323,5 @@ def _wrong_type(setting: Setting, value: Any, where: str) -> str:
 
 def _unknown(name: str, where: str) -> SettingsError:
     near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]}?" if near else " See gstack.conf.example for all settings."
+    hint = f" Did you mean {near[0]}?" if near else " All are shown by: gstack-configure --example"
     return SettingsError(f"Unknown setting {name} in {where}.{hint}")

@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from gstack import certificates, configure
-from gstack.settings import load
+from gstack.settings import Settings, load
 
 
 @pytest.fixture
-def configured(tmp_path: Path):
-    """Run gstack-configure with options and typed answers; the result."""
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run gstack-configure with options and typed answers; the result. It asks no CloudStack."""
+    monkeypatch.setattr(configure, "_trouble", lambda _settings: None)
 
     def run(*options: str, answers: str = ""):
         config = tmp_path / "home" / "gstack.conf"
@@ -32,6 +33,31 @@ def test_it_asks_what_the_original_asked_and_enter_takes_the_default(configured)
     settings = load(config, {})
     assert (settings["GSTACK_PORT"], settings["CLOUDSTACK_PORT"]) == (5000, 8080)
     assert settings["CLOUDSTACK_PATH"] == "/client/api"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"), [(None, "it answers"), ("It cannot be reached.", "It cannot be reached.")]
+)
+def test_it_says_whether_cloudstack_answers_and_ends_well_either_way(configured, monkeypatch, trouble, said) -> None:
+    monkeypatch.setattr(configure, "_trouble", lambda _settings: trouble)
+    result, _ = configured("--yes")
+    assert result.exit_code == 0
+    assert said in next(line for line in result.output.splitlines() if "http://localhost:8080/client/api" in line)
+
+
+def test_all_settings_are_shown_as_a_file_that_loads(configured, tmp_path: Path) -> None:
+    result, config = configured("--example")
+    assert not config.exists()
+    shown = tmp_path / "shown.conf"
+    shown.write_text(result.output.replace("\n#", "\n").replace("\n ", "\n# "))
+    shown.chmod(0o600)
+    assert dict(load(shown, {})) == dict(Settings())
+
+
+def test_a_port_that_is_none_is_asked_for_again(configured) -> None:
+    result, config = configured(answers="\n70000\n5005" + "\n" * 5)
+    assert result.exit_code == 0, result.output
+    assert load(config, {})["GSTACK_PORT"] == 5005
 
 
 def test_answers_are_the_defaults_of_the_next_time(configured) -> None:

@@ -13,23 +13,10 @@ import fields_page
 from gstack.protocol import methods
 from gstack.protocol.discovery import document
 from gstack.resources import load_handlers
-from gstack.settings import SETTINGS
+from gstack.settings import SETTINGS, example
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Made by tools/make_docs.py; changes here are overwritten. -->"
-
-
-def example() -> str:
-    """gstack.conf.example: every setting, its meaning and its default, commented out."""
-    lines = [
-        "# gstack's settings with their defaults: Python-style constants, parsed and never run.",
-        "# gstack-configure writes ~/.gstack/gstack.conf; the environment overrides each one as GSTACK_CONF_<NAME>.",
-        "",
-    ]
-    for setting in SETTINGS:
-        choices = f" One of {', '.join(setting.choices)}." if setting.choices else ""
-        lines += [f"# {setting.doc}{choices}", f"#{setting.name} = {setting.default!r}", ""]
-    return "\n".join(lines)
 
 
 def configuration() -> str:

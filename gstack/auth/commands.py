@@ -7,13 +7,13 @@ Secrets come from the environment or a prompt; an option takes them too, but the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
-from flask import Flask
 from sqlalchemy import func, select
 
 from gstack import logs
@@ -22,18 +22,43 @@ from gstack.auth import keyfiles, tokens
 from gstack.auth.identity import Refused
 from gstack.auth.keyring import Keyring
 from gstack.cloudstack.client import Endpoint
-from gstack.errors import GceError
+from gstack.cloudstack.errors import Unavailable
 from gstack.settings import Settings, SettingsError, load
 from gstack.store.credentials import Credential, RefreshToken
-from gstack.store.db import open_store, own_session
-from gstack.store.migrate import upgrade_database
+from gstack.store.db import own_session
+from gstack.store.migrate import ready_store
 from gstack.store.operations import Operation
 from gstack.store.sealing import Sealer, add_key, drop_older_keys
+from gstack.terminal import Group
 
 
-@click.group()
+def _root_url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    parts = urlsplit(value or "")
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+        raise click.BadParameter("Give the root of the gateway, such as https://gce.example:5000.")
+    return value.rstrip("/") if value else None
+
+
+def _key_file_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Where a key file goes, and what it tells clients."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    for option in (
+        click.option(
+            "--universe", default=keyfiles.UNIVERSE, show_default=True, help="Clients call compute.UNIVERSE[:PORT]."
+        ),
+        click.option("--url", callback=_root_url, help="How clients reach the gateway.  [default: as configured]"),
+        click.option("--output", type=file, default="key.json", show_default=True, help="File to write."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(cls=Group)
 def credentials() -> None:
-    """Who may use this gateway: make key files, list, rotate and revoke them."""
+    """Who may use this gateway.
+
+    Key files are made, listed, rotated and revoked here.
+    """
 
 
 @credentials.command()
@@ -47,9 +72,7 @@ def credentials() -> None:
 )
 @click.option("--name", help="Name of the service account.  [default: one that is free]")
 @click.option("--project", help="Account or CloudStack project that clients use by default.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True)
-@click.option("--url", help="How clients reach the gateway, https://host:port.  [default: as configured]")
-@click.option("--universe", default=keyfiles.UNIVERSE, show_default=True, help="Clients call compute.UNIVERSE[:PORT].")
+@_key_file_options
 @click.pass_context
 def create(
     context: click.Context,
@@ -61,7 +84,10 @@ def create(
     url: str | None,
     universe: str,
 ) -> None:
-    """Check a CloudStack key pair and write a service-account key file for it."""
+    """Make a key file.
+
+    A CloudStack key pair is checked, and a service account made that acts with it; its key goes to a file for clients.
+    """
     with _room(context) as (settings, _):
         made = administration.create_key_file(
             settings,
@@ -82,12 +108,17 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for tools.")
 @click.pass_context
 def list_(context: click.Context, as_json: bool) -> None:
-    """Every credential: who it is, when it was last used, whether it is revoked."""
+    """Show every credential.
+
+    Who it is, when CloudStack last accepted it, and whether it is revoked; with --json also when it was last used.
+    """
     with _room(context):
         rows = [_shown(row) for row in administration.listing()]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
+    if not rows:
+        click.echo("There are no credentials. Make one: gstack credentials create")
     for row in rows:
         state = f"revoked {row['revoked']}" if row["revoked"] else f"verified {row['verified'] or 'never'}"
         who = f"{row['domain']}/{row['account']} {row['user']}"
@@ -98,7 +129,10 @@ def list_(context: click.Context, as_json: bool) -> None:
 @click.argument("credential")
 @click.pass_context
 def revoke(context: click.Context, credential: str) -> None:
-    """End a credential (its id or e-mail address) and every token it got."""
+    """End a credential and its tokens.
+
+    CREDENTIAL is its id or its e-mail address.
+    """
     with _room(context) as (_, keyring):
         row = administration.revoke(keyring, credential)
     click.echo(f"Revoked {row.email or row.id}.")
@@ -108,7 +142,10 @@ def revoke(context: click.Context, credential: str) -> None:
 @click.argument("credential")
 @click.pass_context
 def restore(context: click.Context, credential: str) -> None:
-    """Accept a revoked credential again."""
+    """Accept a revoked credential again.
+
+    CREDENTIAL is its id.
+    """
     with _room(context):
         row = administration.restore(credential)
     click.echo(f"Restored {row.email or row.id}.")
@@ -116,14 +153,16 @@ def restore(context: click.Context, credential: str) -> None:
 
 @credentials.command()
 @click.argument("credential")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="key.json", show_default=True)
-@click.option("--url", help="How clients reach the gateway, https://host:port.  [default: as configured]")
+@_key_file_options
 @click.pass_context
-def rotate(context: click.Context, credential: str, output: Path, url: str | None) -> None:
-    """Write a new key file for a service account; the older ones stop working."""
-    with _room(context) as (settings, keyring):
-        made = administration.rotate(keyring, credential, url=url or settings.public_url)
-        keyfiles.write_key_file(output, made.content)
+def rotate(context: click.Context, credential: str, output: Path, url: str | None, universe: str) -> None:
+    """Replace a service account's key.
+
+    Writes a new key file for CREDENTIAL, an id or e-mail address; the older ones stop working.
+    """
+    with _room(context) as (settings, keyring), keyfiles.writing(output) as write:
+        made = administration.rotate(keyring, credential, url=url or settings.public_url, universe=universe)
+        write(made.content)
     click.echo(f"Wrote {output}: {made.email}, project {made.project}.")
 
 
@@ -131,13 +170,18 @@ def rotate(context: click.Context, credential: str, output: Path, url: str | Non
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for tools.")
 @click.pass_context
 def logins(context: click.Context, as_json: bool) -> None:
-    """Every login that a client may renew by itself (refresh token), the one used last first."""
+    """Show the logins of browsers.
+
+    Each is a refresh token, with which a client renews its login by itself. The one used last comes first.
+    """
     with _room(context) as (_, keyring):
         owners = {row.id: row for row in administration.listing()}
         rows = [_login(row, owners[row.credential_id]) for row in tokens.refresh_tokens(list(owners), keyring.now)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
+    if not rows:
+        click.echo("There are no logins.")
     for row in rows:
         click.echo(f"{row['id']}  {row['client'] or 'a client'}  {row['user']}  last used {row['used']}")
 
@@ -146,7 +190,10 @@ def logins(context: click.Context, as_json: bool) -> None:
 @click.argument("login")
 @click.pass_context
 def end_login(context: click.Context, login: str) -> None:
-    """End one login (its id from `logins`) and the tokens it got."""
+    """End a login and its tokens.
+
+    LOGIN is its id from `gstack credentials logins`.
+    """
     with _room(context):
         row = tokens.end_refresh(login, {row.id for row in administration.listing()})
     if row is None:
@@ -157,13 +204,16 @@ def end_login(context: click.Context, login: str) -> None:
 @credentials.command()
 @click.pass_context
 def reseal(context: click.Context) -> None:
-    """Seal all stored secrets under the first key of SECRET_KEY_FILE, so that older keys may go."""
+    """Seal all secrets again.
+
+    Under the first key of SECRET_KEY_FILE or GSTACK_SECRET_KEYS, so that the older ones may go.
+    """
     with _room(context) as (settings, keyring):
         count = administration.reseal(keyring, Sealer(settings))
     click.echo(f"Sealed {count} secrets again.")
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """The keys that seal secrets at rest."""
 
@@ -171,10 +221,10 @@ def keys() -> None:
 @keys.command(name="rotate")
 @click.pass_context
 def rotate_keys(context: click.Context) -> None:
-    """Put a new key on top and seal all stored credentials again under it.
+    """Seal under a new key.
 
-    A running gateway takes it up by itself. The older keys stay in the file, for operations that are not over yet;
-    `gstack keys retire` takes them away.
+    It is put on top of the file, and all stored credentials are sealed again under it. A running gateway takes it up by
+    itself. The older keys stay in the file, for operations that are not over yet; `gstack keys retire` takes them away.
     """
     with _room(context) as (settings, keyring):
         add_key(settings)
@@ -185,7 +235,10 @@ def rotate_keys(context: click.Context) -> None:
 @keys.command()
 @click.pass_context
 def retire(context: click.Context) -> None:
-    """Take the older keys away, once no operation is under way that was started before the rotation."""
+    """Take the older keys away.
+
+    Refused while an operation is under way, which may need them.
+    """
     with _room(context) as (settings, keyring):
         with own_session() as session:
             under_way = session.scalar(select(func.count()).where(Operation.status != "DONE"))
@@ -198,20 +251,18 @@ def retire(context: click.Context) -> None:
 
 @contextmanager
 def _room(context: click.Context) -> Iterator[tuple[Settings, Keyring]]:
-    """The settings and the key ring, inside an application context; errors end the command with a
-    sentence."""
+    """The settings and the key ring, inside an application context."""
+    settings = load(context.obj)
+    logs.configure(settings)
+    app = ready_store(settings)
     try:
-        settings = load(context.obj)
-        logs.configure(settings)
-        app = Flask("gstack")
-        open_store(app, settings)
-        upgrade_database(app)
         with closing(Endpoint(settings)) as endpoint, app.app_context():
             yield settings, Keyring(endpoint, Sealer(settings))
-    except (SettingsError, Refused) as error:
+    except Refused as error:
         raise click.ClickException(str(error)) from error
-    except GceError as error:
-        raise click.ClickException(error.message) from error
+    except Unavailable as error:
+        where = f"It is looked for at {settings.cloudstack_url}; gstack-configure changes that."
+        raise SettingsError(f"{error.text} {where}") from error
 
 
 def _shown(row: Credential) -> dict[str, str | None]:

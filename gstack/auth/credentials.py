@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,15 +66,11 @@ def create_key_file(
     root as clients reach it. Raises :class:`gstack.auth.identity.Refused`, or GceError for a name or
     project.
     """
-    endpoint = Endpoint(settings)
-    try:
+    root = url or settings.public_url
+    with keyfiles.writing(path) as write, closing(Endpoint(settings)) as endpoint:
         keyring = Keyring(endpoint, Sealer(settings))
-        made = create(
-            keyring, api_key, secret_key, name=name, project=project, url=url or settings.public_url, universe=universe
-        )
-    finally:
-        endpoint.close()
-    keyfiles.write_key_file(path, made.content)
+        made = create(keyring, api_key, secret_key, name=name, project=project, url=root, universe=universe)
+        write(made.content)
     return made
 
 
@@ -88,8 +85,7 @@ def create(
     universe: str = keyfiles.UNIVERSE,
 ) -> Made:
     """Make a service account for a CloudStack key pair that CloudStack accepts now."""
-    if not _UNIVERSE.fullmatch(universe):
-        raise invalid("universe", universe, "Must be a domain name, and a port where it is not 443.")
+    _check_universe(universe)
     name = name or f"gstack-{secrets.token_hex(3)}"
     if not _NAME.fullmatch(name):
         raise invalid("name", name, "Must be a match of regex '[a-z]([-a-z0-9]{0,61}[a-z0-9])?'")
@@ -116,6 +112,11 @@ def create(
         except IntegrityError:
             raise GceError("alreadyExists", f"A service account {row.email} exists. Choose another name.") from None
     return _made(row, pair, url, universe)
+
+
+def _check_universe(universe: str) -> None:
+    if not _UNIVERSE.fullmatch(universe):
+        raise invalid("universe", universe, "Must be a domain name, and a port where it is not 443.")
 
 
 def listing() -> list[Credential]:
@@ -162,8 +163,9 @@ def restore(reference: str) -> Credential:
     return row
 
 
-def rotate(keyring: Keyring, reference: str, *, url: str) -> Made:
+def rotate(keyring: Keyring, reference: str, *, url: str, universe: str = keyfiles.UNIVERSE) -> Made:
     """A new key file for a service account; its older ones stop working, and so do the tokens they got."""
+    _check_universe(universe)
     row = find(reference)
     if row.kind != SERVICE_ACCOUNT or row.revoked_at is not None:
         raise GceError("failedPrecondition", f"The credential '{reference}' is no live service account.")
@@ -176,7 +178,7 @@ def rotate(keyring: Keyring, reference: str, *, url: str) -> Made:
         tokens.forget(session, row.id)
         session.commit()
     keyring.grants.clear()
-    return _made(row, pair, url)
+    return _made(row, pair, url, universe)
 
 
 def reseal(keyring: Keyring, sealer: Sealer) -> int:

@@ -12,6 +12,8 @@ import json
 import os
 import secrets
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,14 +77,15 @@ def key_file(pair: KeyPair, *, email: str, credential_id: str, url: str, univers
     }
 
 
-def write_key_file(path: Path, content: dict[str, Any]) -> None:
-    """Write ``content`` for its owner's eyes only; an older file of the name is replaced whole or not at
-    all."""
+@contextmanager
+def writing(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """What writes a key file, for its owner's eyes only; an older file of the name is replaced whole, at the end, or
+    not at all. Raises OSError before anything is done for a file that has no place."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
+            yield lambda content: print(json.dumps(content, indent=2), file=file)
         fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)

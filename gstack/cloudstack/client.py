@@ -74,6 +74,19 @@ class Endpoint:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def trouble(self) -> str | None:
+        """Why nothing at this address speaks CloudStack's API, in a sentence; None where it does.
+
+        Asked without keys: CloudStack refuses that, in the envelope of the command (its ApiServer).
+        """
+        question = {"command": "listCapabilities", "response": "json"}
+        try:
+            answer = self.session.get(self.url, params=question, timeout=self.timeout[0], allow_redirects=False)
+        except requests.RequestException as error:
+            return _Dropped(error).words
+        known = ("listcapabilitiesresponse", "errorresponse")
+        return None if any(name in answer.text for name in known) else "What answers there is not CloudStack's API."
+
     @cached_property
     def asking(self) -> requests.PreparedRequest:
         """A GET of CloudStack's address without its query. What is signed is quoted already, and requests would take it

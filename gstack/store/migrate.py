@@ -21,8 +21,9 @@ from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import text
 
-from gstack.settings import load
+from gstack.settings import Settings, load
 from gstack.store.db import Model, db, open_store
+from gstack.store.sealing import keys_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MODEL_MODULES = ("credentials", "operations", "overlay", "snapshots")
@@ -51,6 +52,16 @@ def upgrade_database(app: Flask) -> None:
     with app.app_context(), _alone():
         # Not flask_migrate.upgrade: that ends the process where something is wrong, and this may be a thread of it.
         command.upgrade(migrate.get_config(), "head")
+
+
+def ready_store(settings: Settings) -> Flask:
+    """An application on the store of ``settings``, its tables up to date. Raises :class:`SettingsError` where there are
+    no keys to open it with, before it makes anything."""
+    keys_of(settings)
+    app = Flask("gstack.store", static_folder=None)
+    open_store(app, settings)
+    upgrade_database(app)
+    return app
 
 
 def create_app() -> Flask:

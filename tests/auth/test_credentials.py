@@ -139,11 +139,12 @@ def test_a_key_file_is_for_its_owner_only_and_replaced_whole(tmp_path: Path) -> 
     path = tmp_path / "key.json"
     path.write_text("older")
     path.chmod(0o644)
-    keyfiles.write_key_file(path, {"type": "service_account"})
+    with keyfiles.writing(path) as write:
+        write({"type": "service_account"})
     assert json.loads(path.read_text()) == {"type": "service_account"}
     assert path.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(TypeError):
-        keyfiles.write_key_file(path, {"type": object()})
+    with pytest.raises(TypeError), keyfiles.writing(path) as write:
+        write({"type": object()})
     assert [file.name for file in tmp_path.iterdir()] == ["key.json"]
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
 
 from gstack.auth import credentials as administration
 from gstack.auth import tokens
 from gstack.auth.commands import credentials, keys
 from gstack.cloudstack.client import Endpoint
+from gstack.store.credentials import ServiceAccountKey
+from gstack.store.db import own_session
 from gstack.store.sealing import ensure_keys, key_file, read_keys
 
 from .conftest import Room
@@ -80,6 +83,38 @@ def test_create_says_that_cloudstack_cannot_be_reached(shell: Shell) -> None:
     shell.room.simulator.faults.add("cut", times=None)
     result = shell.create()
     assert result.exit_code == 1 and result.output.startswith("Error: ") and "Traceback" not in result.output
+
+
+def test_a_key_file_that_has_no_place_is_never_made(shell: Shell) -> None:
+    shell.create("--name", "ci")
+    for words in (("create", "--name", "x"), ("rotate", "ci@tenant.iam.gserviceaccount.com")):
+        api_key, secret_key = shell.room.keys()
+        environment = {"GSTACK_API_KEY": api_key, "GSTACK_SECRET_KEY": secret_key}
+        result = shell.run(*words, "--output", "nowhere/key.json", env=environment)
+        assert result.exit_code == 1 and "nowhere" in result.output
+    (row,) = administration.listing()
+    assert row.name == "ci"
+    with own_session() as session:
+        assert [key.revoked_at for key in session.scalars(select(ServiceAccountKey))] == [None]
+
+
+@pytest.mark.parametrize("url", ["gce.example", "ftp://gce.example", "https://gce.example/compute/v1/"])
+def test_a_url_that_is_no_root_is_refused_and_a_slash_at_its_end_is_not_doubled(shell: Shell, url: str) -> None:
+    assert "root of the gateway" in shell.create("--url", url).output
+    assert shell.create("--url", "https://gce.example:5000/").exit_code == 0
+    assert json.loads(Path("key.json").read_text())["token_uri"] == "https://gce.example:5000/token"
+
+
+def test_a_rotated_key_file_can_be_of_another_universe(shell: Shell) -> None:
+    shell.create("--name", "ci", "--universe", "cloud.example")
+    assert shell.run("rotate", "ci@tenant.iam.gserviceaccount.com", "--universe", "cloud.example").exit_code == 0
+    assert json.loads(Path("key.json").read_text())["universe_domain"] == "cloud.example"
+
+
+def test_an_empty_store_says_what_to_do(shell: Shell) -> None:
+    assert "gstack credentials create" in shell.run("list").output
+    assert shell.run("list", "--json").output == "[]\n"
+    assert "no logins" in shell.run("logins").output
 
 
 def test_list_shows_who_and_never_a_key(shell: Shell) -> None:

@@ -288,6 +288,20 @@ def test_the_process_environment_cannot_redirect_or_weaken_the_connection(fake, 
     assert make_endpoint().cloud("k", "s", key="t").call("listZones") == {}
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((401, {"errorcode": 401, "errortext": "unable to verify user credentials"}), None),
+        ((200, b"<html>welcome</html>"), "What answers there is not CloudStack's API."),
+        ("cut", "The connection to CloudStack was cut before the answer was complete."),
+    ],
+    ids=["CloudStack", "something else", "nothing"],
+)
+def test_what_answers_without_keys_tells_whether_it_is_cloudstack(fake, make_endpoint, answer, said):
+    fake.answers["listCapabilities"] = answer
+    assert make_endpoint().trouble() == said
+
+
 def test_a_ca_file_that_cannot_be_read_is_a_settings_error(make_endpoint, tmp_path):
     with pytest.raises(SettingsError, match="CLOUDSTACK_CA_FILE"):
         make_endpoint(CLOUDSTACK_CA_FILE=str(tmp_path / "none.pem"))
