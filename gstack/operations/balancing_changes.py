@@ -70,7 +70,8 @@ def change(run: Run, plan: Row) -> None:
     run.undo("the balancers", lambda: balancing.bring_quietly(run, fronts(run.project, path)))
     run.undo("the change", _put_back, plan, before)
     run.step("remember", _remember, run, plan)
-    if {*plan["put"], *plan["add"], *plan["remove"]} <= QUIET:
+    moved = [member for entries in (plan["add"], plan["remove"]) for member, some in entries.items() if some]
+    if {*plan["put"], *moved} <= QUIET:
         return
     for sentence in balancing.settle(run, lambda: fronts(run.project, path)):
         run.warn("NOT_CRITICAL_ERROR", sentence)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gstack.errors import invalid
+from gstack.errors import invalid, required
 from gstack.operations import balancing_changes
 from gstack.operations.kept import Collection
 from gstack.protocol.call import Call
@@ -153,9 +153,9 @@ POOLS = Collection(balancing.POOLS, "targetPool", view)
 
 
 def _given(call: Call) -> list[dict[str, Any]]:
-    links = [str(one.get("instance") or "") for one in call.body.get("instances") or []]
-    if not links:
-        raise invalid("instances", "", "At least one instance must be named.")
+    if "instances" not in call.body:
+        raise required("instances")
+    links = [str(one.get("instance") or "") for one in call.body["instances"]]  # Terraform sends empty lists
     return [_instance(call, link, f"instances[{index}].instance") for index, link in enumerate(links)]
 
 
@@ -164,9 +164,9 @@ def _instance(call: Call, link: str, where: str) -> dict[str, Any]:
 
 
 def _checks(call: Call) -> list[str]:
-    links = [str(one.get("healthCheck") or "") for one in call.body.get("healthChecks") or []]
-    if not links:
-        raise invalid("healthChecks", "", "A health check must be named.")
+    if "healthChecks" not in call.body:
+        raise required("healthChecks")
+    links = [str(one.get("healthCheck") or "") for one in call.body["healthChecks"]]
     return [_check(call, link, f"healthChecks[{index}].healthCheck") for index, link in enumerate(links)]
 
 

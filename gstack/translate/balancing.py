@@ -205,7 +205,7 @@ def health(cloud: Cloud, entries: list[Row], below: str) -> list[Row]:
 def check_members(caller: Caller, path: str, given: list[Row], field: str) -> None:
     """Raises GceError invalid where what ``path`` leads to is balanced, and ``given`` cannot join what is there, in
     whatever zone. No call where it is not."""
-    rules = led_to_by(caller.project, path)
+    rules = led_to_by(caller.project, path) if given else []
     rows = caller.cloud.list("listVirtualMachines", details=["nics"]) if rules else []
     for rule in rules:
         home(caller, [*members(caller.project, rule), *given], field, rows)

@@ -262,6 +262,18 @@ def test_a_pool_has_one_health_check_which_is_used_and_not_carried_out(fra: Gate
     assert "does not have it" in fra.refuse("POST", f"{POOLS}/pool/removeHealthCheck", more)
 
 
+def test_a_pool_is_changed_by_nothing_at_all_as_terraform_does(fra: Gateway) -> None:
+    one = machine(fra, "one")
+    pool(fra, "one")
+    address = rule(fra)["IPAddress"]
+    for verb, member in (("Instance", "instances"), ("HealthCheck", "healthChecks")):
+        for change in ("add", "remove"):
+            fra.run("POST", f"{POOLS}/pool/{change}{verb}", {member: []})
+            assert fra.upstream == []
+            assert f"'{member}'" in fra.refuse("POST", f"{POOLS}/pool/{change}{verb}", {})
+    assert (arriving(fra, address), len(fra.get(f"{POOLS}/pool")["instances"])) == ({one}, 1)
+
+
 def test_what_a_pool_cannot_be_is_refused_by_name(fra: Gateway) -> None:
     for more, said in (
         ({"backupPool": f"{POOLS}/x"}, "resource.backupPool"),
