@@ -21,7 +21,7 @@ from gstack.translate.times import NO_DATE, rfc3339
 COMMANDS = ("listZones", "listDiskOfferings")
 COLLECTION = "diskTypes"
 # What CloudStack allows for a custom size unless the operator sets custom.diskoffering.size.min and .max.
-LEAST_GB, MOST_GB, DEFAULT_GB = 1, 1024, 10
+LEAST_GB, MOST_GB = 1, 1024
 
 
 @method("compute.diskTypes.get", needs=COMMANDS)
@@ -56,7 +56,7 @@ def view(call: Call, place: Place, row: DiskType) -> dict[str, Any]:
         name=row.name,
         description=row.offering.get("displaytext") or row.offering["name"],
         valid_disk_size=sizes,
-        default_disk_size_gb=str(DEFAULT_GB if row.custom_size else row.size_gb),
+        default_disk_size_gb=str(disk_types.DEFAULT_GB if row.custom_size else row.size_gb),
         zone=call.links.zone(call.project, place.name),
         self_link=call.links.absolute(f"projects/{call.project}/zones/{place.name}/{COLLECTION}/{row.name}"),
     )

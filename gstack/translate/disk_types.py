@@ -22,6 +22,7 @@ Row = Mapping[str, Any]
 
 PERSISTENT = ("pd-standard", "pd-balanced", "pd-ssd")
 LOCAL = "local-ssd"
+DEFAULT_GB = 10  # of a disk that is empty and of which no size is said
 
 
 @dataclass(frozen=True)

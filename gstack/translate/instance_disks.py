@@ -200,12 +200,12 @@ class Disks:
     def _wish(self, disk: Body, name: str, where: str, *, boot: bool) -> Wish:
         """What is said of a disk to be made; ``where`` is the path of its initializeParams."""
         initial = _initial(disk)
-        named = initial.get("diskType")
+        named, size = initial.get("diskType"), initial.get("diskSizeGb")
         return Wish(
             name,
             self.disk_type(named or volumes.DEFAULT_TYPE, f"{where}.diskType"),
             named,
-            initial.get("diskSizeGb") or disk.get("diskSizeGb"),
+            disk.get("diskSizeGb") if size is None else size,
             initial.get("labels") or {},
             _fields(where),
             volumes.marks(auto_delete=bool(disk.get("autoDelete")), boot=boot),

@@ -15,7 +15,7 @@ from typing import Any
 from gstack.errors import GceError, invalid, not_ready
 from gstack.translate import images, machine_types, networks, snapshots, tags, volumes
 from gstack.translate.caller import Caller
-from gstack.translate.disk_types import DiskType
+from gstack.translate.disk_types import DEFAULT_GB, DiskType
 from gstack.translate.images import Image
 from gstack.translate.interfaces import Interface, interfaces
 from gstack.translate.places import Place
@@ -55,9 +55,9 @@ class Wish:
 def empty(place: Place, wish: Wish) -> dict[str, Any]:
     """The plan of an empty disk, for :func:`gstack.operations.disks.make`. Raises GceError invalid."""
     kind, size, where = wish.kind, wish.size_gb, wish.fields.size
-    if kind.custom_size and not size:
-        raise invalid(where, size or 0, f"A disk of type '{kind.name}' needs a size.")
-    if size is not None and size < 0:
+    if kind.custom_size and size is None:
+        size = DEFAULT_GB
+    if size is not None and size < 1:
         raise invalid(where, size, "Must be at least 1.")
     if not kind.custom_size and size not in (None, kind.size_gb):
         raise invalid(where, size, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")

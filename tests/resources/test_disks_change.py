@@ -53,6 +53,13 @@ def test_a_disk_of_no_type_is_a_pd_standard(gateway: Any) -> None:
     assert made(gateway)["type"].endswith("/diskTypes/pd-standard")
 
 
+def test_an_empty_disk_of_no_size_has_the_one_that_its_type_says(gateway: Any) -> None:
+    gateway.run("POST", DISKS, {"name": "data", "type": "zones/ch-gva-2/diskTypes/pd-ssd"})
+    said = gateway.get("zones/{zone}/diskTypes/pd-ssd")["defaultDiskSizeGb"]
+    assert gateway.get(f"{DISKS}/data")["sizeGb"] == said
+    assert rows(gateway, "data")[0]["size"] == int(said) * 2**30
+
+
 def test_a_disk_type_of_a_fixed_size_needs_none(gateway: Any) -> None:
     gateway.run("POST", DISKS, {"name": "data", "type": "zones/ch-gva-2/diskTypes/ssd-10"})
     assert gateway.get(f"{DISKS}/data")["sizeGb"] == "10"
@@ -78,7 +85,7 @@ def test_the_operation_of_a_new_disk_names_it(gateway: Any) -> None:
     [
         ({"sizeGb": "10"}, "'resource.name' not specified"),
         ({"name": "Data", "sizeGb": "10"}, "'resource.name': 'Data'"),
-        ({"name": "data"}, "'resource.sizeGb'"),
+        ({"name": "data", "sizeGb": "0"}, "'resource.sizeGb': '0'. Must be at least 1."),
         ({"name": "data", "sizeGb": "11", "type": "zones/ch-gva-2/diskTypes/ssd-10"}, "'resource.sizeGb': '11'"),
         ({"name": "data", "sizeGb": "10", "type": "zones/ch-gva-2/diskTypes/none"}, "'resource.type'"),
         ({"name": "data", "sizeGb": "10", "type": "zones/other-a/diskTypes/pd-ssd"}, "disk's own zone, ch-gva-2"),

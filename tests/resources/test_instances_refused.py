@@ -158,7 +158,7 @@ def test_a_disk_that_does_not_exist_is_not_found(gateway: Any) -> None:
 @pytest.mark.parametrize(
     ("initial", "words"),
     [
-        ({"diskSizeGb": "0"}, "needs a size"),
+        ({"diskSizeGb": "0"}, "at least 1"),
         ({"diskSizeGb": "20", "diskType": "ssd-10"}, "have 10 GB"),
         ({"diskSizeGb": "20", "diskName": "web"}, "Two disks of one name"),
     ],
