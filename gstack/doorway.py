@@ -23,9 +23,10 @@ import structlog
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]  # imported there for users
 from werkzeug.test import run_wsgi_app
 
+from gstack.connections import Connections
 from gstack.errors import GceError
 from gstack.logs import shown_name
-from gstack.peers import Peers, network
+from gstack.peers import Peers, network, plain
 from gstack.protocol import decoding, edges, pathforms, pipeline, transport
 
 if TYPE_CHECKING:
@@ -100,13 +101,19 @@ class Incoming:
 
 class Doorway:
     """An RSGI application that runs the WSGI application ``app`` in ``threads`` threads; ``peers`` knows who comes
-    through the proxy, where there is one."""
+    through the proxy, where there is one, and ``connections`` is told on which of them something is asked."""
 
     def __init__(
-        self, app: WSGIApplication, threads: int, patience: float = PATIENCE, peers: Peers | None = None
+        self,
+        app: WSGIApplication,
+        threads: int,
+        patience: float = PATIENCE,
+        peers: Peers | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._app = app
         self._peers = peers
+        self._connections = connections
         self._patience = patience
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
         self._held = 0  # bytes; the event loop alone counts them, and requests
@@ -118,10 +125,15 @@ class Doorway:
             _turn_away(scope, exchange)
             return
         self._waiting += 1
+        client = _end(scope.client)
+        if self._connections is not None:
+            self._connections.begun(client)
         try:
             await self._serve(scope, exchange)
         finally:
             self._waiting -= 1
+            if self._connections is not None:
+                self._connections.ended(client)
 
     async def _serve(self, scope: Scope, exchange: Exchange) -> None:
         # Whose the connection is, while it is open: nobody knows it when the body has come, or a thread is free.
@@ -242,11 +254,9 @@ def _refuse(exchange: Exchange, error: GceError, headers: Sequence[tuple[str, st
 
 
 def _end(peer: str) -> tuple[str, str]:
-    """The address and the port of one end of a connection. Where the server listens on ``::``, an IPv4 client comes as
-    ``::ffff:192.0.2.1``; all of them would count for one network."""
+    """The address and the port of one end of a connection."""
     address, _, port = peer.rpartition(":")
-    address = address.strip("[]")
-    return address.removeprefix("::ffff:") if "." in address else address, port
+    return plain(address.strip("[]")), port
 
 
 def _declared(scope: Scope) -> int | None:

@@ -16,6 +16,12 @@ from pathlib import Path
 FOLDER = "proxied"
 
 
+def plain(address: str) -> str:
+    """An address as a socket gives it. Where the server listens on ``::``, an IPv4 client comes as
+    ``::ffff:192.0.2.1``; all of them would count for one network."""
+    return address.removeprefix("::ffff:") if "." in address else address
+
+
 def network(address: str) -> str:
     """What is counted for one client: IPv6 clients own a /64 each; an IPv4 address counts for itself."""
     try:
@@ -43,7 +49,7 @@ class Peers:
         self._file(*end).write_text(client, encoding="ascii")
 
     def forget(self, end: tuple[str, int]) -> None:
-        """It is closed, and its port anybody's."""
+        """It was closed, and its port is anybody's."""
         self._file(*end).unlink(missing_ok=True)
 
     def of(self, address: str, port: int | str) -> str:

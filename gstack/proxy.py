@@ -16,14 +16,15 @@ import contextlib
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import structlog
 
 from gstack import logs
 from gstack.certificates import GOOGLE_NAMES
-from gstack.peers import Peers
-from gstack.settings import Settings, SettingsError, load
+from gstack.peers import Peers, network, plain
+from gstack.settings import Settings, SettingsError, is_loopback, load
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,9 @@ HEAD_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 600.0  # above the longest wait of an operation
 CONNECTIONS = 512
+SHARE = 128  # of one network; this machine may have them all
+# How long it is known of a closed connection whose it was: requests that came by it may not have been read.
+AFTERWARDS_SECONDS = 60.0
 CHUNK_BYTES = 65_536
 PARENT_POLL_SECONDS = 0.5
 
@@ -51,13 +55,16 @@ class Proxy:
     def __init__(self, target: tuple[str, int], peers: Peers) -> None:
         self._target = target
         self._peers = peers
-        self._open = 0
+        self._open: Counter[str] = Counter()  # by network
+        self._noted: dict[tuple[str, int], object] = {}
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, from its first byte to its last."""
-        peer = (writer.get_extra_info("peername") or ("",))[0]
-        self._open += 1
+        peer = plain((writer.get_extra_info("peername") or ("",))[0])
+        origin = network(peer)
+        self._open[origin] += 1
         try:
+            self._check_room(peer)
             await self._serve(reader, writer, peer)
         except Refusal as refusal:
             log.info("proxy.refused", address=peer, status=refusal.status, why=str(refusal))
@@ -67,13 +74,19 @@ class Proxy:
         except OSError as error:
             log.debug("proxy.cut", address=peer, why=str(error))
         finally:
-            self._open -= 1
+            self._open[origin] -= 1
             await _closed(writer)
+
+    def _check_room(self, peer: str) -> None:
+        """Before a byte is waited for: silent connections take room as well."""
+        origin = network(peer)
+        if self._open.total() > CONNECTIONS:
+            raise Refusal("503 Service Unavailable", f"More than {CONNECTIONS} connections are open.")
+        if self._open[origin] > SHARE and not is_loopback(peer):
+            raise Refusal("503 Service Unavailable", f"More than {SHARE} connections are open from {origin}.")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         name = destination(await _head(reader))
-        if self._open > CONNECTIONS:
-            raise Refusal("503 Service Unavailable", f"More than {CONNECTIONS} connections are open.")
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 far_reader, far_writer = await asyncio.open_connection(*self._target)
@@ -81,13 +94,20 @@ class Proxy:
             raise Refusal("502 Bad Gateway", "The gateway does not answer.") from error
         log.info("proxy.joined", address=peer, name=name)
         end = far_writer.get_extra_info("sockname")[:2]
+        note = self._noted[end] = object()
         try:
             self._peers.note(end, peer)  # before the gateway gets a byte
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await writer.drain()
             await _splice((reader, far_writer), (far_reader, writer))
         finally:
+            asyncio.get_running_loop().call_later(AFTERWARDS_SECONDS, self._forget, end, note)
             await _closed(far_writer)
+
+    def _forget(self, end: tuple[str, int], note: object) -> None:
+        """Unless the port is another connection's by now."""
+        if self._noted.get(end) is note:
+            del self._noted[end]
             self._peers.forget(end)
 
 

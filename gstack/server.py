@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import select
 import signal
 import socket
@@ -31,6 +32,7 @@ from sqlalchemy import text
 from gstack import certificates, logs, metrics
 from gstack.app import create_app
 from gstack.cloudstack.client import Endpoint
+from gstack.connections import Connections
 from gstack.doorway import Doorway
 from gstack.operations import engine
 from gstack.peers import Peers
@@ -46,6 +48,10 @@ REMEDIES = {
     errno.EADDRINUSE: "Choose another port, or end what has this one.",
     errno.EACCES: "A port below 1024 takes root, or the capability CAP_NET_BIND_SERVICE.",
 }
+# Connections of one worker, and of its files those that are none. The doorway bounds requests: of HTTP/2 a connection
+# has many. Beyond three quarters idle ones are closed.
+MOST_CONNECTIONS = 1024
+OTHER_FILES = 1024
 TLS_MINIMUM = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
 
 
@@ -60,6 +66,7 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
     address = _address(settings["GSTACK_BIND_ADDRESS"])
     _refuse_taken_port("GSTACK_PORT", address, settings["GSTACK_PORT"])
     metrics.share(settings.folder)
+    most = room_for_connections(settings["GSTACK_THREADS"])
     companions = [Companion("gstack.operations.worker", config_file)]
     if settings["GSTACK_PROXY_PORT"]:
         _check_proxy(settings)
@@ -71,7 +78,7 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
         interface=Interfaces.RSGI,
         workers=settings["GSTACK_WORKERS"],
         websockets=False,
-        backpressure=4 * settings["GSTACK_THREADS"],
+        backpressure=most,
         http=HTTPModes.auto,
         log_level=LogLevels.error,
         respawn_failed_workers=True,
@@ -92,10 +99,24 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
         app = create_app(settings)
         let_go_at(end, app)
         peers = Peers(settings.folder) if settings["GSTACK_PROXY_PORT"] else None
-        return Doorway(app, settings["GSTACK_THREADS"], peers=peers)
+        connections = Connections(settings["GSTACK_PORT"], most * 3 // 4)
+        connections.watch()
+        return Doorway(app, settings["GSTACK_THREADS"], peers=peers, connections=connections)
 
     log.info("gateway.starting", url=settings.public_url, cloudstack=settings.cloudstack_url)
     server.serve(target_loader=load, wrap_loader=False)
+
+
+def room_for_connections(threads: int) -> int:
+    """How many connections one worker takes; as many files as that needs are allowed to this process and its children,
+    where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    wanted = MOST_CONNECTIONS + OTHER_FILES
+    soft = max(soft, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(4 * threads, min(MOST_CONNECTIONS, soft // 2))
 
 
 class Companion:

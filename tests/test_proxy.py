@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from gstack import certificates, server
-from gstack.peers import Peers
-from gstack.proxy import CONNECTIONS, HEAD_BYTES, Proxy, Refusal, destination, own_address
+from gstack import proxy as proxy_module
+from gstack.peers import Peers, network
+from gstack.proxy import CONNECTIONS, HEAD_BYTES, SHARE, Proxy, Refusal, destination, own_address
 from gstack.settings import Settings, SettingsError
 
 
@@ -129,7 +130,7 @@ def test_bytes_pass_both_ways_and_each_side_hears_the_other_end(with_proxy: Call
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on its loopback")
-def test_the_gateway_is_told_whose_a_connection_is_for_as_long_as_it_is_open(
+def test_the_gateway_is_told_whose_a_connection_is_and_for_a_while_after_it_was_closed(
     with_proxy: Callable[..., Any], tmp_path: Path
 ) -> None:
     async def use(port: int, _proxy: Proxy) -> tuple[bytes, bytes]:
@@ -138,7 +139,51 @@ def test_the_gateway_is_told_whose_a_connection_is_for_as_long_as_it_is_open(
 
     first, second = with_proxy(use)
     assert first.endswith(b"BYE 127.0.0.7\n") and second.endswith(b"BYE 127.0.0.8\n")
+    noted = [file.read_text() for file in (tmp_path / "proxied").iterdir()]
+    assert sorted(noted) == ["127.0.0.7", "127.0.0.8"]
+
+
+def test_whose_a_connection_was_is_forgotten_in_time_and_not_of_the_next_one_of_its_port(tmp_path: Path) -> None:
+    peers, end = Peers(tmp_path), ("127.0.0.1", 40_000)
+    peers.begin()
+    proxy, older, newer = Proxy(("127.0.0.1", 1), peers), object(), object()
+    peers.note(end, "192.0.2.7")
+    proxy._noted[end] = newer
+    proxy._forget(end, older)
+    assert peers.of(*end) == "192.0.2.7"
+    proxy._forget(end, newer)
+    assert (peers.of(*end), proxy._noted) == ("127.0.0.1", {})
+
+
+def test_a_closed_connection_is_forgotten_by_itself(
+    with_proxy: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy_module, "AFTERWARDS_SECONDS", 0.0)
+
+    async def use(port: int, proxy: Proxy) -> None:
+        await _said(port, _head("compute.googleapis.com:443"))
+        while proxy._noted:
+            await asyncio.sleep(0)
+
+    with_proxy(use)
     assert list((tmp_path / "proxied").iterdir()) == []
+
+
+@pytest.mark.parametrize(("peer", "origin"), [("192.0.2.7", "192.0.2.7"), ("2001:db8::7", "2001:db8::/64")])
+@pytest.mark.parametrize("here", ["127.0.0.1", "::1"])
+def test_one_network_has_a_share_of_the_connections_and_this_machine_all(
+    tmp_path: Path, peer: str, origin: str, here: str
+) -> None:
+    proxy = Proxy(("127.0.0.1", 1), Peers(tmp_path))
+    proxy._open.update({origin: SHARE, network(here): CONNECTIONS - SHARE - 1})
+    proxy._check_room(peer)
+    proxy._check_room(here)
+    proxy._open[origin] += 1
+    with pytest.raises(Refusal, match="are open from"):
+        proxy._check_room(peer)
+    proxy._open[network(here)] += 1
+    with pytest.raises(Refusal, match="connections are open"):
+        proxy._check_room(here)
 
 
 def test_a_refusal_is_a_sentence_and_nothing_is_joined(with_proxy: Callable[..., Any]) -> None:
@@ -172,10 +217,9 @@ def test_a_gateway_that_does_not_answer_gives_502(with_proxy: Callable[..., Any]
 
 def test_too_many_connections_are_refused_and_room_comes_back(with_proxy: Callable[..., Any]) -> None:
     async def use(port: int, proxy: Proxy) -> list[bytes]:
-        proxy._open = CONNECTIONS
-        refused = await _said(port, _head("compute.googleapis.com:443"))
-        assert proxy._open == CONNECTIONS
-        proxy._open = 0
+        proxy._open["192.0.2.7"] = CONNECTIONS
+        refused = await _said(port)  # nothing is waited for
+        proxy._open["192.0.2.7"] = 0
         return [refused, await _said(port, _head("compute.googleapis.com:443"))]
 
     refused, served = with_proxy(use)

@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -127,6 +128,16 @@ def test_bodies_that_never_end_keep_nobody_waiting(
     finally:
         for one in kept:
             one.close()
+
+
+def test_connections_on_which_nothing_is_asked_keep_nobody_out(demo: Demo, connection: Any) -> None:
+    tls = context(demo)
+    with ExitStack() as kept:
+        for _ in range(300):  # more than four for each thread there is
+            plain = kept.enter_context(socket.create_connection(address(demo), 30))
+            kept.enter_context(tls.wrap_socket(plain, server_hostname="localhost"))
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
 
 
 @pytest.mark.parametrize("size", [100, 100_000, 900_000])

@@ -1,0 +1,118 @@
+"""Idle connections are closed where they are too many, and those of whoever has most of them."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gstack import connections, server
+from gstack.connections import Connections
+from gstack.doorway import Doorway
+from tests.test_doorway import Exchange, Scope
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the files of a process")
+
+Connect = Callable[[str], socket.socket]
+
+
+@pytest.fixture
+def somewhere() -> Iterator[tuple[int, Connect]]:
+    """The port of a server in this process, and how somebody at an address connects to it."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def connect(address: str) -> socket.socket:
+            client = stack.enter_context(socket.create_connection(listening.getsockname(), 10, (address, 0)))
+            stack.enter_context(listening.accept()[0])
+            return client
+
+        yield listening.getsockname()[1], connect
+
+
+def _is_open(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return client.recv(1) != b""
+    except BlockingIOError:
+        return True
+
+
+def test_those_of_the_network_that_has_most_go_first(somewhere: tuple[int, Connect]) -> None:
+    port, connect = somewhere
+    one, many = connect("127.0.0.7"), [connect("127.0.0.8") for _ in range(9)]
+    assert Connections(port, 8).relieve() == 3
+    assert (_is_open(one), sum(map(_is_open, many))) == (True, 6)
+
+
+def test_one_on_which_something_is_asked_stays_however_many_there_are(somewhere: tuple[int, Connect]) -> None:
+    port, connect = somewhere
+    clients = [connect("127.0.0.8") for _ in range(4)]
+    crowd = Connections(port, 0)
+    asking = clients[2].getsockname()
+    for _ in range(2):
+        crowd.begun((asking[0], str(asking[1])))
+    crowd.ended((asking[0], str(asking[1])))
+    assert crowd.relieve() == 3
+    assert [_is_open(client) for client in clients] == [False, False, True, False]
+    crowd.ended((asking[0], str(asking[1])))
+    crowd.relieve()
+    assert not _is_open(clients[2])
+
+
+def test_nothing_is_closed_while_there_is_room_nor_of_anybody_elses(somewhere: tuple[int, Connect]) -> None:
+    port, connect = somewhere
+    clients = [connect("127.0.0.8") for _ in range(4)]
+    assert Connections(port, 4).relieve() == 0
+    assert Connections(port + 1, 0).relieve() == 0
+    assert all(map(_is_open, clients))
+
+
+def test_where_the_system_shows_no_files_nothing_is_closed(
+    somewhere: tuple[int, Connect], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    port, connect = somewhere
+    client = connect("127.0.0.8")
+    monkeypatch.setattr(connections, "FILES", tmp_path / "none")
+    assert Connections(port, 0).relieve() == 0
+    assert _is_open(client)
+
+
+def test_the_doorway_says_on_which_connections_something_is_asked() -> None:
+    crowd = Connections(1, 0)
+    seen: list[dict[tuple[str, str], int]] = []
+
+    def app(_environ: Any, start: Any) -> list[bytes]:
+        seen.append(dict(crowd._asking))
+        start("200 OK", [])
+        return [b""]
+
+    asyncio.run(Doorway(app, 1, connections=crowd)(Scope(client="[::ffff:192.0.2.7]:9"), Exchange()))
+    assert (seen, dict(crowd._asking)) == ([{("192.0.2.7", "9"): 1}], {})
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "allowed", "room"),
+    [
+        (1024, 524_288, 2048, 1024),
+        (1024, resource.RLIM_INFINITY, 2048, 1024),
+        (256, 1024, 1024, 512),
+        (20_000, 20_000, 20_000, 1024),
+        (64, 64, 64, 128),
+    ],
+)
+def test_there_are_files_for_connections_and_for_all_else(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, allowed: int, room: int
+) -> None:
+    said: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, limits: said.append(limits))
+    assert server.room_for_connections(32) == room
+    assert said == [(allowed, hard)]
