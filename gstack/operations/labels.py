@@ -90,10 +90,15 @@ def plan(found: Iterable[Mapping[str, Any]], labels: dict[str, str], seen: str) 
     """What makes ``labels`` those of an object with the tags ``found``. Raises GceError ``conditionNotMet`` where
     ``seen`` is not the fingerprint of those that it has."""
     found = list(found)
-    if not matches(seen, tags.labels(found)):
+    check_seen(tags.labels(found), seen)
+    return tags.plan_labels(found, labels)
+
+
+def check_seen(labels: Mapping[str, str], seen: str) -> None:
+    """Raise GceError conditionNotMet unless ``seen`` is the fingerprint of ``labels``."""
+    if not matches(seen, labels):
         message = "Labels fingerprint either invalid or resource labels have changed"
         raise GceError("conditionNotMet", message, location="labelFingerprint")
-    return tags.plan_labels(found, labels)
 
 
 # What follows runs inside of steps.

@@ -10,15 +10,13 @@ and in none apart; three where internal ones are reserved.
 
 from __future__ import annotations
 
-import ipaddress
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from gstack.errors import GceError, already_exists, in_use, invalid, not_found
 from gstack.operations import engine, labels
 from gstack.protocol.call import Call
-from gstack.protocol.fingerprints import fingerprint, matches
+from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numbered, numeric_id
 from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method, refused
@@ -27,6 +25,7 @@ from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import (
     addresses,
+    interfaces,
     kept,
     networks,
     permissions,
@@ -157,11 +156,9 @@ def _insert_internal(call: Call, name: str, region: str, known: list[Address]) -
     piece = _subnetwork(call, region)
     mine = [one.address for one in known if one.internal and one.row["networkid"] == piece.id]
     tags.check_labels(call.body.get("labels") or {}, "resource.labels")
-    created = datetime.now(UTC).isoformat(timespec="milliseconds")
     key = kept.store_key(call.caller.project, KIND, f"{region}/{name}")
-    number = numeric_id(f"{key}/{created}")
-    content = {
-        "owner": kept.owner(call.caller.project),
+    content: dict[str, Any] = {
+        **kept.born(call.caller.project, KIND, f"{region}/{name}"),
         "name": name,
         "region": region,
         "network": piece.network,
@@ -170,31 +167,22 @@ def _insert_internal(call: Call, name: str, region: str, known: list[Address]) -
         "address": _inside(call, piece, mine),
         "labels": call.body.get("labels") or {},
         "description": call.body.get("description"),
-        "created": created,
-        "number": str(number),
     }
     if not overlay.add(KIND, key, call.project, content):
         raise already_exists(_path(call, name))  # by another request, since the look above
-    return engine.done(call, type="insert", target=_path(call, name), target_id=number)
+    return engine.done(call, type="insert", target=_path(call, name), target_id=content["number"])
 
 
 def _inside(call: Call, piece: Subnetwork, reserved: list[str]) -> str:
     """The address of a subnetwork that the body asks for, or a free one."""
-    text, where = call.body.get("address"), "resource.address"
-    if not text:
+    where = "resource.address"
+    wanted = interfaces.own_address(call.body.get("address"), piece.row, where)
+    if wanted is None:
         return reservations.free(call.caller.cloud, piece, reserved)
-    try:
-        wanted = ipaddress.IPv4Address(text)
-    except ValueError:
-        raise invalid(where, text, "Must be an IPv4 address.") from None
-    net = piece.range
-    outer = () if net is None else (net.network_address, net.broadcast_address)
-    if net is None or wanted not in net or wanted in outer or text == piece.row.get("gateway"):
-        raise invalid(where, text, f"It is not a free address of the subnetwork's range, {net}.")
-    if str(wanted) in reserved:
+    if wanted in reserved:
         message = f"IP address '{wanted}' is reserved already."
         raise GceError("resourceInUseByAnotherResource", message, location=where)
-    return str(wanted)
+    return wanted
 
 
 def _subnetwork(call: Call, region: str) -> Subnetwork:
@@ -237,12 +225,14 @@ def set_labels(call: Call) -> dict[str, Any]:
     path, wanted = _path(call, one.name), call.body.get("labels") or {}
     if not one.internal:
         return labels.start(call, "PublicIpAddress", one.row, path)
-    if not matches(call.body.get("labelFingerprint", ""), one.labels):
-        message = "Labels fingerprint either invalid or resource labels have changed"
-        raise GceError("conditionNotMet", message, location="labelFingerprint")
     tags.check_labels(wanted)
-    key = kept.store_key(call.caller.project, KIND, one.id)
-    overlay.write(KIND, key, call.project, {**one.row, "labels": wanted})
+
+    def changed(row: dict[str, Any]) -> dict[str, Any]:
+        labels.check_seen(row.get("labels") or {}, call.body.get("labelFingerprint", ""))
+        return {**row, "labels": wanted}
+
+    if not overlay.change(KIND, kept.store_key(call.caller.project, KIND, one.id), changed):
+        raise not_found(path)
     return engine.done(call, type="setLabels", target=path, target_id=one.number)
 
 

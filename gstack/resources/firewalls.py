@@ -13,7 +13,6 @@ network. Upstream calls: one for a get (two where the name is not the group's ow
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -31,9 +30,10 @@ from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import machines, networks, permissions, places, reasons
+from gstack.translate import machines, networks, permissions, reasons
 from gstack.translate.names import is_label, label
 from gstack.translate.networks import Network, Subnetwork
+from gstack.translate.times import now
 
 BODY = Policy(
     honoured=(
@@ -83,7 +83,7 @@ def insert(call: Call) -> dict[str, Any]:
     leftover = next((group for group in groups if group.name.lower() == content["name"]), None)
     if (leftover is not None and not leftover.unfinished) or _named(firewalls(groups), content["name"]):
         raise already_exists(path)
-    content["creationTimestamp"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+    content["creationTimestamp"] = now()
     plan = {"content": content, "leftover": leftover.id if leftover else None}
     return engine.start(call, "op.firewalls.insert", type="insert", target=path, plan=plan, claim=path)
 
@@ -121,25 +121,16 @@ def delete(call: Call) -> dict[str, Any]:
 @method("compute.networks.getEffectiveFirewalls", needs=(*NEEDS, "listNetworks"))
 def of_network(call: Call) -> dict[str, Any]:
     """The firewalls of a network, and what its isolated subnetworks let through whatever they say."""
-    network = _network_of(call, call.params["network"])
+    network = networks.located(call.caller, call.params["network"])
     return _effective(call, network.name, network.subnetworks, firewalls(_groups(call)))
 
 
 @method("compute.instances.getEffectiveFirewalls", needs=(*NEEDS, "listVirtualMachines", "listNetworks"))
 def of_instance(call: Call) -> dict[str, Any]:
     """The firewalls that speak of an instance's interface, and what its subnetwork lets through besides."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
-    if found is None:
-        raise not_found(f"projects/{call.project}/zones/{place.name}/instances/{call.params['instance']}")
-    row = found[1]
-    nics, wanted = (
-        {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())},
-        call.params["networkInterface"],
-    )
-    if wanted not in nics:
-        raise invalid("networkInterface", wanted, f"The instance has {' and '.join(nics) or 'no network interface'}.")
-    piece = networks.find_piece(call.caller, nics[wanted].get("networkid"))
+    _, _, row = machines.located(call.caller, call.params["zone"], call.params["instance"])
+    nic = machines.interface(row, call.params["networkInterface"])
+    piece = networks.find_piece(call.caller, nic.get("networkid"))
     if piece is None:
         return {}
     groups = _groups(call)
@@ -190,13 +181,6 @@ def _inside(call: Call, piece: Subnetwork) -> dict[str, Any]:
         network=call.links.absolute(f"projects/{call.project}/global/networks/{piece.network}"),
         self_link=None,
     )
-
-
-def _network_of(call: Call, wanted: str) -> Network:
-    for network in networks.of_caller(call.caller, refresh=True):
-        if wanted in (network.name, str(network.number)):
-            return network
-    raise not_found(f"projects/{call.project}/global/networks/{wanted}")
 
 
 def view(call: Call, firewall: Firewall) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from gstack.errors import GceError, already_exists, in_use, invalid, not_found, not_ready, required
 from gstack.operations import engine, labels
 from gstack.protocol.call import Call
-from gstack.protocol.fingerprints import fingerprint, matches
+from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import Shape, listing
 from gstack.protocol.methods import method
@@ -166,10 +166,7 @@ def patch(call: Call) -> dict[str, Any]:
         _check_family(body["family"])
         own[images.FAMILY] = body["family"] or None
     if "labels" in body:
-        if not matches(body.get("labelFingerprint", ""), tags.labels(image.row.get("tags", ()))):
-            message = "Labels fingerprint either invalid or resource labels have changed"
-            raise GceError("conditionNotMet", message, location="labelFingerprint")
-        tags.check_labels(body["labels"])
+        labels.plan(image.row.get("tags", ()), body["labels"], body.get("labelFingerprint", ""))
     describe = (body["description"] or image.row["name"]) if "description" in body else None
     more = {"own": own, "labels": body.get("labels"), "describe": describe, "kept": {}}
     more["described"] = image.row.get("displaytext") or image.row["name"]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gstack.errors import GceError, already_exists, invalid, not_found, not_ready, required
+from gstack.errors import GceError, already_exists, invalid, not_ready, required
 from gstack.operations import engine, labels
 from gstack.operations.instance_changes import (
     boot_disk_in_use,
@@ -30,7 +30,6 @@ from gstack.translate import (
     deployments,
     instance_disks,
     machines,
-    places,
     project_metadata,
     reasons,
     scheduling,
@@ -144,7 +143,7 @@ def set_service_account(call: Call) -> dict[str, Any]:
     """Say as whom the instance acts: what firewalls with service accounts go by."""
 
     def plan(found: _Target) -> dict[str, Any]:
-        must_be_stopped(found.row, _path(call, found.place, found.name), "The service account")
+        must_be_stopped(found.row, found.path, "The service account")
         email, scopes = call.body.get("email"), call.body.get("scopes") or []
         if scopes and not email:
             raise required("resource.email")
@@ -166,7 +165,7 @@ def set_machine_type(call: Call) -> dict[str, Any]:
     def plan(found: _Target) -> dict[str, Any]:
         given = call.body.get("machineType")
         size = deployments.machine_type(call.caller, found.place, given)
-        must_be_stopped(found.row, _path(call, found.place, found.name), "The machine type")
+        must_be_stopped(found.row, found.path, "The machine type")
         return deployments.resizing(size)
 
     return _change(call, plan)
@@ -188,12 +187,12 @@ def set_name(call: Call) -> dict[str, Any]:
             raise required("resource.currentName")
         if current != found.name:
             raise GceError("conditionNotMet", f"The current name is '{found.name}', not '{current}'.")
-        must_be_stopped(found.row, _path(call, found.place, found.name), "The name")
+        must_be_stopped(found.row, found.path, "The name")
         if machines.find(call.caller.cloud, found.place.id, name, ["min"]) is not None:
-            raise already_exists(_path(call, found.place, name))
+            raise already_exists(machines.path(call.project, found.place, name))
         return {"name": name}
 
-    return _change(call, plan, claim=lambda found: [_path(call, found.place, str(new))])
+    return _change(call, plan, claim=lambda found: [machines.path(call.project, found.place, str(new))])
 
 
 @method("compute.instances.attachDisk", needs=(*DISK_READS, *TAGS, "attachVolume"), body=ATTACHMENT)
@@ -213,7 +212,7 @@ def attach_disk(call: Call) -> dict[str, Any]:
         if boot and any(volumes.is_boot(row) for row in devices.values()):
             raise invalid("resource.boot", "true", "The instance has a boot disk already.")
         if boot:
-            must_be_stopped(found.row, _path(call, found.place, found.name), "The boot disk")
+            must_be_stopped(found.row, found.path, "The boot disk")
         auto_delete = bool(call.body.get("autoDelete"))
         return {"volume": disk.volume, "boot": boot, "auto_delete": auto_delete, "device": device}
 
@@ -269,20 +268,12 @@ def _change(
 
 def _found(call: Call) -> _Target:
     """The instance of the URL. Raises GceError notFound, or resourceNotReady for one that nothing can be done with."""
-    place = places.require_zone(call.caller, call.params["zone"])
     asked = call.params.get("instance") or call.params["resource"]
-    found = machines.find(call.caller.cloud, place.id, asked)
-    if found is None:
-        raise not_found(_path(call, place, asked))
-    name, row = found
-    path = _path(call, place, name)
+    place, name, row = machines.located(call.caller, call.params["zone"], asked)
+    path = machines.path(call.project, place, name)
     if row["state"] == "Error" or machines.is_tombstone(row):
         raise not_ready(path)
     return _Target(place, name, dict(row), path)
-
-
-def _path(call: Call, place: Place, name: str) -> str:
-    return f"projects/{call.project}/zones/{place.name}/instances/{name}"
 
 
 def _seen(call: Call) -> str | None:

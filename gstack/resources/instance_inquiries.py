@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gstack.errors import GceError, invalid, not_found
+from gstack.errors import GceError, invalid
 from gstack.protocol.call import Call
 from gstack.protocol.listing import Shape, listing
 from gstack.protocol.methods import method, refused
@@ -124,10 +124,6 @@ def test_iam_permissions(call: Call) -> dict[str, Any]:
 
 def _found(call: Call) -> tuple[str, Mapping[str, Any]]:
     """The link of the instance from ``projects/`` on, and its machine. Raises GceError notFound."""
-    place = places.require_zone(call.caller, call.params["zone"])
     asked = call.params.get("instance") or call.params["resource"]
-    found = machines.find(call.caller.cloud, place.id, asked)
-    path = f"projects/{call.project}/zones/{place.name}/instances/{found[0] if found else asked}"
-    if found is None:
-        raise not_found(path)
-    return path, found[1]
+    place, name, row = machines.located(call.caller, call.params["zone"], asked)
+    return machines.path(call.project, place, name), row

@@ -8,7 +8,6 @@ may have are refused here already.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,6 @@ from gstack.operations import engine
 from gstack.protocol.bodies import shown
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
-from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import listing
 from gstack.protocol.methods import method, refused
 from gstack.protocol.rendering import render
@@ -183,12 +181,10 @@ def _insert(call: Call, region: str | None) -> dict[str, Any]:
     userdata.compose(items, where="resource.properties.metadata.items")
     path = instance_templates.path(call.project, region, name)
     key = instance_templates.store_key(call.caller.project, region, name)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    number = numeric_id(f"{key}/{now}")
-    content = instance_templates.row(call.caller.project, region, body, number, now)
+    content = instance_templates.row(call.caller.project, region, body)
     if not overlay.add(KIND, key, call.caller.project.id, content):
         raise already_exists(path)
-    return engine.done(call, type="insert", target=path, target_id=number)
+    return engine.done(call, type="insert", target=path, target_id=content["number"])
 
 
 def _delete(call: Call, region: str | None) -> dict[str, Any]:

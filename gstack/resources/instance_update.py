@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gstack.errors import GceError, invalid, not_found, not_ready
+from gstack.errors import GceError, invalid, not_ready
 from gstack.operations import engine
 from gstack.operations.instance_changes import check_tags
 from gstack.protocol.bodies import check_body
@@ -24,7 +24,6 @@ from gstack.translate import (
     deployments,
     instance_policy,
     machines,
-    places,
     project_metadata,
     scheduling,
     userdata,
@@ -60,15 +59,11 @@ Body = Mapping[str, Any]
 @method("compute.instances.update", needs=NEEDS, body=instance_policy.of("Instance"))
 def update(call: Call) -> dict[str, Any]:
     """Make an instance what the body says."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
-    path = f"projects/{call.project}/zones/{place.name}/instances/{found[0] if found else call.params['instance']}"
-    if found is None:
-        raise not_found(path)
-    row = found[1]
+    place, name, row = machines.located(call.caller, call.params["zone"], call.params["instance"])
+    path = machines.path(call.project, place, name)
     if row["state"] == "Error" or machines.is_tombstone(row):
         raise not_ready(path)
-    now = _as_it_is(call, found[0])
+    now = _as_it_is(call, name)
     _check_the_rest(call.body, now)
     changes = _changes(call, place, row, now)
     restart = _restart(call, row, changes)

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gstack.errors import GceError, already_exists, not_found, not_ready
+from gstack.cloudstack.client import Cloud
+from gstack.errors import GceError, already_exists, not_ready
 from gstack.operations import engine, instance_inserts
 from gstack.protocol.call import Call
 from gstack.protocol.fingerprints import fingerprint
@@ -91,7 +92,7 @@ def insert(call: Call) -> dict[str, Any]:
         raise already_exists(_path(call, place, plan.name))
     for name in plan.new_disks:
         if volumes.find(call.caller.cloud, place.id, name, thorough=False) is not None:
-            raise already_exists(f"projects/{call.project}/zones/{place.name}/disks/{name}")
+            raise already_exists(volumes.path(call.project, place, name))
     part = instance_inserts.part(call.project, plan, guest, deployments.remembered(body))
     return engine.start(call, part.workflow, type=part.type, target=part.target, plan=part.plan, claim=part.claim)
 
@@ -147,15 +148,11 @@ def _start(call: Call, verb: str, path: str, row: Row, **more: Any) -> dict[str,
 
 def _found(call: Call) -> tuple[Place, str, Row]:
     """The zone and the machine of the URL, with its name, or GCE's 404."""
-    place = places.require_zone(call.caller, call.params["zone"])
-    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
-    if found is None:
-        raise not_found(_path(call, place, call.params["instance"]))
-    return place, *found
+    return machines.located(call.caller, call.params["zone"], call.params["instance"])
 
 
 def _path(call: Call, place: Place, name: str) -> str:
-    return f"projects/{call.project}/zones/{place.name}/instances/{name}"
+    return machines.path(call.project, place, name)
 
 
 def _views(call: Call, read: Callable[..., Read]) -> tuple[Views, Read]:
@@ -178,12 +175,11 @@ def _views(call: Call, read: Callable[..., Read]) -> tuple[Views, Read]:
     return Views(call, hits, disks, {row["id"]: wanted for row in hits}), found
 
 
-def _volumes_of(call: Call, row: Row) -> list[Row]:
+def _volumes_of(call: Call, row: Row) -> Sequence[Row]:
     """The volumes of a machine, or all of the zone where names could clash."""
-    rows: list[Row] = call.caller.cloud.list("listVolumes", virtualmachineid=row["id"])
-    if volumes.names_are_certain(rows):
-        return rows
-    return list(call.caller.cloud.list("listVolumes", zoneid=row["zoneid"]))
+    cloud: Cloud = call.caller.cloud
+    rows = cloud.list("listVolumes", virtualmachineid=row["id"])
+    return rows if volumes.names_are_certain(rows) else cloud.list("listVolumes", zoneid=row["zoneid"])
 
 
 def _created(row: Row) -> Any:

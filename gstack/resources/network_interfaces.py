@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gstack.errors import GceError, invalid, not_found
+from gstack.errors import GceError, invalid
 from gstack.operations import engine, nics
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
-from gstack.translate import interfaces, machines, networks, places, reasons
+from gstack.translate import interfaces, machines, networks, reasons
+from gstack.translate.deployments import ACCESS_CONFIG
 from gstack.translate.names import label
 from gstack.translate.networks import Subnetwork
 from gstack.translate.places import Place
@@ -69,7 +70,6 @@ INTERFACE = Policy(
         "ipv6Address": reasons.IPV6,
     },
 )
-NAME = "External NAT"
 
 
 @method(
@@ -84,7 +84,7 @@ def add_access_config(call: Call) -> dict[str, Any]:
         raise invalid("resource", nic["publicip"], "At most one access config currently supported.")
     found = interfaces.Interface(piece.network, piece)
     access = interfaces.access(call.caller, place, found, call.body.get("natIP"), "resource.natIP")
-    return _start(call, place, row, {"access": access, "name": call.body.get("name") or NAME, **_nic(call)})
+    return _start(call, place, row, {"access": access, "name": call.body.get("name") or ACCESS_CONFIG, **_nic(call)})
 
 
 @method("compute.instances.deleteAccessConfig", needs=(*READS, "disableStaticNat", "disassociateIpAddress"))
@@ -106,7 +106,7 @@ def update_access_config(call: Call) -> dict[str, Any]:
     if wanted and wanted != nic["publicip"]:
         why = "The address of an access config is fixed: delete it and add another."
         raise invalid("resource.natIP", wanted, why)
-    return _start(call, place, row, {"name": call.body.get("name") or NAME, **_nic(call)})
+    return _start(call, place, row, {"name": call.body.get("name") or ACCESS_CONFIG, **_nic(call)})
 
 
 @method(
@@ -155,7 +155,7 @@ def add_network_interface(call: Call) -> dict[str, Any]:
     there = [piece.network if (piece := known.of(nic.get("networkid"))) else "" for nic in row.get("nic") or ()]
     project = (call.params["project"], call.caller.project.id)
     made = interfaces.another(call.caller, place, project, call.body, there)
-    configs = [config.get("name") or NAME for config in call.body.get("accessConfigs") or []]
+    configs = [config.get("name") or ACCESS_CONFIG for config in call.body.get("accessConfigs") or []]
     return _start(call, place, row, {"interface": made.plan, "nic": f"nic{len(there)}", "configs": configs})
 
 
@@ -191,19 +191,13 @@ def _translated(call: Call) -> tuple[Place, Row, Row, Subnetwork]:
 def _found(call: Call) -> tuple[Place, Row, Row, Subnetwork | None]:
     """The zone, the machine, and the nic of the URL with the subnetwork it is in."""
     place, row = _machine(call)
-    wanted = call.params["networkInterface"]
-    own = {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())}
-    if wanted not in own:
-        raise invalid("networkInterface", wanted, f"The instance has {' and '.join(own) or 'no network interface'}.")
-    return place, row, own[wanted], networks.find_piece(call.caller, own[wanted].get("networkid"))
+    nic = machines.interface(row, call.params["networkInterface"])
+    return place, row, nic, networks.find_piece(call.caller, nic.get("networkid"))
 
 
 def _machine(call: Call) -> tuple[Place, Row]:
-    place = places.require_zone(call.caller, call.params["zone"])
-    found = machines.find(call.caller.cloud, place.id, call.params["instance"])
-    if found is None:
-        raise not_found(f"projects/{call.project}/zones/{place.name}/instances/{call.params['instance']}")
-    return place, found[1]
+    place, _, row = machines.located(call.caller, call.params["zone"], call.params["instance"])
+    return place, row
 
 
 def _nic(call: Call) -> dict[str, str]:
@@ -216,7 +210,7 @@ def _start(call: Call, place: Place, row: Row, plan: dict[str, Any]) -> dict[str
         call,
         f"op.instances.{call.method.verb}",
         type=call.method.verb,
-        target=f"projects/{call.project}/zones/{place.name}/instances/{name}",
+        target=machines.path(call.project, place, name),
         target_id=numeric_id(row["id"]),
         plan={"machine": row["id"], **plan},
     )

@@ -8,17 +8,15 @@ when it is first used there. Upstream calls: one, so that what was deleted elsew
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from gstack.errors import GceError, already_exists, in_use, invalid, not_found
+from gstack.errors import GceError, already_exists, in_use, invalid
 from gstack.firewall.definitions import firewalls
 from gstack.firewall.groups import Group
 from gstack.operations import engine
 from gstack.operations.networks import UNMAKING
 from gstack.protocol.call import Call
-from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import listing, named
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
@@ -89,13 +87,10 @@ def insert(call: Call) -> dict[str, Any]:
     if networks.of_caller(call.caller, refresh=True).get(name) is not None:
         raise already_exists(path)
     key = kept.store_key(call.caller.project, networks.KIND, name)
-    number = numeric_id(f"{key}/{datetime.now(UTC).isoformat()}")
     content = {
-        "owner": kept.owner(call.caller.project),
+        **kept.born(call.caller.project, networks.KIND, name),
         "name": name,
-        "number": str(number),
         "mode": networks.AUTO if body["autoCreateSubnetworks"] else networks.CUSTOM,
-        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "mtu": body.get("mtu"),
         "description": body.get("description"),
         "routingMode": _routing(body),
@@ -103,7 +98,7 @@ def insert(call: Call) -> dict[str, Any]:
     }
     if not overlay.add(networks.KIND, key, call.project, content):
         raise already_exists(path)  # by another request, since the look above
-    return engine.done(call, type="insert", target=path, target_id=number)
+    return engine.done(call, type="insert", target=path, target_id=content["number"])
 
 
 @method("compute.networks.patch", needs=(*NEEDS, "updateNetwork"), body=BODY)
@@ -189,11 +184,7 @@ def view(call: Call, network: Network) -> dict[str, Any]:
 
 
 def _found(call: Call) -> Network:
-    wanted = call.params["network"]
-    for network in networks.of_caller(call.caller, refresh=True):
-        if wanted in (network.name, str(network.number)):
-            return network
-    raise not_found(_path(call, wanted))
+    return networks.located(call.caller, call.params["network"])
 
 
 def _changeable(call: Call, network: Network) -> Network:
@@ -218,7 +209,10 @@ def _basics(call: Call, network: Network) -> dict[str, Any]:
 
 def _keep(call: Call, network: Network, members: dict[str, Any]) -> None:
     key = kept.store_key(call.caller.project, networks.KIND, network.name)
-    overlay.write(networks.KIND, key, call.project, {**_basics(call, network), **members})
+    if not overlay.change(
+        networks.KIND, key, lambda row: {**row, **members}
+    ):  # the store had nothing of it, or lost it
+        overlay.write(networks.KIND, key, call.project, {**_basics(call, network), **members})
 
 
 def _model(call: Call) -> str:

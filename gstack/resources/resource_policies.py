@@ -9,7 +9,6 @@ The surprising thing: a schedule that no disk has is in the store alone. Upstrea
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -22,10 +21,10 @@ from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
-from gstack.translate import permissions, places, reasons, schedules, scopes, volumes
+from gstack.translate import kept, permissions, places, reasons, schedules, scopes, volumes
 from gstack.translate.names import checked_name
 from gstack.translate.schedules import KIND, Schedule
-from gstack.translate.times import NO_DATE
+from gstack.translate.times import NO_DATE, now
 
 READS = ("listTags",)
 
@@ -83,12 +82,9 @@ def insert(call: Call) -> dict[str, Any]:
     region, name = places.require_region(call.caller, call.params["region"]), checked_name(call.body.get("name"))
     asked = call.body.get(_SCHEDULE)
     if not asked:
-        where = f"resource.{_SCHEDULE}"
-        raise required(where, _BY_VOLUME)
-    created = datetime.now(UTC).isoformat(timespec="milliseconds")
-    schedule = schedules.of_body(
-        asked, region=region, name=name, created=created, description=call.body.get("description")
-    )
+        raise required(f"resource.{_SCHEDULE}", _BY_VOLUME)
+    described = call.body.get("description")
+    schedule = schedules.of_body(asked, region=region, name=name, created=now(), description=described)
     path = _path(call, region, name)
     if schedules.find(call.caller, region, name) is not None or not overlay.add(
         KIND, schedules.store_key(call.caller.project, region, name), call.project, _content(call, schedule)
@@ -115,7 +111,7 @@ def patch(call: Call) -> dict[str, Any]:
         "old": old.stored(),
         "new": new.stored(),
         "key": schedules.store_key(call.caller.project, old.region, old.name),
-        "owner": schedules.owner(call.caller.project),
+        "owner": kept.owner(call.caller.project),
     }
     path = _path(call, old.region, old.name)
     return engine.start(call, "op.resourcePolicies.patch", type="patch", target=path, target_id=old.number, plan=plan)
@@ -146,7 +142,7 @@ def get_iam_policy(call: Call) -> dict[str, Any]:
 
 
 @method("compute.resourcePolicies.testIamPermissions", needs=READS, body=permissions.ASKED)
-def held_permissions(call: Call) -> dict[str, Any]:
+def test_iam_permissions(call: Call) -> dict[str, Any]:
     """Those of the permissions that the caller has on a schedule."""
     _found(call, call.params["resource"])
     return permissions.held(call)
@@ -186,7 +182,7 @@ def _found(call: Call, wanted: str) -> Schedule:
 
 
 def _content(call: Call, schedule: Schedule) -> dict[str, Any]:
-    return {"owner": schedules.owner(call.caller.project), "schedule": schedule.stored()}
+    return {"owner": kept.owner(call.caller.project), "schedule": schedule.stored()}
 
 
 def _path(call: Call, region: str, name: str) -> str:

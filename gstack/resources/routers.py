@@ -10,7 +10,6 @@ three for what is translated.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -18,14 +17,13 @@ from typing import Any
 from gstack.errors import GceError, already_exists, invalid, not_found, required
 from gstack.operations import engine
 from gstack.protocol.call import Call
-from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import Shape, listing, named
 from gstack.protocol.methods import method, refused
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import kept, machines, networks, places, reasons, routers, scopes
-from gstack.translate.names import NAME_RULE, is_label
+from gstack.translate.names import NAME_RULE, checked_name, is_label
 from gstack.translate.routers import KIND, Router
 from gstack.translate.times import rfc3339
 
@@ -105,9 +103,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
 @method("compute.routers.insert", needs=(*NEEDS, "updateNetwork"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Give the source NAT of a network in a region a name."""
-    name = str(call.body.get("name") or "")
-    if not name:
-        raise required("resource.name")
+    name = checked_name(call.body.get("name"))
     content, path = _new(call, name), _path(call, name)
     if not overlay.add(KIND, _key(call, name), call.project, content):
         raise already_exists(path)  # by another request, since the look above
@@ -120,11 +116,12 @@ def preview(call: Call) -> dict[str, Any]:
     name = call.params["router"]
     there = next((one for one in routers.of_caller(call.caller) if _is(call, one, name)), None)
     if there is not None and there.kept:
-        content = _updated(call, there)
+        _check(call, there)
+        content = {**there.kept, **_replaced(call)}
     elif call.body.get("name", name) != name:
         raise invalid("resource.name", call.body["name"], f"It must be that of the URL, {name}.")
     else:
-        content = _new(call, name)
+        content = _new(call, checked_name(name))
     known = networks.of_caller(call.caller)
     (shown,) = (one for one in routers.routers(known, [content]) if one.kept)
     return {"resource": view(call, shown)}
@@ -142,7 +139,8 @@ def patch(call: Call) -> dict[str, Any]:
 def update(call: Call) -> dict[str, Any]:
     """Put the body in the place of a router."""
     router = _own(call)
-    return _write(call, router, _updated(call, router))
+    _check(call, router)
+    return _write(call, router, _replaced(call))
 
 
 @method("compute.routers.delete", needs=(*NEEDS, "updateNetwork"))
@@ -208,8 +206,6 @@ def _new(call: Call, name: str) -> dict[str, Any]:
     region = places.require_region(call.caller, call.params["region"])
     if not call.body.get("network"):
         raise required("resource.network")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
     known = [router for router in routers.of_caller(call.caller) if router.region == region]
     if any(router.name == name for router in known):
         raise already_exists(_path(call, name))
@@ -218,23 +214,19 @@ def _new(call: Call, name: str) -> dict[str, Any]:
     if other is not None:
         why = f"It has the router '{other.name}' in this region already, for all that leaves it."
         raise invalid("resource.network", call.body["network"], why)
-    created = datetime.now(UTC).isoformat(timespec="milliseconds")
     return {
-        "owner": kept.owner(call.caller.project),
+        **kept.born(call.caller.project, KIND, f"{region}/{name}"),
         "name": name,
         "region": region,
         "network": network,
-        "number": str(numeric_id(f"{kept.owner(call.caller.project)}/{region}/{name}/{created}")),
-        "created": created,
         "description": call.body.get("description"),
         "nats": _nats(call.body),
     }
 
 
-def _updated(call: Call, router: Router) -> dict[str, Any]:
-    """What the store would hold of a router after an update."""
-    _check(call, router)
-    return {**router.kept, **{key: call.body.get(key) for key in CHANGING}}
+def _replaced(call: Call) -> dict[str, Any]:
+    """The members that an update puts in place of what is there."""
+    return {key: call.body.get(key) for key in CHANGING}
 
 
 def _check(call: Call, router: Router) -> None:
@@ -247,8 +239,10 @@ def _check(call: Call, router: Router) -> None:
 
 
 def _write(call: Call, router: Router, members: Mapping[str, Any]) -> dict[str, Any]:
-    overlay.write(KIND, _key(call, router.name), call.project, {**router.kept, **members})
+    """Change members of a router, whatever another request has made of the others since."""
     path = _path(call, router.name)
+    if not overlay.change(KIND, _key(call, router.name), lambda row: {**row, **members}):
+        raise not_found(path)
     return engine.done(call, type=call.method.verb, target=path, target_id=router.number)
 
 

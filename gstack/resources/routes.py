@@ -13,7 +13,6 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -28,9 +27,9 @@ from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
 from gstack.store import overlay
 from gstack.translate import networks, permissions, reasons, tags
-from gstack.translate.names import NAME_RULE, gce_names, is_label
+from gstack.translate.names import checked_name, gce_names
 from gstack.translate.networks import Network, Networks, Subnetwork
-from gstack.translate.times import rfc3339
+from gstack.translate.times import now, rfc3339
 
 NEEDS = ("listNetworks", "listStaticRoutes")
 NAME = "route"  # gstack's mark on a static route
@@ -101,12 +100,10 @@ def list_(call: Call) -> dict[str, Any]:
 @method("compute.routes.insert", needs=(*NEEDS, "listVPCs", "createStaticRoute", "createTags"), body=BODY)
 def insert(call: Call) -> dict[str, Any]:
     """Make a static route of a VPC."""
-    name = str(call.body.get("name") or "")
-    for member in ("name", "network", "destRange", "nextHopIp"):
+    name = checked_name(call.body.get("name"))
+    for member in ("network", "destRange", "nextHopIp"):
         if not call.body.get(member):
             raise required(f"resource.{member}")
-    if not is_label(name):
-        raise invalid("resource.name", name, NAME_RULE)
     path = _path(call, name)
     if any(route.name == name for route in _routes(call)):
         raise already_exists(path)
@@ -119,7 +116,7 @@ def insert(call: Call) -> dict[str, Any]:
         "tags": tags.plan_own((), {NAME: name}).create,
         "kept": {
             "description": call.body.get("description"),
-            "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "created": now(),
         },
     }
     return engine.start(call, "op.routes.insert", type="insert", target=path, plan=plan, claim=path)
@@ -215,10 +212,7 @@ def _found(call: Call, name: str | None = None) -> Route:
 def _hop(call: Call, network: Network) -> tuple[str, Subnetwork]:
     """The next hop, and the tier that it lies in."""
     text, where = call.body["nextHopIp"], "resource.nextHopIp"
-    try:
-        address = ipaddress.IPv4Address(text)
-    except ValueError:
-        raise invalid(where, text, "Must be an IPv4 address.") from None
+    address = networks.ipv4(text, where)
     tiers = [piece for piece in network.subnetworks if piece.vpc and piece.owned]
     if not tiers:
         why = (

@@ -27,13 +27,13 @@ from gstack.store import overlay
 from gstack.translate.caller import Caller
 from gstack.translate.names import gce_names, label
 from gstack.translate.tags import own_values
+from gstack.translate.volumes import gib
 
 Row = Mapping[str, Any]
 
 # gstack's marks on templates. CloudStack does not know the size of a template that was made of a snapshot.
 FAMILY, DEPRECATED, SIZE = "family", "deprecated", "size-gb"
 KIND = "images"  # in the overlay
-GIB = 2**30
 
 _INTERNAL_TYPES = {"SYSTEM", "ROUTING"}  # templates of CloudStack's own machines
 _UNFIT_FOR_FAMILY_TYPES = {"VNF"}
@@ -246,9 +246,8 @@ def use_warnings(image: Image) -> list[dict[str, Any]]:
 
 def size_gb(image: Image) -> int:
     """The size of the disk in an image in GiB, rounded up, at least 1."""
-    known = -(-int(image.row.get("size") or 0) // GIB)
     marked = own_values(image.row.get("tags", ())).get(SIZE, "")
-    return max(1, known, int(marked) if marked.isdecimal() else 0)
+    return max(gib(image.row.get("size")), int(marked) if marked.isdecimal() else 0)
 
 
 def os_type(caller: Caller, template: Row | None) -> str:

@@ -25,7 +25,6 @@ from gstack.translate.places import Place
 Body = Mapping[str, Any]
 Tags = list[dict[str, str]]
 
-GIB = 2**30
 ANOTHER_IMAGE = (
     "The disk was made of an image and never used. CloudStack would fill it with the image of the instance, which is "
     "another one: boot an instance from it first, or attach it to one of its own image."
@@ -274,7 +273,7 @@ def _root_disk(
     image: Image, size: MachineType, kind: DiskType | None, gigabytes: int | None, where: str
 ) -> dict[str, Any]:
     """What the deployment says about the root disk; nothing where CloudStack's default is what was asked for."""
-    least = -(-int(image.row.get("size") or 0) // GIB)
+    least = images.size_gb(image)
     if gigabytes is not None and gigabytes < least:
         raise invalid(where, gigabytes, f"Requested disk size cannot be smaller than the image size ({least} GB)")
     fixed = int(size.offering.get("rootdisksize") or 0)
@@ -288,7 +287,7 @@ def _root_disk(
         raise invalid(where.replace("diskSizeGb", "diskType"), kind.name, why)
     chosen = {"overridediskofferingid": kind.id}
     if kind.custom_size:
-        return chosen | {"rootdisksize": gigabytes or least or 1}
+        return chosen | {"rootdisksize": gigabytes or least}
     if kind.size_gb < least or gigabytes not in (None, kind.size_gb):
         raise invalid(where, gigabytes or least, f"Disks of type '{kind.name}' have {kind.size_gb} GB.")
     return chosen

@@ -34,16 +34,14 @@ def store_key(project: Project, region: str | None, name: str) -> str:
     return kept.store_key(project, KIND, f"{container(region)}/{name}")
 
 
-def row(project: Project, region: str | None, body: Mapping[str, Any], number: int, created: str) -> dict[str, Any]:
+def row(project: Project, region: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
     """The row of a new template; ``body`` is GCE's, checked."""
     properties = dict(body["properties"])
     metadata = properties.pop(METADATA, None)
     return {
-        "owner": kept.owner(project),
+        **kept.born(project, KIND, f"{container(region)}/{body['name']}"),
         "name": body["name"],
         "region": region,
-        "number": str(number),
-        "created": created,
         "description": body.get("description"),
         "sourceInstance": body.get("sourceInstance"),
         "sourceInstanceParams": body.get("sourceInstanceParams"),

@@ -45,9 +45,9 @@ class Interface:
     @property
     def deploy(self) -> dict[str, Any]:
         """What deployVirtualMachine is told where security groups guard, and there is one interface."""
-        named = self.piece is not None and not self.piece.place.basic
+        piece = self.piece
         return {
-            **({"networkids": [self.piece.id]} if self.piece is not None and named else {}),
+            **({"networkids": [piece.id]} if piece is not None and not piece.place.basic else {}),
             **({"ipaddress": self.address} if self.address else {}),
         }
 
@@ -111,14 +111,14 @@ def _interface(caller: Caller, place: Place, aliases: Sequence[str], given: Body
     outside, field = (configs[0].get("natIP") if configs else None), f"{where}.accessConfigs[0].natIP"
     row = found.piece.row if found.piece else found.make or {}
     asked = reservations.given(caller, place.region, found.piece, given.get("networkIP"), f"{where}.networkIP")
-    inside = _address(asked, row, f"{where}.networkIP")
+    inside = own_address(asked, row, f"{where}.networkIP")
     if inside is None and found.isolated and found.piece is not None:
         inside = reservations.choose(caller, found.piece)
     more = alias_addresses(given.get("aliasIpRanges") or [], row, where, inside)
     found = replace(found, address=inside, aliases=more)
     if found.isolated:
         return replace(found, access=access(caller, place, found, outside, field) if configs else None)
-    outside = _address(outside, row, field)
+    outside = own_address(outside, row, field)
     if inside and outside and inside != outside:
         # Nothing is translated here: the machine's own address is what the world sees.
         raise invalid(field, outside, f"In this zone it must be networkIP, '{inside}'.")
@@ -135,7 +135,7 @@ def alias_addresses(given: Sequence[Body], row: Body, where: str, own: str | Non
             raise invalid(
                 field, text, "CloudStack gives an interface single further addresses: say one, or /32 for any."
             )
-        address = _address(single, row, field) or ""
+        address = own_address(single, row, field) or ""
         if address and address in (own, *found):
             raise invalid(field, text, "The address is asked for twice.")
         found.append(address)
@@ -220,14 +220,11 @@ def _subnetwork(caller: Caller, place: Place, aliases: Sequence[str], given: str
     return found
 
 
-def _address(text: str | None, row: Mapping[str, Any], where: str) -> str | None:
+def own_address(text: str | None, row: Mapping[str, Any], where: str) -> str | None:
     """An address for a machine. CloudStack hides why it refuses one, so the range is looked at here."""
     if not text:
         return None
-    try:
-        wanted = ipaddress.IPv4Address(text)
-    except ValueError:
-        raise invalid(where, text, "Must be an IPv4 address.") from None
+    wanted = networks.ipv4(text, where)
     if row.get("cidr"):
         net = ipaddress.IPv4Network(row["cidr"], strict=False)
         gateway = ipaddress.IPv4Address(row["gateway"]) if row.get("gateway") else net.network_address + 1

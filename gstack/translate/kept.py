@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, TypeVar
 
 from gstack.protocol.ids import numeric_id
 from gstack.protocol.listing import Shape
 from gstack.store import overlay
+from gstack.translate import times
 from gstack.translate.caller import Project
 
 Row = TypeVar("Row", bound=Mapping[str, Any])
@@ -38,16 +38,15 @@ def rows(project: Project, kind: str) -> list[dict[str, Any]]:
 def new(project: Project, kind: str, scope: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
     """A row for a new object in ``scope`` (``global``, ``regions/r``, ``zones/z``); ``body`` is what GCE shows of it
     beyond its name, number, date and place, with references as paths below the project."""
-    created = datetime.now(UTC).isoformat(timespec="milliseconds")
-    number = numeric_id(f"{store_key(project, kind, f'{scope}/{name}')}/{created}")
-    return {
-        "owner": owner(project),
-        "scope": scope,
-        "name": name,
-        "number": str(number),
-        "created": created,
-        "body": body,
-    }
+    return {**born(project, kind, f"{scope}/{name}"), "scope": scope, "name": name, "body": body}
+
+
+def born(project: Project, kind: str, name: str) -> dict[str, str]:
+    """What every new row says: its ``owner``, the date it was ``created`` at, and its ``number``. ``name`` as of
+    :func:`store_key`."""
+    created = times.now()
+    number = numeric_id(f"{store_key(project, kind, name)}/{created}")
+    return {"owner": owner(project), "created": created, "number": str(number)}
 
 
 def shape(

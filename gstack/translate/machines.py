@@ -15,10 +15,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
+from gstack.errors import invalid, not_found
 from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.ids import numeric_id
-from gstack.translate import tags
+from gstack.translate import places, tags
+from gstack.translate.caller import Caller
 from gstack.translate.names import LONGEST, gce_names, is_label, keyword, label
+from gstack.translate.places import Place
 
 Row = Mapping[str, Any]
 
@@ -152,6 +155,29 @@ def find(cloud: Cloud, zoneid: str, name: str, details: list[str] | None = None)
         cloud.list("listVirtualMachines", keyword=sought(name), **asked), name
     )
     return (name, row) if row else None
+
+
+def located(caller: Caller, zone: str, wanted: str) -> tuple[Place, str, Row]:
+    """The zone and the machine of a URL, with its name, or GCE's 404."""
+    place = places.require_zone(caller, zone)
+    found = find(caller.cloud, place.id, wanted)
+    if found is None:
+        raise not_found(path(caller.project.id, place, wanted))
+    return place, *found
+
+
+def path(project: str, place: Place, name: str) -> str:
+    """The link of an instance, from ``projects/`` on."""
+    return f"projects/{project}/zones/{place.name}/instances/{name}"
+
+
+def interface(row: Row, wanted: str) -> Row:
+    """The interface of a machine that GCE calls ``wanted`` (nic0). Raises GceError invalid."""
+    own = {f"nic{index}": nic for index, nic in enumerate(row.get("nic") or ())}
+    if wanted not in own:
+        raise invalid("networkInterface", wanted, f"The instance has {' and '.join(own) or 'no network interface'}.")
+    nic: Row = own[wanted]
+    return nic
 
 
 def sought(name: str) -> str | None:

@@ -251,6 +251,14 @@ def find_pieces(caller: Caller, networkids: Iterable[str | None]) -> dict[str | 
     return found
 
 
+def located(caller: Caller, wanted: str) -> Network:
+    """The network of a URL, by name or number, as CloudStack has it now; or GCE's 404."""
+    found = of_caller(caller, refresh=True).get(wanted)
+    if found is None:
+        raise not_found(f"projects/{caller.project.id}/global/networks/{wanted}")
+    return found
+
+
 def require_network(caller: Caller, reference: str | None, field: str) -> Network:
     """The network that a request names in ``field``; ``default`` where it names none. GceError invalid or notFound."""
     if not reference:
@@ -264,6 +272,14 @@ def require_network(caller: Caller, reference: str | None, field: str) -> Networ
     if found is None:
         raise not_found(f"projects/{caller.project.id}/global/networks/{name}")
     return found
+
+
+def ipv4(text: str, field: str) -> ipaddress.IPv4Address:
+    """The address that a request has in ``field``. GceError invalid."""
+    try:
+        return ipaddress.IPv4Address(text)
+    except ValueError:
+        raise invalid(field, text, "Must be an IPv4 address.") from None
 
 
 def isolating(place: Place) -> bool:

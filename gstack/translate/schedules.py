@@ -11,20 +11,16 @@ https://cloudstack.apache.org/api/apidocs-4.22/.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import select
 
 from gstack.errors import invalid, required
 from gstack.protocol.ids import numeric_id
-from gstack.store.db import db
-from gstack.store.overlay import Overlay
-from gstack.translate import snapshots, tags
+from gstack.translate import kept, snapshots, tags
 from gstack.translate.caller import Caller, Project
 
 Row = Mapping[str, Any]
@@ -167,14 +163,9 @@ def of_volume(row: Row) -> Schedule | None:
     return _marked(tags.own_values(row.get("tags") or ()).get(MARK))
 
 
-def owner(project: Project) -> str:
-    """Whose a row of the store is: names of projects may be those of several accounts."""
-    return project.cloudstack_id or f"{project.domain_id}/{project.account}"
-
-
 def store_key(project: Project, region: str, name: str) -> str:
     """The key of a schedule's row of the store."""
-    return hashlib.blake2b(f"{owner(project)}/{KIND}/{region}/{name}".encode(), digest_size=16).hexdigest()
+    return kept.store_key(project, KIND, f"{region}/{name}")
 
 
 def of_caller(caller: Caller) -> list[Schedule]:
@@ -227,9 +218,7 @@ def of_disk(caller: Caller, given: Sequence[str], where: str, *, region: str, al
 
 
 def _kept(project: Project) -> list[Schedule]:
-    query = select(Overlay.data).where(Overlay.kind == KIND, Overlay.project == project.id)
-    rows = [data for data in db.session.scalars(query) if data.get("owner") == owner(project)]
-    return [Schedule(**data["schedule"]) for data in rows]
+    return [Schedule(**row["schedule"]) for row in kept.rows(project, KIND)]
 
 
 def _marked(value: str | None) -> Schedule | None:

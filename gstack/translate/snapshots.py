@@ -15,6 +15,7 @@ from gstack.errors import invalid, not_found
 from gstack.translate import reasons
 from gstack.translate.caller import Caller
 from gstack.translate.names import called, gce_names, is_label
+from gstack.translate.volumes import gib
 
 Row = Mapping[str, Any]
 
@@ -22,7 +23,6 @@ Row = Mapping[str, Any]
 DISK, OPERATION = "source-disk", "operation"
 READY = "BackedUp"
 GONE = frozenset({"Destroying", "Destroyed", "Hidden"})
-GIB = 2**30
 
 # What neither way of taking a snapshot can do, with the reason.
 REFUSED = {
@@ -61,7 +61,7 @@ def status(row: Row) -> str:
 
 def size_gb(row: Row) -> int:
     """The size of the disk in GiB, rounded up, at least 1."""
-    return max(1, -(-int(row.get("virtualsize") or 0) // GIB))
+    return gib(row.get("virtualsize"))
 
 
 def gce_names_of(rows: Iterable[Row]) -> dict[str, str]:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gstack.errors import GceError, invalid, not_found
+from gstack.errors import GceError, invalid
 from gstack.store import overlay
-from gstack.translate import disk_types, images, machine_types, machines, networks, places, scheduling, tags, volumes
+from gstack.translate import disk_types, images, machine_types, machines, networks, scheduling, tags, volumes
 from gstack.translate.caller import Caller
+from gstack.translate.deployments import ACCESS_CONFIG
 
 Row = Mapping[str, Any]
 Link = Callable[[str], str]
@@ -73,12 +74,8 @@ def _machine(caller: Caller, given: str, alias: str) -> tuple[str, Row]:
         raise invalid(WHERE, given, "It must name an instance with its zone.")
     if reference.project not in (alias, caller.project.id):
         raise invalid(WHERE, given, "The instance belongs to another project.")
-    place = places.require_zone(caller, reference.zone)
-    found = machines.find(caller.cloud, place.id, reference.name)
-    path = f"projects/{caller.project.id}/zones/{place.name}/instances"
-    if found is None:
-        raise not_found(f"{path}/{reference.name}")
-    return f"{path}/{found[0]}", found[1]
+    place, name, row = machines.located(caller, reference.zone, reference.name)
+    return machines.path(caller.project.id, place, name), row
 
 
 def _interfaces(caller: Caller, row: Row, named: Mapping[str, list[str]], link: Link) -> list[dict[str, Any]]:
@@ -93,7 +90,7 @@ def _interfaces(caller: Caller, row: Row, named: Mapping[str, list[str]], link: 
             raise invalid(WHERE, row["name"], f"Its network {nic.get('networkname')} is none of the project's.")
         network = known.get(piece.network)
         auto = network is not None and network.auto
-        names = named.get(f"nic{index}", ["External NAT"] if nic.get("publicip") else [])
+        names = named.get(f"nic{index}", [ACCESS_CONFIG] if nic.get("publicip") else [])
         found.append(
             {
                 "network": link(f"{project}/global/networks/{piece.network}"),

@@ -14,10 +14,9 @@ from typing import Any
 
 from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError, invalid, not_found, not_ready
-from gstack.protocol.ids import numeric_id
 from gstack.translate import machines, places, tags
 from gstack.translate.caller import Caller
-from gstack.translate.names import gce_names, is_label, label
+from gstack.translate.names import called, gce_names, is_label, label
 from gstack.translate.places import Place
 
 Row = Mapping[str, Any]
@@ -88,7 +87,12 @@ def device_name(kept: Mapping[str, Any], index: int) -> str:
 def size_gb(row: Row) -> int:
     """The size in GiB, rounded up, at least 1: CloudStack does not know the size of a template that is still on its
     way."""
-    return max(1, -(-int(row.get("size") or 0) // GIB))
+    return gib(row.get("size"))
+
+
+def gib(size: object) -> int:
+    """A size in bytes, as CloudStack says it, in GiB: rounded up, at least 1."""
+    return max(1, -(-int(str(size or 0)) // GIB))
 
 
 def auto_delete(row: Row) -> bool:
@@ -272,12 +276,7 @@ def _candidates(cloud: Cloud, marked: Iterable[Row], own: Iterable[Row], hosts: 
 
 
 def _named(rows: list[Row], wanted: str) -> tuple[str, Row] | None:
-    names = gce_names_of(rows)
-    for row in rows:
-        name = names[row["id"]]
-        if wanted in (name, str(numeric_id(row["id"]))):
-            return name, row
-    return None
+    return called(rows, gce_names_of, wanted)
 
 
 _MARKED, _BOOT, _NATURAL, _OTHER = range(4)
