@@ -21,7 +21,7 @@ from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
-from gstack.translate import addresses, networks, tags
+from gstack.translate import addresses, machines, networks, tags
 
 Row = dict[str, Any]
 
@@ -43,7 +43,6 @@ class Home:
         return bool(row.get("vpcid") == self.vpc if self.vpc else row.get("associatednetworkid") == self.network)
 
 
-INSTANCES = "instances"
 TAKEN = 533  # CloudStack's answer where an address is somebody's by now
 
 
@@ -254,10 +253,10 @@ def _unused(run: Run, address: str) -> Row:
 
 def name_config(run: Run, plan: dict[str, Any], names: list[str]) -> None:
     """Remember what the access config of an interface is called; nothing is kept of machines that other tools made."""
-    kept = overlay.read(INSTANCES, plan["machine"])
+    kept = overlay.read(machines.KIND, plan["machine"])
     configs = {**kept.get("accessConfigs", {}), plan["nic"]: names}
     if kept:
-        overlay.write(INSTANCES, plan["machine"], run.project.id, {**kept, "accessConfigs": configs})
+        overlay.write(machines.KIND, plan["machine"], run.project.id, {**kept, "accessConfigs": configs})
 
 
 def _tied(run: Run, address: str, machine: str) -> Row | None:

@@ -19,7 +19,6 @@ from gstack.translate.schedules import Schedule
 
 Row = dict[str, Any]
 
-DISKS = "disks"
 ROOT_DEVICE = 0
 
 
@@ -84,12 +83,12 @@ def _replace_boot(run: Run, boot: Row, machine: str) -> None:
 
 def rename_device(run: Run, volume: str, said: Row) -> None:
     """Remember what is said of a disk in place of its device name, which is that of one attachment only."""
-    known = overlay.read(DISKS, volume)
+    known = overlay.read(volumes.KIND, volume)
     kept = {member: value for member, value in known.items() if member != "deviceName"} | said
     if not kept:
-        overlay.drop(DISKS, volume)
+        overlay.drop(volumes.KIND, volume)
     elif kept != known:
-        overlay.write(DISKS, volume, run.project.id, kept)
+        overlay.write(volumes.KIND, volume, run.project.id, kept)
 
 
 def root_of(run: Run, machine: str) -> str | None:

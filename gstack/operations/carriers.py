@@ -22,7 +22,7 @@ from gstack.errors import GceError
 from gstack.operations import attachments, labels, nics, states
 from gstack.operations.run import Run
 from gstack.store import overlay
-from gstack.translate import machines
+from gstack.translate import machines, volumes
 from gstack.translate.interfaces import deploy_parameters
 
 Row = dict[str, Any]
@@ -88,7 +88,7 @@ def _drop(run: Run, volume: str) -> None:
     if "virtualmachineid" in row:
         run.obey("detachVolume", {"id": volume})
     run.obey("deleteVolume", {"id": volume})
-    overlay.drop(attachments.DISKS, volume)
+    overlay.drop(volumes.KIND, volume)
 
 
 def _sweep(run: Run) -> None:

@@ -21,8 +21,6 @@ from gstack.translate.schedules import Schedule
 
 Row = dict[str, Any]
 
-KIND = "disks"
-
 
 @workflow("op.disks.insert")
 def insert(run: Run, plan: dict[str, Any]) -> None:
@@ -70,7 +68,7 @@ def make(run: Run, plan: dict[str, Any], begun: Callable[[str], None] = lambda _
 
 def _remember(run: Run, volume: str, plan: Row) -> None:
     if plan["overlay"]:
-        run.step("remember", overlay.write, KIND, volume, run.project.id, plan["overlay"])
+        run.step("remember", overlay.write, volumes.KIND, volume, run.project.id, plan["overlay"])
 
 
 def _tidy(run: Run, between: Row) -> None:
@@ -85,7 +83,7 @@ def _tidy(run: Run, between: Row) -> None:
 def delete(run: Run, plan: dict[str, Any]) -> None:
     """``plan``: ``volume``, its id."""
     run.job("delete", "deleteVolume", {"id": plan["volume"]})
-    run.step("forget", overlay.drop, KIND, plan["volume"])
+    run.step("forget", overlay.drop, volumes.KIND, plan["volume"])
 
 
 @workflow("op.disks.resize")
@@ -129,7 +127,7 @@ def _discard(run: Run, zone: str, params: Row) -> None:
     row = _made(run, zone, params)
     if row is not None:
         run.obey("deleteVolume", {"id": row["id"]})
-        overlay.drop(KIND, row["id"])
+        overlay.drop(volumes.KIND, row["id"])
 
 
 def _offering(run: Run, volume: str) -> str:

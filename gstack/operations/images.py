@@ -15,8 +15,7 @@ from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
-from gstack.translate import tags
-from gstack.translate.images import KIND
+from gstack.translate import images, tags
 
 Row = dict[str, Any]
 
@@ -86,7 +85,7 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
         # What is gone already fails in the job, so an answer that was lost comes out here.
         if error.kind != "notFound":
             raise
-    run.step("forget", overlay.drop, KIND, plan["template"])
+    run.step("forget", overlay.drop, images.KIND, plan["template"])
 
 
 def _finish(run: Run, plan: dict[str, Any], template: str) -> None:
@@ -94,7 +93,7 @@ def _finish(run: Run, plan: dict[str, Any], template: str) -> None:
     run.progress(80)
     labels.create(run, "tags", "Template", template, plan["tags"])
     if plan["overlay"]:
-        run.step("remember", overlay.write, KIND, template, run.project.id, plan["overlay"])
+        run.step("remember", overlay.write, images.KIND, template, run.project.id, plan["overlay"])
 
 
 # What follows runs inside of steps.
@@ -119,7 +118,7 @@ def _discard(run: Run, name: str) -> None:
     row = _made(run, name)
     if row is not None:
         run.obey("deleteTemplate", {"id": row["id"]})
-        overlay.drop(KIND, row["id"])
+        overlay.drop(images.KIND, row["id"])
 
 
 def _downloaded(run: Run, name: str) -> dict[str, Any] | None:
@@ -136,5 +135,7 @@ def _downloaded(run: Run, name: str) -> dict[str, Any] | None:
 
 
 def _remember(run: Run, template: str, kept: dict[str, Any]) -> None:
-    known = {**overlay.read(KIND, template), **kept}
-    overlay.write(KIND, template, run.project.id, {name: value for name, value in known.items() if value is not None})
+    known = {**overlay.read(images.KIND, template), **kept}
+    overlay.write(
+        images.KIND, template, run.project.id, {name: value for name, value in known.items() if value is not None}
+    )

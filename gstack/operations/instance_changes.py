@@ -29,7 +29,6 @@ from gstack.translate.machine_types import MachineTypes
 
 Row = dict[str, Any]
 
-KIND, DISKS = "instances", "disks"
 # CloudStack cannot take user data away again; this says nothing to a guest.
 NO_USER_DATA = str(userdata.compose([], later=True))
 FOREIGN = "foreignUserData"  # what is remembered of a machine whose user data is another tool's
@@ -103,7 +102,7 @@ def set_scheduling(run: Run, plan: Row) -> None:
     """``plan``: ``machine``; ``scheduling``, the members to remember beside those that are."""
 
     def merge() -> None:
-        kept = overlay.read(KIND, plan["machine"]).get("scheduling", {})
+        kept = overlay.read(machines.KIND, plan["machine"]).get("scheduling", {})
         amend(run, plan["machine"], {"scheduling": kept | plan["scheduling"]})
 
     run.step("look", _row, run, plan["machine"])
@@ -250,7 +249,7 @@ def _steady(run: Run, machine: str) -> str:
 
 def amend(run: Run, machine: str, members: Row) -> None:
     """Change some of what is remembered of an instance."""
-    overlay.write(KIND, machine, run.project.id, overlay.read(KIND, machine) | members)
+    overlay.write(machines.KIND, machine, run.project.id, overlay.read(machines.KIND, machine) | members)
 
 
 def _put_back_tags(run: Run, machine: str, before: list[str]) -> None:
@@ -261,7 +260,7 @@ def _put_back_tags(run: Run, machine: str, before: list[str]) -> None:
 def _user_data(run: Run, machine: str, seen: str | None) -> Row:
     """The user data that the machine has (sealed), and whether another tool gave it that."""
     _row(run, machine)
-    kept = overlay.read(KIND, machine)
+    kept = overlay.read(machines.KIND, machine)
     check_fingerprint(seen, kept.get("metadata", []), "metadata")
     answer = run.cloud.call("getVirtualMachineUserData", virtualmachineid=machine)
     found = str((answer.get("virtualmachineuserdata") or {}).get("userdata") or "")
@@ -338,13 +337,13 @@ def _names(run: Run, machine: str) -> Row:
 def _name_device(run: Run, machine: str, volume: str, wanted: str | None) -> None:
     """Remember a disk's device name: one that was given none keeps its first, whatever is detached before it."""
     disks = volumes.in_order(run.cloud.list("listVolumes", virtualmachineid=machine))
-    kept = overlay.read_many(DISKS, [disk["id"] for disk in disks])
+    kept = overlay.read_many(volumes.KIND, [disk["id"] for disk in disks])
     taken = {
         volumes.device_name(kept.get(disk["id"], {}), index) for index, disk in enumerate(disks) if disk["id"] != volume
     }
     free = (f"persistent-disk-{index}" for index in range(len(disks) + 1))
     name = wanted or next(name for name in free if name not in taken)
-    overlay.write(DISKS, volume, run.project.id, kept.get(volume, {}) | {"deviceName": name})
+    overlay.write(volumes.KIND, volume, run.project.id, kept.get(volume, {}) | {"deviceName": name})
 
 
 def _keep_devices(run: Run, machine: str, leaving: str) -> None:
@@ -353,9 +352,9 @@ def _keep_devices(run: Run, machine: str, leaving: str) -> None:
     disks = volumes.in_order(run.cloud.list("listVolumes", virtualmachineid=machine))
     place = next((index for index, disk in enumerate(disks) if disk["id"] == leaving), len(disks))
     behind = list(enumerate(disks))[place + 1 :]
-    kept = overlay.read_many(DISKS, [disk["id"] for _, disk in behind])
+    kept = overlay.read_many(volumes.KIND, [disk["id"] for _, disk in behind])
     for index, disk in behind:
         known = kept.get(disk["id"], {})
         named = known | {"deviceName": volumes.device_name(known, index)}
         if named != known:
-            overlay.write(DISKS, disk["id"], run.project.id, named)
+            overlay.write(volumes.KIND, disk["id"], run.project.id, named)

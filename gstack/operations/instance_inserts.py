@@ -30,7 +30,6 @@ from gstack.translate.interfaces import deploy_parameters
 
 Row = dict[str, Any]
 
-KIND = "instances"
 FIXED = "fixed"  # in which of its networks, CloudStack's ids, an instance has an address that was asked for
 WORKFLOW = "op.instances.insert"
 
@@ -69,7 +68,7 @@ def insert(run: Run, plan: Row) -> None:
     labels.create(run, "tags", "UserVm", machine["id"], plan["tags"] + machine["tags"])
     fixed = [nic["networkid"] for nic in nics if nic["address"]]
     content = secrets["overlay"] | ({FIXED: fixed} if fixed else {})
-    run.step("remember", overlay.write, KIND, machine["id"], run.project.id, content)
+    run.step("remember", overlay.write, machines.KIND, machine["id"], run.project.id, content)
     told = attachments.fill(run, machine["id"], boot, extras, cold=template if cold else None)
     password = machine["password"] or told
     if password is not None:
@@ -172,11 +171,11 @@ def _discard(run: Run, own: Row, kept: str | None) -> None:
         run.cloud.call("updateVirtualMachine", id=row["id"], name=machines.tombstone(row["id"]))
     held = run.cloud.list("listVolumes", virtualmachineid=row["id"])
     run.obey("destroyVirtualMachine", {"id": row["id"]})
-    overlay.drop(KIND, row["id"])
+    overlay.drop(machines.KIND, row["id"])
     overlay.drop(passwords.KIND, row["id"])
     for disk in held:
         if volumes.is_boot(disk):
-            overlay.drop(attachments.DISKS, disk["id"])
+            overlay.drop(volumes.KIND, disk["id"])
         else:
             attachments.rename_device(run, disk["id"], {})
     if kept is not None:

@@ -14,11 +14,10 @@ from gstack.operations import instance_changes, labels, states
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.store import overlay
-from gstack.translate import tags
+from gstack.translate import machines, tags
 
 Row = dict[str, Any]
 
-KIND = instance_changes.KIND
 # In this order: what needs a stopped machine comes first, and it is running again before the rest.
 STOPPED = {
     "machineType": instance_changes.set_machine_type,
@@ -36,7 +35,7 @@ def update(run: Run, plan: Row) -> None:
     """``plan``: ``machine``; ``restart``, of a running one; ``changes``, the plans of the workflows by member, and
     ``labels``, ``deletionProtection`` and ``description`` themselves."""
     machine, changes = plan["machine"], plan["changes"]
-    before = run.step("remembered", lambda: run.seal(json.dumps(overlay.read(KIND, machine))))
+    before = run.step("remembered", lambda: run.seal(json.dumps(overlay.read(machines.KIND, machine))))
     run.undo("what is remembered", _put_back, run, machine, before)
     stopped = plan["restart"] and run.step("look", states.state_of, run, machine) == "Running"
     if stopped:
@@ -75,9 +74,9 @@ def _label(run: Run, machine: str, wanted: Row) -> None:
 def _put_back(run: Run, machine: str, sealed: str) -> None:
     before = json.loads(run.unseal(sealed))
     if before:
-        overlay.write(KIND, machine, run.project.id, before)
+        overlay.write(machines.KIND, machine, run.project.id, before)
     else:
-        overlay.drop(KIND, machine)
+        overlay.drop(machines.KIND, machine)
 
 
 def _unlabel(run: Run, machine: str, before: dict[str, str]) -> None:

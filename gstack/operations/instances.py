@@ -24,8 +24,6 @@ from gstack.translate.balancing import fronts_of_machine
 
 Row = dict[str, Any]
 
-KIND, DISKS = "instances", "disks"
-
 
 @workflow("op.instances.delete")
 def delete(run: Run, plan: dict[str, Any]) -> None:
@@ -136,7 +134,7 @@ def _for_deletion(run: Run, machine: str) -> Row:
         wanted = volumes.marked_name(root) or name
         kept = {"id": root["id"], "tags": tags.plan_own(root.get("tags", ()), {volumes.NAME: wanted}).create}
     expunge = states.may_expunge(run)
-    fixed = () if expunge else overlay.read(KIND, machine).get(FIXED, ())
+    fixed = () if expunge else overlay.read(machines.KIND, machine).get(FIXED, ())
     return {
         "id": machine,
         "zoneid": row["zoneid"],
@@ -161,7 +159,7 @@ def _for_deletion(run: Run, machine: str) -> Row:
 
 
 def _forget(found: Row) -> None:
-    overlay.drop(KIND, found["id"])
+    overlay.drop(machines.KIND, found["id"])
     overlay.drop(passwords.KIND, found["id"])
     for disk in found["disks"]:
-        overlay.drop(DISKS, disk)
+        overlay.drop(volumes.KIND, disk)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from gstack.errors import GceError
-from gstack.operations.instance_changes import FOREIGN, KIND, check_fingerprint
+from gstack.operations.instance_changes import FOREIGN, check_fingerprint
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.store import overlay
-from gstack.translate import project_metadata, userdata
+from gstack.translate import machines, project_metadata, userdata
 
 Row = dict[str, Any]
 
@@ -41,7 +41,7 @@ def _concerned(run: Run, seen: str | None, items: Sequence[Row]) -> list[str]:
     before = project_metadata.read(run.project)
     check_fingerprint(seen, before, "metadata")
     found = []
-    for machine, kept in overlay.of_project(KIND, run.project.id).items():
+    for machine, kept in overlay.of_project(machines.KIND, run.project.id).items():
         if "metadata" in kept and not kept.get(FOREIGN) and _said(kept, before) != _said(kept, items):
             found.append(machine)
     return sorted(found)
@@ -56,7 +56,7 @@ def _said(kept: Row, shared: Sequence[Row]) -> str | None:
 
 def _tell(run: Run, machine: str, shared: Sequence[Row]) -> str | None:
     """Give a machine its new user data; why it cannot have it. One that is gone needs none."""
-    kept = overlay.read(KIND, machine)
+    kept = overlay.read(machines.KIND, machine)
     try:
         if kept:
             said = userdata.compose(kept.get("metadata", []), kept.get("hostname"), shared, later=True)

@@ -21,8 +21,6 @@ from gstack.translate.names import checked_name
 
 Row = dict[str, Any]
 
-KIND = "snapshots"
-
 
 def begin(call: Call, disk: str, row: Mapping[str, Any], *, sub_action: bool) -> dict[str, Any]:
     """Start taking the snapshot that ``call.body`` asks for, of the volume ``row`` whose link from ``projects/`` on is
@@ -59,7 +57,7 @@ def insert(run: Run, plan: dict[str, Any]) -> None:
     if not plan["sub_action"]:
         run.target_id(numeric_id(made["id"]))
     if plan["overlay"]:
-        run.step("remember", overlay.write, KIND, made["id"], run.project.id, plan["overlay"])
+        run.step("remember", overlay.write, snapshots.KIND, made["id"], run.project.id, plan["overlay"])
 
 
 def take(run: Run, volume: str, name: str, wanted: list[dict[str, str]]) -> dict[str, Any]:
@@ -79,7 +77,7 @@ def delete(run: Run, plan: dict[str, Any]) -> None:
         # What is gone already fails in the job, so an answer that was lost comes out here.
         if error.kind != "notFound":
             raise
-    run.step("forget", overlay.drop, KIND, plan["snapshot"])
+    run.step("forget", overlay.drop, snapshots.KIND, plan["snapshot"])
 
 
 # What follows runs inside of steps.
@@ -94,4 +92,4 @@ def _discard(run: Run, mine: list[dict[str, str]]) -> None:
     for row in run.cloud.list("listSnapshots", tags=mine):
         if row["state"] not in snapshots.GONE:
             run.obey("deleteSnapshot", {"id": row["id"]})
-            overlay.drop(KIND, row["id"])
+            overlay.drop(snapshots.KIND, row["id"])

@@ -41,7 +41,6 @@ from gstack.translate import (
     zone_reads,
 )
 from gstack.translate.caller import Caller
-from gstack.translate.disk_types import DiskType
 from gstack.translate.names import checked_name
 from gstack.translate.new_disks import Fields, Wish
 from gstack.translate.places import Place
@@ -51,7 +50,6 @@ Row = Mapping[str, Any]
 
 READS = ("listVolumes", "listVirtualMachines")
 TAGS = ("createTags", "deleteTags", "listTags")
-KIND = "disks"
 
 # What is the same of every disk, and shown to those who said it.
 SAID = ("accessMode", "architecture")
@@ -122,7 +120,7 @@ def aggregated_list(call: Call) -> dict[str, Any]:
     """The disks of all zones."""
     read = zone_reads.of_all_zones(call, ("listVolumes", {}))
     views = Views(call, read.rows[0])
-    return scopes.aggregated_in(call, ("zones",), read.scopes(views.rows, views.place), KIND, views.shape)
+    return scopes.aggregated_in(call, ("zones",), read.scopes(views.rows, views.place), volumes.KIND, views.shape)
 
 
 @method("compute.disks.insert", needs=(*READS, "createVolume", *TAGS), body=BODY)
@@ -131,7 +129,7 @@ def insert(call: Call) -> dict[str, Any]:
     place = places.require_zone(call.caller, call.params["zone"])
     name = checked_name(call.body.get("name"))
     given = call.body.get("type")
-    kind = _wanted_type(call, place, given or volumes.DEFAULT_TYPE)
+    kind = disk_types.referenced(call.caller, given or volumes.DEFAULT_TYPE, FIELDS.type, place)
     path = _path(call, place, name)
     plan = _planned(
         call, place, Wish(name, kind, given, call.body.get("sizeGb"), call.body.get("labels") or {}, FIELDS)
@@ -202,17 +200,6 @@ def _path(call: Call, place: Place, name: str) -> str:
     return volumes.path(call.project, place, name)
 
 
-def _wanted_type(call: Call, place: Place, given: str) -> DiskType:
-    where = "resource.type"
-    reference = call.caller.refer(given, collection="diskTypes", field=where, zone=place.name)
-    if reference.zone not in (None, place.name, place.cloudstack_name):
-        raise invalid(where, given, f"It must be in the disk's own zone, {place.name}.")
-    found = disk_types.find(call.caller, reference.name, place.id)
-    if found is None:
-        raise invalid(where, given, "The referenced diskType resource cannot be found.")
-    return found
-
-
 def _schedule(call: Call, place: Place, path: str, plan: Row) -> dict[str, Any] | None:
     """The snapshot schedule that the disk of ``plan`` is to have, as workflows take it. Raises GceError."""
     given, alias, where = call.body.get("resourcePolicies") or [], call.params["project"], "resource.resourcePolicies"
@@ -258,7 +245,7 @@ class Views:
         self._caller = call.caller
         self._base = call.links.project(call.project)
         self._links = call.links
-        self._kept = overlay.Remembered(KIND)
+        self._kept = overlay.Remembered(volumes.KIND)
         self._names: dict[str, str] = {}
         self._machines: dict[str, str] = {}
         for found in places.by_zone(self.rows).values():

@@ -5,9 +5,9 @@ compiled into groups that gstack writes (gstack/firewall). Groups of other tools
 target tag is the group's name; one whose rules differ by source is several firewalls, of which the first has the
 group's name. Visible differences: connections that a firewall matches are not logged (``logConfig`` is kept, and a
 warning says so); protocols and ports that CloudStack cannot express stay closed, which a warning of the operation says.
-The effective
-firewalls of networks and instances are answered here as well, with what CloudStack lets through inside of an isolated
-network. Upstream calls: one for a get (two where the name is not the group's own), one for each 500 groups of a list.
+The effective firewalls of networks and instances are answered here as well, with what CloudStack lets through inside of
+an isolated network. Upstream calls: one for a get (two where the name is not the group's own), one for each 500 groups
+of a list.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 Apart from instances.py, which makes and shows them. Labels, network tags and marks are resource tags, a machine type is
 a service offering, metadata is the store's and the machine's user data. Visible differences: metadata reaches a guest
-at its next boot, a host name at its first;
-scheduling is remembered. The surprising thing: every check here is made again by the workflow, for changes of one
-instance wait for each other.
+at its next boot, a host name at its first; scheduling is remembered. The surprising thing: every check here is made
+again by the workflow, for changes of one instance wait for each other.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ FIREWALLS = (
     "revokeSecurityGroupIngress",
     "revokeSecurityGroupEgress",
 )
-KIND, DISKS = "instances", "disks"
 MOST_DEVICE_NAME = 63
 
 ATTACHMENT = Policy(
@@ -108,7 +106,7 @@ def set_metadata(call: Call) -> dict[str, Any]:
     """Replace the metadata, and the user data that comes of it."""
 
     def plan(found: _Target) -> dict[str, Any]:
-        items, seen, kept = call.body.get("items") or [], _seen(call), overlay.read(KIND, found.row["id"])
+        items, seen, kept = call.body.get("items") or [], _seen(call), overlay.read(machines.KIND, found.row["id"])
         check_fingerprint(seen, kept.get("metadata", []), "metadata")
         project = project_metadata.read(call.caller.project)
         guest = userdata.compose(items, kept.get("hostname"), project, where="resource.items", later=True)
@@ -284,7 +282,7 @@ def _seen(call: Call) -> str | None:
 def _devices(call: Call, found: _Target) -> dict[str, Any]:
     """The volumes of the machine by GCE's device names."""
     rows = volumes.visible(call.caller.cloud.list("listVolumes", virtualmachineid=found.row["id"]))
-    kept = overlay.read_many(DISKS, [row["id"] for row in rows])
+    kept = overlay.read_many(volumes.KIND, [row["id"] for row in rows])
     ordered = enumerate(volumes.in_order(rows))
     return {volumes.device_name(kept.get(row["id"], {}), index): row for index, row in ordered}
 

@@ -66,7 +66,7 @@ def get_serial_port_output(call: Call) -> dict[str, Any]:
 def _password(machine: str) -> str:
     """The answer for the newest key; the password is forgotten with it."""
     password = overlay.read(passwords.KIND, machine).get(passwords.MEMBER)
-    said = passwords.answer(overlay.read("instances", machine).get("metadata") or [], password) if password else None
+    said = passwords.answer(overlay.read(machines.KIND, machine).get("metadata") or [], password) if password else None
     if said is None:
         return ""
     overlay.drop(passwords.KIND, machine)

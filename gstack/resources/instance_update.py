@@ -144,7 +144,7 @@ def _told(call: Call, row: Body, now: Body) -> dict[str, Any]:
     items = given.get("items") or []
     if items == (before.get("items") or []):
         return {}
-    shared, kept = project_metadata.read(call.caller.project), overlay.read("instances", row["id"])
+    shared, kept = project_metadata.read(call.caller.project), overlay.read(machines.KIND, row["id"])
     guest = userdata.compose(items, kept.get("hostname"), shared, later=True)
     seen = given.get("fingerprint") or before["fingerprint"]
     return {"metadata": {"fingerprint": seen, "secrets": engine.sealed({"items": items, "userdata": guest})}}

@@ -49,7 +49,6 @@ Row = Mapping[str, Any]
 
 READS = ("listVirtualMachines", "listVolumes")
 WRITES = (*READS, "deployVirtualMachine", "destroyVirtualMachine", "createTags", "createSecurityGroup")
-KIND = "instances"
 
 BODY = instance_policy.of("Instance")
 NO_LABELS, NO_ITEMS = fingerprint({}), fingerprint([])
@@ -74,7 +73,7 @@ def list_(call: Call) -> dict[str, Any]:
 def aggregated_list(call: Call) -> dict[str, Any]:
     """The instances of all zones."""
     views, read = _views(call, lambda *commands: zone_reads.of_all_zones(call, *commands))
-    return scopes.aggregated_in(call, ("zones",), read.scopes(views.rows, views.place), KIND, views.shape)
+    return scopes.aggregated_in(call, ("zones",), read.scopes(views.rows, views.place), machines.KIND, views.shape)
 
 
 @method("compute.instances.insert", needs=WRITES, body=BODY)
@@ -161,7 +160,7 @@ def _views(call: Call, read: Callable[..., Read]) -> tuple[Views, Read]:
     wanted = sought(call).get("name", "")
     keyword = machines.sought(wanted) if is_label(wanted) else None
     asked = {"details": machines.DETAILS, **({"keyword": keyword} if keyword else {})}
-    if keyword is None and needs(call, "disks", KIND):
+    if keyword is None and needs(call, "disks", machines.KIND):
         found = read(("listVirtualMachines", asked), ("listVolumes", {}))
         return Views(call, found.rows[0], found.rows[1]), found
     found = read(("listVirtualMachines", asked))
@@ -171,7 +170,7 @@ def _views(call: Call, read: Callable[..., Read]) -> tuple[Views, Read]:
     for rows in places.by_zone(machines.visible(found.rows[0])).values():
         names |= machines.gce_names_of(rows)
     hits = [row for row in found.rows[0] if names.get(row["id"]) == wanted]
-    disks = [disk for row in hits for disk in _volumes_of(call, row)] if needs(call, "disks", KIND) else []
+    disks = [disk for row in hits for disk in _volumes_of(call, row)] if needs(call, "disks", machines.KIND) else []
     return Views(call, hits, disks, {row["id"]: wanted for row in hits}), found
 
 
@@ -203,8 +202,8 @@ class Views:
         self._names: dict[str, str] = {}
         self._disk_names: dict[str, str] = {}
         self._disks: dict[str, list[Row]] = {}
-        self._kept = overlay.Remembered(KIND)
-        self._kept_disks = overlay.Remembered("disks")
+        self._kept = overlay.Remembered(machines.KIND)
+        self._kept_disks = overlay.Remembered(volumes.KIND)
         shown = volumes.visible(disks)
         for found in places.by_zone(self.rows).values():
             self._names |= machines.gce_names_of(found)

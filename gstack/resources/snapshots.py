@@ -31,7 +31,6 @@ from gstack.translate.times import rfc3339
 Row = Mapping[str, Any]
 
 READS = ("listSnapshots",)
-KIND = "snapshots"
 BODY = Policy(
     honoured=("name", "labels", "sourceDisk"),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
@@ -113,7 +112,7 @@ class Views:
         self._call = call
         self._base = call.links.project(call.project)
         self._names = dict(names or {}) or snapshots.gce_names_of(self.rows)
-        self._kept = overlay.Remembered(KIND)
+        self._kept = overlay.Remembered(snapshots.KIND)
 
     @cached_property
     def _places(self) -> places.Places:

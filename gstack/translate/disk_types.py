@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gstack.errors import invalid
 from gstack.protocol.ids import numbered
 from gstack.translate import volumes
 from gstack.translate.caller import Caller
 from gstack.translate.names import label, named
+from gstack.translate.places import Place
 from gstack.translate.zonal import OfOffering, offered
 
 Row = Mapping[str, Any]
@@ -93,6 +95,23 @@ def of_caller(caller: Caller, zoneid: str | None = None, *, refresh: bool = Fals
 def find(caller: Caller, name: str, zoneid: str | None = None) -> DiskType | None:
     """The caller's disk type of that name or number; asks CloudStack again before saying None."""
     return of_caller(caller, zoneid).get(name) or of_caller(caller, zoneid, refresh=True).get(name)
+
+
+def says_nothing(caller: Caller, kind: DiskType) -> bool:
+    """Whether it is what clients write who have no preference: then a boot disk lies on the storage of its machine's
+    offering, unless the operator chose another."""
+    return kind.alias and kind.name == volumes.DEFAULT_TYPE and kind.name not in caller.settings["DISK_TYPE_ALIASES"]
+
+
+def referenced(caller: Caller, given: str, where: str, place: Place) -> DiskType:
+    """The disk type that a client named in field ``where`` for a disk in a zone. Raises GceError invalid."""
+    reference = caller.refer(given, collection="diskTypes", field=where, zone=place.name)
+    if reference.zone not in (None, place.name, place.cloudstack_name):
+        raise invalid(where, given, f"It must be in the disk's own zone, {place.name}.")
+    found = find(caller, reference.name, place.id)
+    if found is None:
+        raise invalid(where, given, "The referenced diskType resource cannot be found.")
+    return found
 
 
 def _disk_type(name: str, row: Row, *, alias: bool = False) -> DiskType:

@@ -31,9 +31,9 @@ from gstack.translate.volumes import gib
 
 Row = Mapping[str, Any]
 
+KIND = "images"  # GCE's collection, and the store's kind of what is remembered of templates
 # gstack's marks on templates. CloudStack does not know the size of a template that was made of a snapshot.
 FAMILY, DEPRECATED, SIZE = "family", "deprecated", "size-gb"
-KIND = "images"  # in the overlay
 
 _INTERNAL_TYPES = {"SYSTEM", "ROUTING"}  # templates of CloudStack's own machines
 _UNFIT_FOR_FAMILY_TYPES = {"VNF"}

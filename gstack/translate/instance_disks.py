@@ -115,7 +115,7 @@ class Disks:
         image = self.image(initial.get("sourceImage"), f"{where}.initializeParams.sourceImage")
         chosen = initial.get("diskType")
         kind = self.disk_type(chosen, f"{where}.initializeParams.diskType") if chosen else None
-        if kind is not None and self._says_nothing(kind):
+        if kind is not None and disk_types.says_nothing(self.caller, kind):
             kind = None
         gigabytes = initial.get("diskSizeGb") or disk.get("diskSizeGb")
         marks = volumes.marks(
@@ -155,12 +155,6 @@ class Disks:
         where = f"resource.disks[{disk['index']}].initializeParams.resourcePolicies"
         return schedules.of_disk(self.caller, given, where, region=self.place.region, alias=self.alias)
 
-    def _says_nothing(self, kind: DiskType) -> bool:
-        """Whether it is what clients write who have no preference: then the machine type's own storage is the right
-        one, unless the operator chose another."""
-        aliases = self.caller.settings["DISK_TYPE_ALIASES"]
-        return kind.alias and kind.name == volumes.DEFAULT_TYPE and kind.name not in aliases
-
     def image(self, given: str | None, where: str) -> Image:
         if not given:
             raise invalid(where, "", "A boot disk needs a source image.")
@@ -170,12 +164,7 @@ class Disks:
         return found
 
     def disk_type(self, given: str, where: str) -> DiskType:
-        reference = self._parse(given, "diskTypes", where)
-        self._check_zone(reference, given, where)
-        found = disk_types.find(self.caller, reference.name, self.place.id)
-        if found is None:
-            raise invalid(where, given, "The referenced diskType resource cannot be found.")
-        return found
+        return disk_types.referenced(self.caller, given, where, self.place)
 
     def further(self, disk: Body, instance: str, where: str) -> Extra:
         index, initial = int(disk["index"]), _initial(disk)

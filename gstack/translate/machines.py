@@ -25,6 +25,7 @@ from gstack.translate.places import Place
 
 Row = Mapping[str, Any]
 
+KIND = "instances"  # GCE's collection, and the store's kind of what is remembered of machines
 NAME = "name"  # gstack's mark for the GCE name of a machine that is called otherwise
 MACHINE_TYPE = "machine-type"  # and for the machine type it was asked for under one of Google's names
 ACCOUNTS = "accounts"  # its service accounts, parted by spaces, where no security group holds them

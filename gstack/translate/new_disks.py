@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gstack.errors import GceError, invalid, not_ready
-from gstack.translate import images, machine_types, networks, snapshots, tags, volumes
+from gstack.translate import disk_types, images, machine_types, networks, snapshots, tags, volumes
 from gstack.translate.caller import Caller
 from gstack.translate.disk_types import DEFAULT_GB, DiskType
 from gstack.translate.images import Image
@@ -126,13 +126,11 @@ def _carried(caller: Caller, place: Place, template: str, of: Origin, wish: Wish
 
 
 def _root_disk(caller: Caller, of: Origin, wish: Wish) -> dict[str, Any]:
-    """What the carrier's deployment says of size and type. ``pd-standard`` is what clients write who have no
-    preference: that is the storage of the carrier's offering, unless the operator chose another."""
+    """What the carrier's deployment says of size and type."""
     kind, size = wish.kind, wish.size_gb
     if size is not None and size < of.size_gb:
         raise _too_small(wish, of.what, of.size_gb)
-    default = kind.alias and kind.name == volumes.DEFAULT_TYPE
-    if default and kind.name not in caller.settings["DISK_TYPE_ALIASES"]:
+    if disk_types.says_nothing(caller, kind):
         return {"rootdisksize": size or of.size_gb}
     chosen = {"overridediskofferingid": kind.id}
     if kind.custom_size:

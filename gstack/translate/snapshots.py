@@ -19,6 +19,7 @@ from gstack.translate.volumes import gib
 
 Row = Mapping[str, Any]
 
+KIND = "snapshots"  # GCE's collection, and the store's kind of what is remembered of them
 # gstack's marks on snapshots: the name of the disk, which its volume does not always have, and who made it.
 DISK, OPERATION = "source-disk", "operation"
 READY = "BackedUp"

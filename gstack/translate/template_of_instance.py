@@ -51,7 +51,7 @@ def described(caller: Caller, body: Row, *, alias: str, link: Link) -> dict[str,
 
 
 def _properties(caller: Caller, row: Row, configs: list[Row], link: Link) -> dict[str, Any]:
-    kept = overlay.read("instances", row["id"])
+    kept = overlay.read(machines.KIND, row["id"])
     size = machines.marked_type(row) or machine_types.of_caller(caller).of_machine(row).name
     labels, worn = tags.labels(row.get("tags") or ()), machines.network_tags(row)
     found = {
@@ -104,7 +104,7 @@ def _interfaces(caller: Caller, row: Row, named: Mapping[str, list[str]], link: 
 def _disks(caller: Caller, row: Row, given: list[Row], link: Link) -> list[dict[str, Any]]:
     """The disks, each as :data:`WAYS` say; ``given`` are of DiskInstantiationConfig."""
     rows = volumes.in_order(volumes.visible(caller.cloud.list("listVolumes", virtualmachineid=row["id"])))
-    kept = overlay.read_many("disks", [one["id"] for one in rows])
+    kept = overlay.read_many(volumes.KIND, [one["id"] for one in rows])
     names = [volumes.device_name(kept.get(one["id"], {}), index) for index, one in enumerate(rows)]
     said: dict[str, tuple[int, Row]] = {}
     for index, config in enumerate(given):

@@ -21,6 +21,7 @@ from gstack.translate.places import Place
 
 Row = Mapping[str, Any]
 
+KIND = "disks"  # GCE's collection, and the store's kind of what is remembered of volumes
 # gstack's marks on volumes; each is there only where it says something else than CloudStack does by itself.
 NAME, TYPE, AUTO_DELETE = "name", "disk-type", "auto-delete"
 SNAPSHOT, DISK = "source-snapshot", "source-disk"

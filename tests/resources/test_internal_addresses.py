@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gstack.store import overlay
 from tests.conftest import Gateway
 
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
@@ -46,6 +47,21 @@ def test_an_internal_address_is_reserved_and_shown(fra: Gateway) -> None:
     fra.run("POST", f"{ADDRESSES}/inner/setLabels", stamp)
     assert fra.get(f"{ADDRESSES}/inner")["labels"] == {"c": "d"}
     fra.refuse("POST", f"{ADDRESSES}/inner/setLabels", stamp, status=412)
+
+
+def test_of_two_who_saw_the_same_labels_one_sets_them(fra: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    fra.run("POST", ADDRESSES, {"name": "inner", **INTERNAL})
+    seen = {"labelFingerprint": fra.get(f"{ADDRESSES}/inner")["labelFingerprint"]}
+    change = overlay.change
+
+    def meanwhile(*args: Any) -> bool:
+        monkeypatch.undo()
+        fra.run("POST", f"{ADDRESSES}/inner/setLabels", {"labels": {"a": "b"}, **seen})
+        return change(*args)
+
+    monkeypatch.setattr(overlay, "change", meanwhile)
+    fra.refuse("POST", f"{ADDRESSES}/inner/setLabels", {"labels": {"c": "d"}, **seen}, status=412)
+    assert fra.get(f"{ADDRESSES}/inner")["labels"] == {"a": "b"}
 
 
 def test_an_instance_wears_it_by_name_or_by_value(fra: Gateway) -> None:

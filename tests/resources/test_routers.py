@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gstack.store import overlay
 from tests.conftest import Gateway
 
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
@@ -49,6 +50,23 @@ def test_the_nat_of_a_router_comes_changes_and_goes(fra: Gateway) -> None:
     assert fra.get(f"{ROUTERS}/mine") == {**router, "nats": [NAT]}
     fra.run("PUT", f"{ROUTERS}/mine", {"name": "mine", "network": "global/networks/net", "description": "new"})
     assert fra.get(f"{ROUTERS}/mine") == {**router, "description": "new"}
+
+
+def test_of_two_changes_at_once_neither_takes_back_what_the_other_did(
+    fra: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(fra)
+    change = overlay.change
+
+    def meanwhile(*args: Any) -> bool:
+        monkeypatch.undo()
+        fra.run("PATCH", f"{ROUTERS}/mine", {"nats": [NAT]})
+        return change(*args)
+
+    monkeypatch.setattr(overlay, "change", meanwhile)
+    fra.run("PATCH", f"{ROUTERS}/mine", {"description": "new"})
+    router = fra.get(f"{ROUTERS}/mine")
+    assert (router["description"], router["nats"]) == ("new", [NAT])
 
 
 def test_the_timeouts_that_clients_write_out_are_read_back(fra: Gateway) -> None:
