@@ -81,7 +81,7 @@ def test_a_lost_database_loses_no_network_that_has_a_subnetwork(
 ) -> None:
     params = {"resourceManagerTags": {"gstack-network-model": model}}
     with monkeypatch.context() as before:
-        before.setattr("gstack.resources.networks.datetime", LongAgo)
+        before.setattr("gstack.translate.times.datetime", LongAgo)
         fra.run("POST", "global/networks", {"name": "net", "autoCreateSubnetworks": False, "params": params})
     body = {"name": "net-fra", "network": "global/networks/net", "ipCidrRange": "10.1.0.0/24"}
     fra.run("POST", PIECES, body)
