@@ -7,8 +7,10 @@ import json
 import re
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from gstack.app import create_app
+from gstack.auth.guard import Gatekeeper
 from gstack.cloudstack.catalogue import Catalogue
 from gstack.protocol import edges
 from gstack.protocol.discovery import document
@@ -297,6 +299,17 @@ def test_a_body_that_is_far_too_large_is_a_413(gateway) -> None:
     )
     assert response.status_code == 413
     _error(response)
+
+
+@pytest.mark.parametrize("path", ["/v1/projects", "/userinfo", "/compute/v1/projects/tenant/zones"])
+def test_a_store_that_is_damaged_is_a_503_wherever_it_is_asked(gateway, monkeypatch, path) -> None:
+    def broken(*_args):
+        raise DatabaseError("SELECT 1", {}, Exception("database disk image is malformed"))
+
+    monkeypatch.setattr(Gatekeeper, "authenticate", broken)
+    response = gateway.client.get(path)
+    assert response.status_code == 503
+    assert "malformed" not in _error(response)["message"]
 
 
 def test_a_store_that_is_away_is_a_503_that_says_when_to_come_again(gateway, monkeypatch) -> None:

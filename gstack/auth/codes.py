@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
-from gstack.auth.tokens import hashed, new_secret
+from gstack.auth.tokens import commit, hashed, new_secret
 from gstack.store.credentials import AuthorizationCode
 from gstack.store.db import own_session
 from gstack.store.sealing import Sealer, Unsealable
@@ -70,7 +70,7 @@ def asked(parameters: Mapping[str, str]) -> Asked:
 
 
 def bound(asked: Asked, credential_id: str, now: int) -> str:
-    """A code for somebody who signed in."""
+    """A code for somebody who signed in. Raises :class:`gstack.auth.tokens.Ended`."""
     code = new_secret()
     with own_session() as session:
         session.execute(delete(AuthorizationCode).where(AuthorizationCode.expires_at <= now))
@@ -85,7 +85,7 @@ def bound(asked: Asked, credential_id: str, now: int) -> str:
                 expires_at=now + LIFE_SECONDS,
             )
         )
-        session.commit()
+        commit(session)
     return code
 
 

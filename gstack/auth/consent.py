@@ -26,6 +26,7 @@ from gstack.auth.guard import Gatekeeper, request_address
 from gstack.auth.identity import Refused
 from gstack.auth.limiter import TooManyFailures
 from gstack.auth.server import TokenServer
+from gstack.auth.tokens import Ended
 from gstack.auth.wire import OAuthError, OAuthRequest, read_parameters
 from gstack.errors import GceError
 
@@ -139,7 +140,7 @@ def _opened(sealed: str, guard: Gatekeeper) -> tuple[Form, Asked]:
 def _guarded(view: View, guard: Gatekeeper, server: TokenServer) -> Response:
     try:
         return view(guard, server)
-    except (Wrong, OAuthError) as error:
+    except (Wrong, OAuthError, Ended) as error:
         words = error.get_error_description() if isinstance(error, OAuthError) else str(error)
         audit.refused("consent", words)
         return pages.page("code", status=getattr(error, "status_code", 400), code="", error=words)

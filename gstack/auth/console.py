@@ -79,13 +79,12 @@ def _enter(guard: Gatekeeper, form: Mapping[str, str]) -> Response:
         return _signin(guard, f"{error} Sign in here.")
     try:
         grant = guard.keyring.admit(*pages.key_pair(guard, form), request_address())
-    except (Refused, TooManyFailures, GceError) as error:
+        session, now = tokens.new_secret(), guard.keyring.now
+        tokens.keep(session, grant.credential_id, tokens.SESSION, "", now=now, seconds=SESSION_SECONDS)
+    except (Refused, TooManyFailures, GceError, tokens.Ended) as error:
         problem = error.message if isinstance(error, GceError) else str(error)
         audit.refused("page", problem)
         return _signin_page(sealed, problem)
-    now = guard.keyring.now
-    session = tokens.new_secret()
-    tokens.keep(session, grant.credential_id, tokens.SESSION, "", now=now, seconds=SESSION_SECONDS)
     audit.issued("page", grant.credential_id, grant.identity.account)
     response = _again()
     response.set_cookie(

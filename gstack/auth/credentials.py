@@ -166,9 +166,9 @@ def restore(reference: str) -> Credential:
 def rotate(keyring: Keyring, reference: str, *, url: str, universe: str = keyfiles.UNIVERSE) -> Made:
     """A new key file for a service account; its older ones stop working, and so do the tokens they got."""
     _check_universe(universe)
-    row = find(reference)
+    row, gone = find(reference), f"The credential '{reference}' is no live service account."
     if row.kind != SERVICE_ACCOUNT or row.revoked_at is not None:
-        raise GceError("failedPrecondition", f"The credential '{reference}' is no live service account.")
+        raise GceError("failedPrecondition", gone)
     keyring.confirm(grant_of(row, "operator", 0), strict=True)
     pair = keyfiles.new_key_pair()
     older = update(ServiceAccountKey).where(ServiceAccountKey.credential_id == row.id)
@@ -176,7 +176,10 @@ def rotate(keyring: Keyring, reference: str, *, url: str, universe: str = keyfil
         session.execute(older.where(ServiceAccountKey.revoked_at.is_(None)).values(revoked_at=keyring.now))
         session.add(_public_half(pair, row, keyring.now))
         tokens.forget(session, row.id)
-        session.commit()
+        try:
+            tokens.commit(session)
+        except tokens.Ended:  # it is not in the store any more
+            raise GceError("failedPrecondition", gone) from None
     keyring.grants.clear()
     return _made(row, pair, url, universe)
 

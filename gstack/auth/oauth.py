@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import structlog
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -20,8 +19,7 @@ from gstack.auth.limiter import TooManyFailures
 from gstack.auth.server import TokenServer
 from gstack.auth.wire import OAuthError, OAuthRequest, basic_client, read_parameters, refuse, upstream
 from gstack.errors import GceError
-
-log = structlog.get_logger(__name__)
+from gstack.protocol import pipeline, transport
 
 # The last one is sts.googleapis.com's.
 TOKEN_PATHS = ("/token", "/o/oauth2/token", "/oauth2/v4/token", "/oauth2/token", "/v1/token")
@@ -84,10 +82,10 @@ def _answered(answer: Answer, server: TokenServer) -> Response:
         return refuse(OAuthError("invalid_request", "The body cannot be read.", status=error.code or 400), what)
     except GceError as error:
         return refuse(upstream(error), what)
-    except Exception:
-        log.exception("request.failed", method=answer.__name__)
-        internal = OAuthError("server_error", "Internal error. See the gateway's log.", status=500)
-        return refuse(internal, what)
+    except Exception as error:
+        found = pipeline.unexpected(error, request=transport.request_id(), method=answer.__name__)
+        code = "temporarily_unavailable" if found.http == 503 else "server_error"
+        return refuse(OAuthError(code, found.message, status=found.http), what)
 
 
 def _read(guard: Gatekeeper) -> OAuthRequest:

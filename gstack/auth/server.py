@@ -70,18 +70,18 @@ class TokenServer(AuthorizationServer):
         grant: Grant = request.user or request.client.grant
         now, scope = self.guard.keyring.now, token.pop("scope")
         refresh_hash = request.refresh_token.row.hash if request.refresh_token is not None else None
-        if "refresh_token" in token:
-            name = request.client_name()
-            refresh_hash = tokens.keep_refresh(
-                token["refresh_token"],
-                grant.credential_id,
-                name,
-                scope,
-                confidential=request.authorization_code.is_open,
-                now=now,
-                client=KNOWN_CLIENTS.get(name) or audit.client().strip("'"),
-            )
         try:
+            if "refresh_token" in token:
+                name = request.client_name()
+                refresh_hash = tokens.keep_refresh(
+                    token["refresh_token"],
+                    grant.credential_id,
+                    name,
+                    scope,
+                    confidential=request.authorization_code.is_open,
+                    now=now,
+                    client=KNOWN_CLIENTS.get(name) or audit.client().strip("'"),
+                )
             tokens.keep(
                 token["access_token"],
                 grant.credential_id,
@@ -91,8 +91,8 @@ class TokenServer(AuthorizationServer):
                 seconds=token["expires_in"],
                 refresh_hash=refresh_hash,
             )
-        except tokens.Ended:
-            raise OAuthError("invalid_grant", "The login was ended meanwhile.") from None
+        except tokens.Ended as error:
+            raise OAuthError("invalid_grant", str(error)) from None
         audit.issued(request.grant_type, grant.credential_id, grant.identity.account)
 
     def _generate(

@@ -22,7 +22,10 @@ PREFIX = "gst_"  # lets scanners of leaked secrets recognise a token
 
 
 class Ended(Exception):
-    """The login that a token was to come from was ended meanwhile."""
+    """The login that a token or code was to come from was ended meanwhile, or is not in the store any more."""
+
+    def __init__(self) -> None:
+        super().__init__("The login was ended meanwhile. Sign in again.")
 
 
 def new_secret() -> str:
@@ -46,7 +49,7 @@ def keep(
     refresh_hash: str | None = None,
 ) -> None:
     """Keep a new access token of a credential, as its hash; expired ones are thrown away on the way. Raises
-    :class:`Ended` where the refresh token it comes from is gone."""
+    :class:`Ended` where the credential or the refresh token it comes from is gone."""
     with own_session() as session:
         session.execute(delete(AccessToken).where(AccessToken.expires_at <= now))
         session.add(
@@ -60,10 +63,15 @@ def keep(
                 refresh_hash=refresh_hash,
             )
         )
-        try:
-            session.commit()
-        except IntegrityError:  # the store holds that a token has its refresh token
-            raise Ended from None
+        commit(session)
+
+
+def commit(session: Session) -> None:
+    """Keep what is new. The store holds that whatever it comes from is there: raises :class:`Ended`."""
+    try:
+        session.commit()
+    except IntegrityError:
+        raise Ended from None
 
 
 def look_up(token: str, now: int, grant_type: str = "") -> tuple[Credential, AccessToken] | None:
@@ -91,7 +99,7 @@ def keep_refresh(
     token: str, credential_id: str, client_id: str, scope: str, *, confidential: bool, now: int, client: str = ""
 ) -> str:
     """Keep a new refresh token for one client, which calls itself ``client``; those unused for ninety days are thrown
-    away on the way. Returns its hash."""
+    away on the way. Returns its hash. Raises as :func:`keep`."""
     with own_session() as session:
         session.execute(delete(RefreshToken).where(RefreshToken.used_at <= now - REFRESH_IDLE_SECONDS))
         session.add(
@@ -106,7 +114,7 @@ def keep_refresh(
                 client=client[:80] or None,
             )
         )
-        session.commit()
+        commit(session)
     return hashed(token)
 
 

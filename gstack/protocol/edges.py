@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
-import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.test import EnvironBuilder, run_wsgi_app
@@ -30,8 +29,6 @@ from gstack.protocol.pathforms import canonical_path
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
-
-log = structlog.get_logger(__name__)
 
 # Parts of one batch under way at the same time; gcloud sends up to 1,000 parts in one.
 PARALLEL_PARTS = 8
@@ -213,5 +210,4 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    log.error("request.failed", request=transport.request_id(), path=str(request.url_rule), exc_info=error)
-    return pipeline.write_error(pipeline.internal_error(transport.request_id()))
+    return pipeline.write_error(pipeline.unexpected(error, request=transport.request_id(), path=str(request.url_rule)))

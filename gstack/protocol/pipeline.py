@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import orjson
 import structlog
 from flask import Request, Response, has_request_context, request
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from gstack import metrics
@@ -192,12 +192,8 @@ def answer(method: Method, path: Mapping[str, str], guard: Guard, memory: Memory
         response = write(exchange.result, request.args)
     except GceError as error:
         response = write_error(error, method)
-    except (OperationalError, InterfaceError):
-        log.exception("store.unavailable", method=method.id)
-        response = write_error(GceError("backendError", "The gateway's store is not available at the moment."))
-    except Exception:
-        log.exception("request.failed", method=method.id)
-        response = write_error(internal_error(exchange.request_id))
+    except Exception as error:
+        response = write_error(unexpected(error, method=method.id))
     seconds = time.perf_counter() - started
     metrics.answered(method.id if method.id in HANDLERS else "", response.status_code, seconds)
     shown = shown_path(method, path)
@@ -211,9 +207,16 @@ def shown_path(method: Method, path: Mapping[str, str]) -> str:
     return "/compute/v1/" + _PLACE.sub(lambda place: shown_name(path[place[1]]), method.path)
 
 
-def internal_error(request_id: str) -> GceError:
-    """What a client sees of a defect of ours: nothing but where to look for it."""
-    return GceError("internalError", f"Internal error. The gateway's log names it under request {request_id}.")
+def unexpected(error: Exception, **where: str) -> GceError:
+    """What a client sees of an error that nobody expected, which is logged: come again where the store is away or was
+    replaced under us, and of a defect of ours nothing but where to look for it."""
+    if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:  # a file that is damaged
+        log.error("store.unavailable", exc_info=error, **where)
+        return GceError("backendError", "The gateway's store is not available at the moment.")
+    log.error("request.failed", exc_info=error, **where)
+    return GceError(
+        "internalError", f"Internal error. The gateway's log names it under request {transport.request_id()}."
+    )
 
 
 def write(result: Any, query: Mapping[str, str]) -> Response:
