@@ -29,7 +29,7 @@ SHOWN = frozenset(
     }
 )
 # The whole authority: what stands behind a bracket or a port is read differently by different readers.
-LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?", re.IGNORECASE)
+LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?", re.IGNORECASE | re.ASCII)
 
 
 class Client(ClientMixin):
@@ -75,4 +75,4 @@ def _is_loopback(address: str) -> bool:
     except ValueError:
         return False
     plain = parts.scheme == "http" and LOOPBACK.fullmatch(parts.netloc) is not None and not parts.fragment
-    return plain and port != 0 and "\\" not in address
+    return plain and port != 0 and address.isprintable() and not {"\\", " "} & set(address)

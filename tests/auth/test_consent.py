@@ -170,6 +170,10 @@ def test_loopback_addresses_get_their_code(room: Room, address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
+        "http://localho\u017ft:8085/",
+        " http://localhost:8085/",
+        "http://localhost:8085/ a",
+        "http://localhost:8085/\x7f",
         "https://evil.test/",
         "http://evil.test/",
         "https://localhost/",
