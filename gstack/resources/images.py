@@ -148,9 +148,9 @@ def insert(call: Call) -> dict[str, Any]:
     return engine.start(call, f"op.images.{how}", type="insert", target=path, plan=plan, claim=path)
 
 
-@method("compute.images.delete", needs=(*READS, "deleteTemplate"))
+@method("compute.images.delete", needs=(*READS, "listVolumes", "deleteTemplate"))
 def delete(call: Call) -> dict[str, Any]:
-    """Delete an image that no instance was made of."""
+    """Delete an image of which there is no instance, and no disk that was never used."""
     image = _found(call, call.params["image"])
     return _start(call, "delete", "delete", image)
 

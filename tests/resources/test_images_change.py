@@ -262,6 +262,33 @@ def test_an_image_is_deleted(web: Any, fault: str | None) -> None:
     web.refuse("DELETE", f"{IMAGES}/golden", status=404)
 
 
+def test_an_image_is_deleted_after_its_instances_and_disks(web: Any) -> None:
+    made(web)
+    template = templates(web)[0]["id"]
+    machine = web.deploy("copy", templateid=template)
+    web.run("DELETE", "zones/{zone}/instances/copy")
+    web.run("POST", "zones/{zone}/disks", {"name": "d", "sourceImage": f"{IMAGES}/golden"})
+    error = web.fail("DELETE", f"{IMAGES}/golden")
+    assert (error["code"], "The disk 'd' was made of the image" in error["message"]) == (
+        "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE",
+        True,
+    )
+    web.run("DELETE", "zones/{zone}/disks/d")
+    web.run("DELETE", f"{IMAGES}/golden")
+    assert templates(web) == []
+    assert web.simulator.world.machine.rows[machine["id"]].state == "Destroyed"  # and not expunged
+
+
+def test_an_image_with_more_users_than_cloudstack_names_stays(web: Any) -> None:
+    made(web)
+    template = templates(web)[0]["id"]
+    for number in range(8):
+        machine = web.deploy(f"copy-{number}", templateid=template)
+        web.cloudstack("destroyVirtualMachine", id=machine["id"])
+    web.simulator.settle()
+    assert "because VM instances" in web.fail("DELETE", f"{IMAGES}/golden")["message"]
+
+
 def test_an_image_that_an_instance_was_made_of_stays(web: Any) -> None:
     made(web)
     template = templates(web)[0]["id"]
