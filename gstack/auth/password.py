@@ -11,8 +11,10 @@ from __future__ import annotations
 import unicodedata
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
+from urllib.parse import urlencode
 
-import requests
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 
 from gstack.auth.identity import Refused
 from gstack.cloudstack.client import Endpoint
@@ -91,24 +93,18 @@ class _Session:
             form["sessionkey"] = self._key
         cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         try:
-            response = self._endpoint.session.post(
-                self._endpoint.url,
-                data=form,
-                headers={"Cookie": cookies} if cookies else {},
-                timeout=self._endpoint.timeout,
-                allow_redirects=False,
-            )
+            response = self._endpoint.post(urlencode(form), cookies)
             inner = next(iter(response.json().values()))
-        except (requests.RequestException, ValueError, AttributeError, StopIteration):
+        except (HTTPError, ValueError, AttributeError, StopIteration):
             raise Unavailable(command, "CloudStack cannot be reached to sign in.", sent=True) from None
-        if response.status_code >= 400 or not isinstance(inner, dict):
+        if response.status >= 400 or not isinstance(inner, dict):
             return None
         self._remember(response)
         self._key = str(inner.get("sessionkey", self._key))
         return inner
 
-    def _remember(self, response: requests.Response) -> None:
-        for header in response.raw.headers.getlist("Set-Cookie"):
+    def _remember(self, response: BaseHTTPResponse) -> None:
+        for header in response.headers.getlist("Set-Cookie"):
             try:
                 found = SimpleCookie(header)
             except CookieError:

@@ -12,15 +12,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from gstack.cloudstack.client import Cloud, Row
 from gstack.cloudstack.errors import Unavailable
 from gstack.settings import Settings
-
-Catalogued = tuple[Row, ...]
 
 LARGEST = 1_000  # answers kept; the one used longest ago goes first
 SHORT, LONG = (
@@ -30,6 +28,21 @@ SHORT, LONG = (
 
 _Key = tuple[str, ...]
 T = TypeVar("T")
+
+
+class Catalogued(tuple[Row, ...]):
+    """The rows of one answer, and what was made of them: it lasts as long as they do, and goes when they are asked for
+    again."""
+
+    def __init__(self, _rows: Iterable[Row] = ()) -> None:
+        self._made: dict[Hashable, Any] = {}
+
+    def made(self, what: Hashable, make: Callable[[Catalogued], T]) -> T:
+        """What ``make`` makes of the rows, once for each ``what``. Shared by all threads, as they are: never change
+        it."""
+        if what not in self._made:
+            self._made[what] = make(self)
+        return cast(T, self._made[what])
 
 
 @dataclass(frozen=True)
@@ -57,15 +70,15 @@ class Catalogue:
 
     def zones(self, cloud: Cloud, *, refresh: bool = False) -> Catalogued:
         """Rows of listZones. A user does not see disabled ones."""
-        return self._get(cloud, ("zones",), refresh, lambda: tuple(cloud.list("listZones")))
+        return self._get(cloud, ("zones",), refresh, lambda: Catalogued(cloud.list("listZones")))
 
     def service_offerings(self, cloud: Cloud, *, refresh: bool = False) -> Catalogued:
         """Rows of listServiceOfferings; memory in MB, cpuspeed in MHz; both missing in customizable ones."""
-        return self._get(cloud, ("service_offerings",), refresh, lambda: tuple(cloud.list("listServiceOfferings")))
+        return self._get(cloud, ("service_offerings",), refresh, lambda: Catalogued(cloud.list("listServiceOfferings")))
 
     def disk_offerings(self, cloud: Cloud, *, refresh: bool = False) -> Catalogued:
         """Rows of listDiskOfferings; disksize in GB, 0 where it is up to the user."""
-        return self._get(cloud, ("disk_offerings",), refresh, lambda: tuple(cloud.list("listDiskOfferings")))
+        return self._get(cloud, ("disk_offerings",), refresh, lambda: Catalogued(cloud.list("listDiskOfferings")))
 
     def templates(self, cloud: Cloud, templatefilter: str, *, refresh: bool = False) -> Catalogued:
         """Rows of listTemplates, one for each zone a template is in, all with the same id.
@@ -76,17 +89,17 @@ class Catalogue:
             cloud,
             ("templates", templatefilter),
             refresh,
-            lambda: tuple(cloud.list("listTemplates", templatefilter=templatefilter)),
+            lambda: Catalogued(cloud.list("listTemplates", templatefilter=templatefilter)),
         )
 
     def networks(self, cloud: Cloud, *, refresh: bool = False) -> Catalogued:
         """Rows of listNetworks, kept for a tenth of the time. Whoever makes or deletes one calls
         :meth:`forget`."""
-        return self._get(cloud, ("networks",), refresh, lambda: tuple(cloud.list("listNetworks")), SHORT)
+        return self._get(cloud, ("networks",), refresh, lambda: Catalogued(cloud.list("listNetworks")), SHORT)
 
     def os_types(self, cloud: Cloud, *, refresh: bool = False) -> Catalogued:
         """Rows of listOsTypes."""
-        return self._get(cloud, ("os_types",), refresh, lambda: tuple(cloud.list("listOsTypes")), LONG)
+        return self._get(cloud, ("os_types",), refresh, lambda: Catalogued(cloud.list("listOsTypes")), LONG)
 
     def apis(self, cloud: Cloud, *, refresh: bool = False) -> frozenset[str]:
         """Names of the commands that the account's role allows. The answer is 2 MB, so it is kept long."""

@@ -2,9 +2,9 @@
 project.
 
 Everything gstack asks of CloudStack goes through :meth:`Cloud.call`. The surprising things: cookies are
-refused, because CloudStack ties its session cookie to a user and the connections are shared by all of them;
-and every command that changes something is POSTed, which CloudStack may be set to demand and which keeps
-user data out of access logs.
+never kept, because CloudStack ties its session cookie to a user and the connections are shared by all of them;
+every command that changes something is POSTed, which CloudStack may be set to demand and which keeps
+user data out of access logs; and urllib3 is used without requests, which costs as much CPU again for each call.
 """
 
 from __future__ import annotations
@@ -17,15 +17,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cached_property
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, NoReturn, cast
+from urllib.parse import urlsplit
 
+import certifi
 import orjson
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout, connection_from_url, make_headers
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    TimeoutError,
+)
 
 from gstack import __version__
 from gstack.cloudstack import signing
@@ -42,6 +48,7 @@ PAGE_SIZE = 500  # default.page.size: more is refused, and an unpaged list is cu
 LONGEST_GET = 2_000  # characters of the query; CloudStack's limit for the whole request line is about 8,190
 LONGEST_POST = 1_048_576  # bytes; above it CloudStack answers 404 with a page of HTML
 SIDE_BY_SIDE = 16  # helper threads of one process
+AS_IT_COMES: dict[str, Any] = {"redirect": False, "retries": False}
 _UNSENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
 
 
@@ -53,8 +60,10 @@ class Endpoint:
 
     def __init__(self, settings: Settings) -> None:
         self.url = settings.cloudstack_url
-        self.timeout = (settings["CLOUDSTACK_CONNECT_TIMEOUT"], settings["CLOUDSTACK_READ_TIMEOUT"])
-        self.session = _session(settings)
+        self._connect_seconds: float = settings["CLOUDSTACK_CONNECT_TIMEOUT"]
+        self._timeout = Timeout(connect=self._connect_seconds, read=settings["CLOUDSTACK_READ_TIMEOUT"])
+        self._connections = _connections(self.url, settings)
+        self._path = urlsplit(self.url).path
         self._side_by_side = min(SIDE_BY_SIDE, settings["CLOUDSTACK_POOL_SIZE"])
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = 0
@@ -68,7 +77,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Close the connections and stop the helper threads."""
-        self.session.close()
+        self._connections.close()
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
@@ -79,19 +88,27 @@ class Endpoint:
 
         Asked without keys: CloudStack refuses that, in the envelope of the command (its ApiServer).
         """
-        question = {"command": "listCapabilities", "response": "json"}
+        question = signing.query({"command": "listCapabilities", "response": "json"})
         try:
-            answer = self.session.get(self.url, params=question, timeout=self.timeout[0], allow_redirects=False)
-        except requests.RequestException as error:
+            answer = self.get(question, self._connect_seconds)
+        except HTTPError as error:
             return _Dropped(error).words
-        known = ("listcapabilitiesresponse", "errorresponse")
-        return None if any(name in answer.text for name in known) else "What answers there is not CloudStack's API."
+        known = (b"listcapabilitiesresponse", b"errorresponse")
+        return None if any(name in answer.data for name in known) else "What answers there is not CloudStack's API."
 
-    @cached_property
-    def asking(self) -> requests.PreparedRequest:
-        """A GET of CloudStack's address without its query. What is signed is quoted already, and requests would take it
-        apart and quote it once more, which costs more than sending it."""
-        return self.session.prepare_request(requests.Request("GET", self.url))
+    def get(self, query: str, seconds: float | None = None) -> BaseHTTPResponse:
+        """Send a query by GET, quoted as it is to be sent; ``seconds`` in place of the settings' timeouts. Raises
+        urllib3's HTTPError where no answer comes."""
+        timeout = self._timeout if seconds is None else seconds
+        return self._connections.urlopen("GET", f"{self._path}?{query}", timeout=timeout, **AS_IT_COMES)
+
+    def post(self, form: str, cookies: str = "") -> BaseHTTPResponse:
+        """Send a form, quoted as it is to be sent, with a session's cookies where it has any. Raises as :meth:`get`."""
+        headers = {**self._connections.headers, "Content-Type": "application/x-www-form-urlencoded"}
+        if cookies:
+            headers["Cookie"] = cookies
+        body = form.encode()
+        return self._connections.urlopen("POST", self._path, body, headers, timeout=self._timeout, **AS_IT_COMES)
 
     def submit(self, function: Callable[[], Any]) -> Future[Any]:
         """Run ``function`` in a helper thread, in a copy of the caller's context."""
@@ -234,8 +251,8 @@ class Cloud:
         started, status = time.monotonic(), "cut"
         try:
             response = self._exchange(spec, body)
-            status = str(response.status_code)
-        except requests.RequestException as error:
+            status = str(response.status)
+        except HTTPError as error:
             dropped = _Dropped(error)
             status = dropped.status
             raise dropped from None
@@ -243,30 +260,26 @@ class Cloud:
             record(spec.name, (time.monotonic() - started) * 1000, status)
         return self._opened(spec, response)
 
-    def _exchange(self, spec: Command, body: str) -> requests.Response:
-        session, url, timeout = self.endpoint.session, self.endpoint.url, self.endpoint.timeout
+    def _exchange(self, spec: Command, body: str) -> BaseHTTPResponse:
         if spec.reads and len(body) <= LONGEST_GET:
-            asked = self.endpoint.asking.copy()
-            asked.url = f"{url}?{body}"
-            return session.send(asked, timeout=timeout, allow_redirects=False)
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        return session.post(url, data=body.encode(), headers=form, timeout=timeout, allow_redirects=False)
+            return self.endpoint.get(body)
+        return self.endpoint.post(body)
 
-    def _opened(self, spec: Command, response: requests.Response) -> Row:
+    def _opened(self, spec: Command, response: BaseHTTPResponse) -> Row:
         try:
-            envelope = orjson.loads(response.content)
+            envelope = orjson.loads(response.data)
             inner = next(iter(envelope.values()))
         except (ValueError, AttributeError, StopIteration):
             inner = None
         if not isinstance(inner, dict):
             raise Unavailable(
                 spec.name,
-                f"CloudStack's address answered HTTP {response.status_code} without an answer of its API.",
-                sent=response.status_code not in (404, 405),
+                f"CloudStack's address answered HTTP {response.status} without an answer of its API.",
+                sent=response.status not in (404, 405),
                 secrets=self._secrets,
             )
-        if "errorcode" in inner or response.status_code >= 400:
-            raise self._refusal(spec, response.status_code, inner)
+        if "errorcode" in inner or response.status >= 400:
+            raise self._refusal(spec, response.status, inner)
         return cast(Row, inner)
 
     def _refusal(self, spec: Command, status: int, inner: Row) -> CloudStackError:
@@ -278,13 +291,13 @@ class Cloud:
 
 
 class _Dropped(Exception):
-    """A call without an answer. Never leaves this module: requests' own texts hold the signed URL."""
+    """A call without an answer. Never leaves this module: urllib3's own texts hold the signed URL."""
 
-    def __init__(self, error: requests.RequestException) -> None:
+    def __init__(self, error: HTTPError) -> None:
         super().__init__()
         chain = list(_causes(error))
         self.sent = not any(isinstance(one, _UNSENT) for one in chain)
-        if isinstance(error, requests.Timeout):
+        if isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError):  # which is one for urllib3
             self.status, self.words = "timeout", "CloudStack did not answer in time."
         elif any(isinstance(one, ssl.SSLCertVerificationError) for one in chain):
             self.status, self.words = "refused", "CloudStack's certificate could not be verified."
@@ -309,23 +322,24 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
 
 
-def _session(settings: Settings) -> requests.Session:
-    session = requests.Session()
-    # Neither proxies nor REQUESTS_CA_BUNDLE of the process: they may not weaken what the settings say.
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers["User-Agent"] = f"gstack/{__version__}"
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=settings["CLOUDSTACK_POOL_SIZE"], pool_block=True)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
+def _connections(url: str, settings: Settings) -> HTTPConnectionPool:
+    """The connections that all users share. Neither proxies nor certificates of the process's environment count: they
+    may not weaken what the settings say."""
+    trusted = certifi.where()
     if settings["CLOUDSTACK_CA_FILE"]:
-        bundle = Path(settings["CLOUDSTACK_CA_FILE"]).expanduser()
+        trusted = str(Path(settings["CLOUDSTACK_CA_FILE"]).expanduser())
         try:
-            ssl.create_default_context(cafile=str(bundle))
+            ssl.create_default_context(cafile=trusted)
         except OSError as error:
-            raise SettingsError(f"CLOUDSTACK_CA_FILE {bundle} cannot be used: {error}.") from error
-        session.verify = str(bundle)
-    return session
+            raise SettingsError(f"CLOUDSTACK_CA_FILE {trusted} cannot be used: {error}.") from error
+    verified = {"cert_reqs": "CERT_REQUIRED", "ca_certs": trusted} if url.startswith("https:") else {}
+    headers = make_headers(accept_encoding="gzip,deflate", user_agent=f"gstack/{__version__}")
+    try:
+        return connection_from_url(
+            url, maxsize=settings["CLOUDSTACK_POOL_SIZE"], block=True, headers=headers, **verified
+        )
+    except LocationParseError:
+        raise SettingsError(f"{url} is no address of CloudStack (CLOUDSTACK_HOST, CLOUDSTACK_PORT).") from None
 
 
 def _rows(answer: Row) -> Rows:

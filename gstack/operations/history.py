@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from gstack.protocol.listing import Source
 from gstack.protocol.ordering import Key
 from gstack.store.db import db
 from gstack.store.operations import Operation
@@ -27,8 +28,8 @@ COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
 }
 
 
-class History:
-    """What :class:`gstack.protocol.listing.Source` asks for.
+class History(Source[Operation]):
+    """The operations of a project, as a list asks for them.
 
     ``scope`` is the one whose operations are listed; None: all. ``equal`` and ``holding`` are what members must equal
     and must hold somewhere (:func:`gstack.protocol.listing.sought` and ``sought_words``).

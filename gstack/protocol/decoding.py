@@ -43,6 +43,8 @@ def read_body(
     GceError: 413 for too much, 400 (``parseError``) with line and column for what is no JSON, 400 for what is
     no object, is too deep or is encoded in an unknown way. Of a member given twice the last counts.
     """
+    if not data:
+        return {}
     if len(data) > limit:
         raise too_large(limit)
     plain = unpacked(data, headers.get("Content-Encoding") or "", limit)

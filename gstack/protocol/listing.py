@@ -10,11 +10,12 @@ plain list is empty; a ``NO_RESULTS_ON_PAGE`` warning in each empty scope of an 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar
 
 from gstack.errors import GceError
 from gstack.protocol import masks, paging
@@ -75,16 +76,17 @@ def empty(call: Call) -> Resource:
     return listing(call, [], Shape[Resource](dict, str))
 
 
-@runtime_checkable
-class Source(Protocol[Row]):
+class Source(ABC, Generic[Row]):
     """Rows of all scopes that come in the order of the list from where they are kept, as many as are asked for.
 
     What it keeps must not change its name: then the key of the last row is all that a page token needs.
     """
 
+    @abstractmethod
     def scope(self, row: Row) -> str:
         """The row's scope; "" in a plain list."""
 
+    @abstractmethod
     def read(self, after: Key, newest_first: bool, limit: int) -> Sequence[Row]:
         """Up to ``limit`` rows behind the key ``after`` (scope, then that of :class:`Order`), from the first where that
         is ()."""

@@ -33,6 +33,12 @@ log = structlog.get_logger(__name__)
 
 # Seconds after which to come again, by status, where the error does not know better.
 RETRY_AFTER = {429: 1, 503: 5}
+HEADERS = {
+    "Content-Type": "application/json; charset=UTF-8",
+    "Cache-Control": "private",
+    "Vary": "Origin, X-Origin, Referer",
+    "X-Content-Type-Options": "nosniff",
+}
 _PLACE = re.compile(r"<(?:\w+:)?(\w+)>")  # where a value stands in a rule of Flask's
 
 
@@ -242,8 +248,4 @@ def write_error(error: GceError, method: Method | None = None) -> Response:
 def _json(value: Any, status: int, query: Mapping[str, str]) -> Response:
     pretty = parameters.standard(query, "prettyPrint").lower() not in ("false", "0")
     data = orjson.dumps(value, option=orjson.OPT_INDENT_2 if pretty else 0)
-    response = Response(data, status, content_type="application/json; charset=UTF-8")
-    response.headers["Cache-Control"] = "private"
-    response.headers["Vary"] = "Origin, X-Origin, Referer"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return Response(data, status, HEADERS)

@@ -10,8 +10,11 @@ import gzip
 import re
 import secrets
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 # In the WSGI environment: until when (monotonic clock) a batch's part may wait; and the id of the request.
 DEADLINE = "gstack.deadline"
@@ -77,13 +80,20 @@ def _share(response: Response, allowed: Collection[str]) -> None:
             response.headers["Access-Control-Allow-Headers"] = wanted
 
 
+@lru_cache(maxsize=64)
+def _takes_gzip(accepted: str) -> bool:
+    """Whether gzip is among what an ``Accept-Encoding`` accepts; a client says the same with every request."""
+    return parse_accept_header(accepted, Accept).quality("gzip") > 0
+
+
 def _compressed(response: Response) -> Response:
     """The answer in gzip, where it is worth it and the client takes it."""
     if response.mimetype not in COMPRESSED or DEADLINE in request.environ:
         return response
-    response.vary.add("Accept-Encoding")
+    vary = response.headers.get("Vary")
+    response.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
     small = response.is_streamed or response.content_length is None or response.content_length < LEAST
-    if small or "Content-Encoding" in response.headers or request.accept_encodings.quality("gzip") <= 0:
+    if small or "Content-Encoding" in response.headers or not _takes_gzip(request.headers.get("Accept-Encoding", "")):
         return response
     response.set_data(gzip.compress(response.get_data(), 1, mtime=0))
     response.headers["Content-Encoding"] = "gzip"

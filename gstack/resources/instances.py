@@ -202,8 +202,7 @@ class Views:
         self._names: dict[str, str] = {}
         self._disk_names: dict[str, str] = {}
         self._disks: dict[str, list[Row]] = {}
-        self._kept = overlay.Remembered(machines.KIND)
-        self._kept_disks = overlay.Remembered(volumes.KIND)
+        self._kept = overlay.Remembered(machines.KIND, volumes.KIND)
         shown = volumes.visible(disks)
         for found in places.by_zone(self.rows).values():
             self._names |= machines.gce_names_of(found)
@@ -229,11 +228,12 @@ class Views:
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Read what is remembered of the rows that are about to be shown."""
-        self._kept.prepare(row["id"] for row in rows)
-        self._kept_disks.prepare(disk["id"] for row in rows for disk in self._disks.get(row["id"], ()))
+        disks = (disk["id"] for row in rows for disk in self._disks.get(row["id"], ()))
+        self._kept.prepare([*(row["id"] for row in rows), *disks])
 
     def view(self, row: Row) -> dict[str, Any]:
         """An instance."""
+        self.prepare([row])
         place, name, kept = self.place(row), self.name(row), self._kept.of(row["id"])
         zone = f"{self._base}/zones/{place.name}"
         own = row.get("tags") or ()
@@ -301,11 +301,10 @@ class Views:
 
     def _attached(self, row: Row, zone: str) -> list[dict[str, Any]]:
         disks = volumes.in_order(self._disks.get(row["id"], ()))
-        self._kept_disks.prepare(disk["id"] for disk in disks)
         return [
             {
                 "source": f"{zone}/disks/{self._disk_names[disk['id']]}",
-                "device_name": volumes.device_name(self._kept_disks.of(disk["id"]), index),
+                "device_name": volumes.device_name(self._kept.of(disk["id"], volumes.KIND), index),
                 "index": index,
                 "boot": volumes.is_boot(disk),
                 "auto_delete": volumes.auto_delete(disk),

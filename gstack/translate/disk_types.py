@@ -89,7 +89,8 @@ class DiskTypes:
 def of_caller(caller: Caller, zoneid: str | None = None, *, refresh: bool = False) -> DiskTypes:
     """The disk types the caller sees, in one CloudStack zone or all."""
     offerings = caller.catalogue.disk_offerings(caller.cloud, refresh=refresh)
-    return DiskTypes(offerings, caller.settings["DISK_TYPE_ALIASES"], zoneid)
+    aliases = caller.settings["DISK_TYPE_ALIASES"]
+    return offerings.made((DiskTypes, zoneid), lambda rows: DiskTypes(rows, aliases, zoneid))
 
 
 def find(caller: Caller, name: str, zoneid: str | None = None) -> DiskType | None:

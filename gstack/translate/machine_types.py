@@ -168,7 +168,8 @@ def shapes() -> Mapping[str, tuple[int, int]]:
 def of_caller(caller: Caller, zoneid: str | None = None, *, refresh: bool = False) -> MachineTypes:
     """The machine types the caller sees, in one CloudStack zone or all."""
     offerings = caller.catalogue.service_offerings(caller.cloud, refresh=refresh)
-    return MachineTypes(offerings, caller.settings["MACHINE_TYPE_ALIASES"], zoneid)
+    aliases = caller.settings["MACHINE_TYPE_ALIASES"]
+    return offerings.made((MachineTypes, zoneid), lambda rows: MachineTypes(rows, aliases, zoneid))
 
 
 def find(caller: Caller, name: str, zoneid: str | None = None) -> MachineType | None:

@@ -120,7 +120,8 @@ def places(zones: Iterable[Row], overrides: Mapping[str, str] | None = None) -> 
 
 def of_caller(caller: Caller, *, refresh: bool = False) -> Places:
     """The places that the caller's credential sees."""
-    return places(caller.catalogue.zones(caller.cloud, refresh=refresh), caller.settings["REGIONS"])
+    rows = caller.catalogue.zones(caller.cloud, refresh=refresh)
+    return rows.made(Places, lambda zones: places(zones, caller.settings["REGIONS"]))
 
 
 def zone_of(caller: Caller, name: str) -> Place | None:

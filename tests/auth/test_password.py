@@ -162,7 +162,8 @@ def test_no_secret_is_in_a_url_and_no_cookie_stays_in_the_connections(
 ) -> None:
     key_pair(endpoint, "tenant", "right", "acme", may_make=True)
     assert {path for path, _, _ in cloudstack.seen} == {"/client/api"}
-    assert len(endpoint.session.cookies) == 0
+    endpoint.post("command=login&username=tenant&password=wrong")
+    assert cloudstack.seen[-1][2] == ""
 
 
 def test_garbage_is_unavailable_and_not_a_wrong_password(cloudstack: FakeCloudStack, endpoint: Endpoint) -> None:

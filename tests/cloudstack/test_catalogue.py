@@ -135,3 +135,16 @@ def test_the_answers_used_longest_ago_are_dropped(fake, cloud, catalogue, monkey
     for what in (catalogue.zones, catalogue.os_types, catalogue.networks, catalogue.zones):
         what(cloud)
     assert [seen[1]["command"] for seen in fake.seen].count("listZones") == 2
+
+
+def test_what_is_made_of_rows_is_made_once_and_anew_when_they_are_asked_for_again(fake, cloud, catalogue, clock, zones):
+    made = []
+
+    def make(rows):
+        made.append(rows)
+        return len(made)
+
+    assert [catalogue.zones(cloud).made("count", make) for _ in range(3)] == [1, 1, 1]
+    assert catalogue.zones(cloud).made("another", make) == 2
+    assert catalogue.zones(cloud, refresh=True).made("count", make) == 3
+    assert made[-1] is catalogue.zones(cloud)

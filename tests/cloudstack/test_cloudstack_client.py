@@ -8,6 +8,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from urllib3 import HTTPConnectionPool
 
 from gstack.cloudstack import signing
 from gstack.cloudstack.client import Cloud
@@ -245,6 +246,20 @@ def test_a_server_that_hangs_runs_into_the_read_timeout_once(fake, make_endpoint
     assert [call.status for call in calls] == ["timeout"]
 
 
+def test_connecting_and_each_read_have_their_own_time_and_the_whole_has_none(fake, make_endpoint, monkeypatch):
+    given, urlopen = [], HTTPConnectionPool.urlopen
+
+    def noting(pool, *arguments, timeout, **more):
+        given.append(timeout)
+        return urlopen(pool, *arguments, timeout=timeout, **more)
+
+    monkeypatch.setattr(HTTPConnectionPool, "urlopen", noting)
+    cloud = make_endpoint(CLOUDSTACK_CONNECT_TIMEOUT=30, CLOUDSTACK_READ_TIMEOUT=70).cloud("k", "s", key="t")
+    cloud.call("listZones")
+    cloud.call("createVolume")
+    assert [(one.connect_timeout, one.read_timeout, one.total) for one in given] == [(30, 70, None)] * 2
+
+
 def test_a_body_that_cloudstack_would_answer_with_404_is_refused_before(fake, cloud):
     with pytest.raises(CloudStackError, match="1 MiB") as caught:
         cloud.call("deployVirtualMachine", userdata="x" * 1_048_576)
@@ -305,3 +320,8 @@ def test_what_answers_without_keys_tells_whether_it_is_cloudstack(fake, make_end
 def test_a_ca_file_that_cannot_be_read_is_a_settings_error(make_endpoint, tmp_path):
     with pytest.raises(SettingsError, match="CLOUDSTACK_CA_FILE"):
         make_endpoint(CLOUDSTACK_CA_FILE=str(tmp_path / "none.pem"))
+
+
+def test_a_host_that_is_none_is_a_settings_error(make_endpoint):
+    with pytest.raises(SettingsError, match="CLOUDSTACK_HOST"):
+        make_endpoint(CLOUDSTACK_HOST="cloud[stack")

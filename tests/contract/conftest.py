@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
+from urllib3 import BaseHTTPResponse
 
 from gstack.cloudstack.client import Cloud, Endpoint
 from gstack.cloudstack.errors import CloudStackError
@@ -104,13 +104,9 @@ class Subject(Networks):
         assert job.error is not None
         return job.error
 
-    def wire(self, method: str, signed: dict[str, str]) -> requests.Response:
+    def wire(self, method: str, signed: dict[str, str]) -> BaseHTTPResponse:
         """Send parameters as they are, signature included."""
-        body, session = query(signed), self.endpoint.session
-        if method == "GET":
-            return session.get(f"{self.endpoint.url}?{body}", timeout=30)
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        return session.post(self.endpoint.url, data=body, headers=form, timeout=30)
+        return self.endpoint.get(query(signed)) if method == "GET" else self.endpoint.post(query(signed))
 
     # What is there
 

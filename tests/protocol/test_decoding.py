@@ -171,3 +171,7 @@ def test_whatever_comes_is_an_object_or_refused(data: bytes) -> None:
 @given(st.dictionaries(st.text(max_size=4), st.integers(-(2**63), 2**63) | st.text(max_size=4) | st.booleans()))
 def test_what_python_writes_is_read_back(value: dict[str, Any]) -> None:
     assert _read(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+def test_where_there_is_no_byte_no_header_says_anything_about_it() -> None:
+    assert _read(b"", Content_Encoding="br", Content_Type="text/plain; charset=klingon") == {}

@@ -76,8 +76,8 @@ def test_many_are_read_at_once_and_those_without_anything_are_absent() -> None:
 def test_what_was_foreseen_is_read_once_and_the_rest_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("vm-1", "vm-2", "vm-3"):
         overlay.write("instances", name, "p", {"name": name})
-    read, asked = overlay.read_many, []
-    monkeypatch.setattr(overlay, "read_many", lambda kind, ids: asked.append(list(ids)) or read(kind, ids))
+    read, asked = overlay._read, []
+    monkeypatch.setattr(overlay, "_read", lambda kinds, ids: asked.append(list(ids)) or read(kinds, ids))
     remembered = overlay.Remembered("instances")
     remembered.prepare(["vm-1", "vm-0"])
     assert [remembered.of(name).get("name") for name in ("vm-0", "vm-1", "vm-2", "vm-2")] == [
@@ -86,7 +86,18 @@ def test_what_was_foreseen_is_read_once_and_the_rest_when_it_is_asked_for(monkey
         "vm-2",
         "vm-2",
     ]
-    assert asked == [["vm-1", "vm-0"], ["vm-2"]]
+    assert [ids for ids in asked if ids] == [["vm-1", "vm-0"], ["vm-2"]]
+
+
+def test_objects_of_two_kinds_are_read_at_once_and_each_is_its_own_even_under_one_id() -> None:
+    overlay.write("instances", "a", "p", {"is": "machine"})
+    overlay.write("disks", "a", "p", {"is": "disk"})
+    overlay.write("disks", "b", "p", {"is": "another"})
+    overlay.write("images", "c", "p", {"is": "nobody asked for"})
+    remembered = overlay.Remembered("instances", "disks")
+    remembered.prepare(["a", "b", "c"])
+    assert [remembered.of("a"), remembered.of("b"), remembered.of("c")] == [{"is": "machine"}, {}, {}]
+    assert [remembered.of(one, "disks").get("is") for one in "abc"] == ["disk", "another", None]
 
 
 def test_dropping_what_is_not_there_is_no_error() -> None:
