@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -75,6 +77,17 @@ def test_rows_of_a_table_have_as_many_cells_as_its_head(page: Path) -> None:
     cells = [len(re.findall(r"(?<!\\)\|", row)) if row.startswith("|") else 0 for row in rows]
     wrong = [number for number, (above, row) in enumerate(pairwise(cells)) if above and row and above != row]
     assert wrong == []
+
+
+def test_systemd_takes_the_unit_of_the_operators_page(tmp_path: Path) -> None:
+    verify = shutil.which("systemd-analyze")
+    if verify is None:
+        pytest.skip("systemd-analyze is not installed")
+    (unit,) = re.findall(r"^```ini\n(.*?)^```", (ROOT / "docs" / "operations.md").read_text(), re.M | re.S)
+    file = tmp_path / "gstack.service"
+    file.write_text(unit.replace("/opt/gstack/bin/gstack", sys.executable))  # it has to be there
+    said = subprocess.run([verify, "verify", str(file)], capture_output=True, text=True, check=False)
+    assert [line for line in said.stderr.splitlines() if "gstack.service" in line] == []
 
 
 def test_the_clients_page_leads_to_every_page_beside_it() -> None:

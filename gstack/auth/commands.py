@@ -23,7 +23,7 @@ from gstack.auth.identity import Refused
 from gstack.auth.keyring import Keyring
 from gstack.cloudstack.client import Endpoint
 from gstack.cloudstack.errors import Unavailable
-from gstack.settings import Settings, SettingsError, load
+from gstack.settings import Settings, SettingsError, is_loopback, load
 from gstack.store.credentials import Credential, RefreshToken
 from gstack.store.db import own_session
 from gstack.store.migrate import ready_store
@@ -99,7 +99,7 @@ def create(
             url=url,
             universe=universe,
         )
-    click.echo(f"Wrote {output}: {made.email}, project {made.project}.")
+    _tell(settings, output, made)
     click.echo(f"It acts as CloudStack user {made.identity.user_name} of account {made.identity.account}.")
     click.echo(f"To end it: gstack credentials revoke {made.credential_id}")
 
@@ -163,7 +163,7 @@ def rotate(context: click.Context, credential: str, output: Path, url: str | Non
     with _room(context) as (settings, keyring), keyfiles.writing(output) as write:
         made = administration.rotate(keyring, credential, url=url or settings.public_url, universe=universe)
         write(made.content)
-    click.echo(f"Wrote {output}: {made.email}, project {made.project}.")
+    _tell(settings, output, made)
 
 
 @credentials.command()
@@ -263,6 +263,13 @@ def _room(context: click.Context) -> Iterator[tuple[Settings, Keyring]]:
     except Unavailable as error:
         where = f"It is looked for at {settings.cloudstack_url}; gstack-configure changes that."
         raise SettingsError(f"{error.text} {where}") from error
+
+
+def _tell(settings: Settings, output: Path, made: administration.Made) -> None:
+    click.echo(f"Wrote {output}: {made.email}, project {made.project}.")
+    address = made.content["token_uri"]
+    if is_loopback(urlsplit(address).hostname or "") and not settings.only_from_here:
+        click.echo(f"It leads to {address}, which is of no use elsewhere: set GSTACK_PUBLIC_URL, or give --url.")
 
 
 def _shown(row: Credential) -> dict[str, str | None]:

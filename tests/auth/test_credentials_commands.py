@@ -105,6 +105,14 @@ def test_a_url_that_is_no_root_is_refused_and_a_slash_at_its_end_is_not_doubled(
     assert json.loads(Path("key.json").read_text())["token_uri"] == "https://gce.example:5000/token"
 
 
+def test_a_key_file_of_a_gateway_for_all_says_where_it_would_lead_to_nothing(shell: Shell) -> None:
+    assert "of no use elsewhere" not in shell.create().output
+    with shell.config.open("a") as file:
+        file.write("GSTACK_BIND_ADDRESS = '0.0.0.0'\n")
+    assert "https://localhost:5000/token, which is of no use elsewhere" in shell.create().output
+    assert "of no use elsewhere" not in shell.create("--url", "https://gce.example:5000").output
+
+
 def test_a_rotated_key_file_can_be_of_another_universe(shell: Shell) -> None:
     shell.create("--name", "ci", "--universe", "cloud.example")
     assert shell.run("rotate", "ci@tenant.iam.gserviceaccount.com", "--universe", "cloud.example").exit_code == 0
