@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gstack.errors import GceError, already_exists
+from gstack.errors import GceError, already_exists, invalid
 from gstack.operations import engine
 from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
@@ -18,14 +18,19 @@ from gstack.protocol.ids import numeric_id
 from gstack.store import overlay
 from gstack.translate import snapshots, tags, volumes
 from gstack.translate.names import checked_name
+from gstack.translate.places import Place
 
 Row = dict[str, Any]
 
 
-def begin(call: Call, disk: str, row: Mapping[str, Any], *, sub_action: bool) -> dict[str, Any]:
-    """Start taking the snapshot that ``call.body`` asks for, of the volume ``row`` whose link from ``projects/`` on is
-    ``disk``. ``sub_action``: the operation is one on the disk, not on the snapshot. Raises GceError."""
-    name = checked_name(call.body.get("name"))
+def begin(call: Call, place: Place, disk: str, row: Mapping[str, Any], *, sub_action: bool) -> dict[str, Any]:
+    """Start taking the snapshot that ``call.body`` asks for, of the volume ``row`` in zone ``place`` whose link from
+    ``projects/`` on is ``disk``. ``sub_action``: the operation is one on the disk, not on the snapshot. Raises
+    GceError."""
+    name, kept_in = checked_name(call.body.get("name")), call.body.get("storageLocations") or [place.region]
+    if kept_in != [place.region]:
+        why = f"CloudStack keeps a snapshot near its disk, in {place.region}."
+        raise invalid("resource.storageLocations", ", ".join(kept_in), why)
     volumes.require_storage(row, disk)
     path = f"projects/{call.project}/global/snapshots/{name}"
     if snapshots.find(call.caller.cloud, name, thorough=False) is not None:

@@ -86,7 +86,7 @@ BODY = Policy(
     },
 )
 SNAPSHOT = Policy(
-    honoured=("name", "labels", "sourceDisk"),
+    honoured=("name", "labels", "sourceDisk", "storageLocations"),
     remembered=("description", "labelFingerprint", "snapshotType"),
     only={"snapshotType": ("STANDARD",)},
     refused=snapshots.REFUSED,
@@ -182,7 +182,7 @@ def create_snapshot(call: Call) -> dict[str, Any]:
     # Terraform names the disk a second time in the body, and so does Ansible, by its bare name.
     if said and said != name and volumes.referenced(call.caller, said, where, call.project)[2]["id"] != row["id"]:
         raise invalid(where, said, f"The URL names another disk, {name}.")
-    return taking.begin(call, _path(call, place, name), row, sub_action=True)
+    return taking.begin(call, place, _path(call, place, name), row, sub_action=True)
 
 
 def _start(call: Call, verb: str, path: str, row: Row, **more: Any) -> dict[str, Any]:

@@ -77,6 +77,7 @@ BODY = Policy(
     },
 )
 PATCH = Policy(honoured=("name", "description", "family", "labels", "labelFingerprint"))
+FULL_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DATES = ("deprecated", "obsolete", "deleted")
 DEPRECATION = Policy(honoured=("state",), remembered=("replacement", *DATES))
 LABELS = Policy(honoured=("labels", "labelFingerprint"))
@@ -219,8 +220,9 @@ def _check_family(family: str) -> None:
 
 
 def _check_date(given: str, where: str) -> None:
+    """Raise GceError invalid for what is neither an RFC 3339 date nor date and time: gcloud passes on both."""
     try:
-        timestamp(given)
+        timestamp(f"{given}T00:00:00Z" if FULL_DATE.fullmatch(given) else given)
     except Unfit as unfit:
         raise invalid(where, given, str(unfit)) from None
 

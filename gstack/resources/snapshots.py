@@ -32,7 +32,7 @@ Row = Mapping[str, Any]
 
 READS = ("listSnapshots",)
 BODY = Policy(
-    honoured=("name", "labels", "sourceDisk"),
+    honoured=("name", "labels", "sourceDisk", "storageLocations"),
     # A fingerprint is the proof that a client read something first, which for an insert there is not.
     remembered=("description", "labelFingerprint", "snapshotType"),
     only={"snapshotType": ("STANDARD",)},
@@ -66,7 +66,7 @@ def insert(call: Call) -> dict[str, Any]:
         raise required(where)
     place, name, row = volumes.referenced(call.caller, given, where, call.params["project"])
     disk = f"projects/{call.project}/zones/{place.name}/disks/{name}"
-    return taking.begin(call, disk, row, sub_action=False)
+    return taking.begin(call, place, disk, row, sub_action=False)
 
 
 @method("compute.snapshots.delete", needs=(*READS, "deleteSnapshot"))

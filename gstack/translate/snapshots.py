@@ -36,7 +36,6 @@ REFUSED = {
     "sourceDiskForRecoveryCheckpoint": "There are no recovery checkpoints.",
     "sourceInstantSnapshot": reasons.INSTANT_SNAPSHOTS,
     "sourceInstantSnapshotEncryptionKey": reasons.INSTANT_SNAPSHOTS,
-    "storageLocations": "CloudStack keeps a snapshot by its own rules, near its disk.",
 }
 
 _STATES = {

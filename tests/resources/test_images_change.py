@@ -239,7 +239,7 @@ def test_the_dates_of_a_deprecation_are_dates(web: Any) -> None:
     made(web)
     said = web.refuse("POST", f"{IMAGES}/golden/deprecate", {"state": "DEPRECATED", "deleted": "tomorrow"})
     assert "'deleted': 'tomorrow'. Must be an RFC 3339 timestamp." in said
-    body = {"state": "DEPRECATED", "deleted": "2030-01-01T00:00:00Z"}
+    body = {"state": "DEPRECATED", "obsolete": "2029-12-31", "deleted": "2030-01-01T00:00:00Z"}
     web.run("POST", f"{IMAGES}/golden/deprecate", body)
     assert web.get(f"{IMAGES}/golden")["deprecated"] == body
 

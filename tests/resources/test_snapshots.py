@@ -46,6 +46,13 @@ def test_a_disks_snapshot_is_cloudstacks_and_reads_back_as_it_was_asked_for(web:
     assert snapshot["storageLocations"] == ["ch-gva"]
 
 
+def test_a_snapshot_may_be_asked_for_where_cloudstack_keeps_it(web: Any) -> None:
+    assert taken(web, storageLocations=["ch-gva"])["storageLocations"] == ["ch-gva"]
+    body = {"name": "far", "storageLocations": ["ch-gva", "de-fra"]}
+    message = web.refuse("POST", f"{DISKS}/web/createSnapshot", body)
+    assert "'ch-gva, de-fra'. CloudStack keeps a snapshot near its disk, in ch-gva." in message
+
+
 def test_a_disks_snapshot_is_an_operation_on_the_disk(web: Any) -> None:
     operation = web.run("POST", f"{DISKS}/web/createSnapshot", {"name": "snap"})
     assert operation["operationType"] == "createSnapshot"

@@ -42,7 +42,7 @@ CASES: dict[str, tuple[str, str, list[dict[str, Any]]]] = {
     "snapshots": (
         "global/snapshots",
         "global/snapshots/new",
-        [{**COMMON, "sourceDisk": f"{HERE}/disks/web", "snapshotType": "STANDARD"}],
+        [{**COMMON, "sourceDisk": f"{HERE}/disks/web", "snapshotType": "STANDARD", "storageLocations": ["ch-gva"]}],
     ),
     "images": (
         "global/images",
