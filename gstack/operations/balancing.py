@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from gstack.cloudstack.client import Cloud
+from gstack.cloudstack.errors import Throttled, Unauthorized, Unavailable
 from gstack.errors import GceError
 from gstack.firewall import balanced, isolated, security_groups
 from gstack.firewall.balanced import Balancer
@@ -34,6 +35,7 @@ Row = dict[str, Any]
 
 AGAIN = "op.balancing.again"
 AGAIN_SECONDS, MOST_TRIES = 60.0, 6  # the last one an hour after the first
+MOST_MARKS = 8
 ALGORITHMS = {False: "roundrobin", True: "source"}
 ELSEWHERE = "Instance '{}' is not in the network of forwarding rule '{}' and gets nothing from it."
 UNCHECKED = "CloudStack's router does not carry out health checks: it asks each member whether its port answers."
@@ -180,8 +182,7 @@ def settle(run: Run, concerned: Callable[[], list[str]]) -> list[str]:
     if not at:
         return []
     for move in run.step("addresses elsewhere", lambda: run.cloud.use(lambda cloud: _moves(cloud, run.project, at))):
-        row = run.step(f"address {move['ipaddress']}", reserving.look, run, move["id"])
-        tying.move(run, row, Home(move["network"]), move["zoneid"])
+        _move(run, move)
         run.step(f"mark {move['ipaddress']}", mark, run, move["id"], move["rule"], move["keeper"])
     sentences: list[str] = run.step("balancers", lambda: using(run, lambda writer: bring(writer, run.project, at)))
     return [*sentences, *security_groups.converge(run, "firewall rules of balancers")]
@@ -208,6 +209,19 @@ def again(run: Run, plan: Row) -> None:
     except GceError:
         if plan["tries"] < MOST_TRIES:
             run.later(AGAIN, {**plan, "tries": plan["tries"] + 1}, delay=AGAIN_SECONDS * 2 ** plan["tries"])
+
+
+def _move(run: Run, move: Row) -> None:
+    """Put an address (of :func:`_moves`) in its network, unless another rule's operation is faster."""
+    shown, home = move["ipaddress"], Home(move["network"])
+    row = run.step(f"address {shown}", reserving.look, run, move["id"])
+    if home.holds(row["row"]):
+        return
+    try:
+        tying.move(run, row, home, move["zoneid"])
+    except GceError:
+        if not home.holds(run.step(f"address {shown} again", reserving.look, run, move["id"])["row"]):
+            raise
 
 
 # What follows runs inside of steps.
@@ -290,16 +304,38 @@ def _moves(cloud: Cloud, project: Project, at: Collection[str]) -> list[Row]:
     return list(found.values())
 
 
-def mark(run: Run, address: str, rule: str | None, keeper: str | None = None, ephemeral: bool = False) -> None:
-    """Say on an address which forwarding rule has it, a path below the project, of which gateway, or that none has."""
+def mark(
+    run: Run, address: str, rule: str | None, keeper: str | None = None, ephemeral: bool = False, shared: bool = False
+) -> None:
+    """Say on an address which forwarding rule has it, a path below the project, of which gateway, or that none has.
+    ``shared``: not where it has one of that gateway's already, as several may come to one address at once."""
+    marks: dict[str, str | None] = {addresses.FORWARDING: rule, addresses.KEEPER: keeper}
+    if ephemeral:
+        marks[addresses.EPHEMERAL] = rule
+
+    def missing(cloud: Cloud) -> dict[str, str | None]:
+        row = reserving.find(cloud, address)
+        if row is None:
+            return {}
+        there, inside = networks.marks(row), row.get("associatednetworkid")
+        network = cloud.first("listNetworks", id=inside) if inside and rule else None
+        wanted = {**marks, addresses.NETWORK: isolated.network_of(network or {}) or None}
+        if shared and addresses.FORWARDING in there and there.get(addresses.KEEPER) == keeper:
+            del wanted[addresses.FORWARDING]
+        return {name: value for name, value in wanted.items() if there.get(name) != value}
 
     def body(writer: Writer) -> None:
-        inside = (reserving.find(writer.cloud, address) or {}).get("associatednetworkid")
-        there = writer.cloud.first("listNetworks", id=inside) if inside else None
-        marks: dict[str, str | None] = {addresses.FORWARDING: rule, addresses.KEEPER: keeper}
-        marks[addresses.NETWORK] = (isolated.network_of(there or {}) or None) if rule else None
-        if ephemeral:
-            marks[addresses.EPHEMERAL] = rule
-        reserving.mark(writer, address, marks)
+        # Other operations may mark or move it at the same time: so it is looked at again.
+        for number in range(1, MOST_MARKS):
+            if not (some := missing(writer.cloud)):
+                return
+            writer.give_way(number)
+            try:
+                reserving.mark(writer, address, some)
+            except (Unauthorized, Unavailable, Throttled):
+                raise
+            except GceError:  # CloudStack refuses a tag that somebody else was faster to make or to delete
+                continue
+        reserving.mark(writer, address, missing(writer.cloud))
 
     using(run, body)

@@ -68,7 +68,7 @@ def change(run: Run, plan: Row) -> None:
     before = run.step("look", _present, run, plan)
     path = kept.path(plan["kind"], before)
     run.undo("the balancers", lambda: balancing.bring_quietly(run, fronts(run.project, path)))
-    run.undo("the change", _put_back, plan, before)
+    run.undo("the change", _put_back, run, plan, before)
     run.step("remember", _remember, run, plan)
     moved = [member for entries in (plan["add"], plan["remove"]) for member, some in entries.items() if some]
     if {*plan["put"], *moved} <= QUIET:
@@ -135,7 +135,9 @@ def _remember(run: Run, plan: Row) -> None:
         raise not_found(run.target)
 
 
-def _put_back(plan: Row, before: Row) -> None:
+def _put_back(run: Run, plan: Row, before: Row) -> None:
+    if _same(overlay.read(plan["kind"], plan["key"]), plan):
+        hold(run.project, before["body"])  # what it named may be gone by now: then it stays as it is
     overlay.change(plan["kind"], plan["key"], lambda row: before if _same(row, plan) else None)
 
 

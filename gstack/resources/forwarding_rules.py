@@ -21,7 +21,8 @@ from gstack.protocol.fingerprints import fingerprint
 from gstack.protocol.methods import method
 from gstack.protocol.policy import Policy
 from gstack.protocol.rendering import render
-from gstack.translate import balancing, kept, networks, places, reasons, reservations, tags
+from gstack.store import identity
+from gstack.translate import addresses, balancing, kept, networks, places, reasons, reservations, tags
 from gstack.translate.networks import ISOLATED, Subnetwork
 
 _INTERNAL = "There are no internal balancers."
@@ -140,7 +141,7 @@ def patch(call: Call) -> dict[str, Any]:
 def delete(call: Call) -> dict[str, Any]:
     """Take a rule away, and its address unless that was reserved."""
     row = RULES.found(call)
-    plan = {"key": kept.key(call.caller.project, RULES.name, row)}
+    plan = {"key": kept.key(call.caller.project, RULES.name, row), "number": row["number"]}
     target, number = RULES.path(call, row), row["number"]
     return engine.start(call, "op.forwardingRules.delete", type="delete", target=target, target_id=number, plan=plan)
 
@@ -244,8 +245,11 @@ def _reserved(call: Call, row: dict[str, Any], region: str, piece: Subnetwork | 
     if piece is not None and found.row.get("zoneid") != piece.place.id:
         raise invalid(where, text, f"CloudStack has it in another zone than {piece.place.name}.")
     sharing = [one for one in kept.rows(call.caller.project, RULES.name) if one["body"]["IPAddress"] == found.address]
-    # One that this very rule has was left to it by a store that is lost: no other rule can be of its name now.
-    if found.used and not sharing and found.user != kept.path(RULES.name, row):
+    # One that this very rule has was left to it by a store that is lost: no other rule can be of its name now. One that
+    # is this gateway's has a rule that comes or goes; whether both have room is seen when this one is remembered.
+    store = identity.known()
+    own = store is not None and networks.marks(found.row).get(addresses.KEEPER) == store
+    if found.used and not (own or sharing or found.user == kept.path(RULES.name, row)):
         raise GceError("resourceInUseByAnotherResource", IN_USE.format(text, found.user or "rules in CloudStack"))
     mine = set(balancing.ports(row["body"]))
     for one in sharing:

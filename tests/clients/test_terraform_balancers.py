@@ -14,6 +14,7 @@ from tests.clients.test_terraform import HEAD, _held, _ok, demo, terraform, worl
 
 __all__ = ["demo", "terraform", "world"]
 CLIENT = "9.9.9.9"
+FRONTS = (("service", 80), ("service", 81), ("service", 443), ("pool", 443))
 FRONT = (
     HEAD
     + """
@@ -87,6 +88,13 @@ resource "google_compute_forwarding_rule" "service" {
   ports                 = ["80", "81"]
   labels                = { stage = var.stage }
 }
+resource "google_compute_forwarding_rule" "tls" {
+  name                  = "tls" # made beside the other one at its address
+  load_balancing_scheme = "EXTERNAL"
+  backend_service       = google_compute_region_backend_service.web.id
+  ip_address            = google_compute_address.front.address
+  ports                 = ["443"]
+}
 
 resource "google_compute_http_health_check" "old" {
   count        = 2
@@ -142,18 +150,18 @@ def test_balancers_made_changed_in_place_imported_and_gone_leave_nothing(
     before = _held(world)
     (tmp_path / "main.tf").write_text(FRONT)
     made = _ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10"))
-    assert "14 added" in made
+    assert "15 added" in made
     assert 'seen = "2 TCP 443-443"' in made
     assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode"))
-    assert [arriving("service", 80), arriving("service", 81), arriving("pool", 443)] == [2, 2, 2]
+    assert [arriving(*one) for one in FRONTS] == [2, 2, 2, 2]
     changes = ["-var=stage=live", "-var=sticky=CLIENT_IP", "-var=members=1", "-var=health=7"]
     done = _ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10", *changes))
     assert "0 added, 6 changed, 0 destroyed" in done
     assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode", *changes))
-    assert [arriving("service", 80), arriving("service", 81), arriving("pool", 443)] == [1, 1, 1]
+    assert [arriving(*one) for one in FRONTS] == [1, 1, 1, 1]
     _ok(terraform("state", "rm", *IMPORTED))
     for address, link in IMPORTED.items():
         _ok(terraform("import", "-no-color", *changes, address, f"projects/tenant/{link}"))
     assert "0 to add, 2 to change, 0 to destroy" in _ok(terraform("plan", "-no-color", *changes)), "no labels imported"
-    assert "14 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
+    assert "15 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
     assert _held(world) == before

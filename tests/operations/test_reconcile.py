@@ -160,7 +160,8 @@ def test_a_cloudstack_that_does_not_answer_is_trouble(gateway: Gateway, run: Any
 def test_a_credential_that_cloudstack_refuses_is_left_out(gateway: Gateway, run: Any) -> None:
     gateway.get("global/networks")
     gateway.simulator.faults.add("status", "listProjects", times=None, code=401)
-    assert run() == (0, "")
+    said = "CloudStack accepts no credential here. Make one: gstack credentials create\n"
+    assert run() == (0, said)
 
 
 def test_operations_that_wait_for_an_operator_are_listed(gateway: Gateway, run: Any) -> None:
