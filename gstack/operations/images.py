@@ -126,12 +126,14 @@ def _awaiting(run: Run, template: str) -> str | None:
 
 def _made(run: Run, name: str) -> Row | None:
     """The template of that name. When the request was checked there was none, and the name is claimed since."""
+    delay = run.runtime.patience.job_poll
     while True:
         jobs = run.cloud.list("listAsyncJobs")
         row = _listed(run, name)
         if row is not None or not any(job["jobstatus"] == 0 and job["cmd"].endswith(MAKING) for job in jobs):
             return row
-        run.runtime.pause(run.runtime.patience.job_poll)
+        run.runtime.pause(delay)
+        delay = min(delay * 1.5, run.runtime.patience.job_poll_most)
 
 
 def _listed(run: Run, name: str) -> Row | None:

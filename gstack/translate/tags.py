@@ -89,7 +89,7 @@ def network_tags(tags: Iterable[Row]) -> list[str]:
 
 def own_values(tags: Iterable[Row]) -> dict[str, str]:
     """gstack's own marks among an object's tags: ``{"family": "debian-12"}`` for ``gstack:family``."""
-    return {key.removeprefix(OWN): value for key, value in _pairs(tags) if key.startswith(OWN)}
+    return {key.removeprefix(OWN): value for key, value in _pairs(tags) if key.startswith(OWN)} if tags else {}
 
 
 def check_labels(wanted: Mapping[str, str], location: str = "labels") -> None:
