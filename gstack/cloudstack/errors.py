@@ -55,6 +55,8 @@ RULES: tuple[Rule, ...] = (
     # Inside a job a limit that is reached has code 530.
     Rule(None, "Maximum amount of resources", "quotaExceeded"),
     Rule(None, "There is not enough .* capacity|Insufficient .*capacity|No destination found", "stockout"),
+    # No host was left that could take the machine: VirtualMachineManagerImpl.orchestrateStart.
+    Rule(None, "Unable to create a deployment for", "stockout"),
     Rule(432, "does not exist or is not available", "notImplemented"),
     Rule(432, "", "invalid"),  # resizeVolume without shrinkok, in its job
     Rule(531, "currently disabled", "failedPrecondition"),

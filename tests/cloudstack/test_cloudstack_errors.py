@@ -109,6 +109,12 @@ RECORDED = [
         "failedPrecondition",
     ),
     ("associateIpAddress", 533, "Insufficient address capacity", "stockout"),
+    (
+        "startVirtualMachine",
+        530,
+        "Unable to start a VM [u] due to [Unable to create a deployment for VM instance {}].",
+        "stockout",
+    ),
     ("createVolume", 535, LIMIT, "quotaExceeded"),
     (
         "deleteSecurityGroup",
