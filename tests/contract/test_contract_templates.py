@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gstack.operations.images import ALL_USERS, USERS
+
 GB = 2**30
 
 
@@ -66,6 +68,18 @@ def test_a_machine_is_made_from_a_template_of_ones_own_and_keeps_it_from_being_d
     machine = cloud.machine(templateid=made["id"])
     assert machine["templatename"] == made["name"]
     assert cloud.wait(cloud.call("deleteTemplate", id=made["id"])).error.code == 431
+
+
+def test_the_machines_that_keep_a_template_are_named_with_their_states_and_keep_nothing_from_force(cloud, stopped):
+    made = _template(cloud, volumeid=stopped[1]["id"])
+    machine = cloud.machine(templateid=made["id"])
+    said = cloud.wait(cloud.call("deleteTemplate", id=made["id"])).error.text
+    assert (USERS.findall(said), said.endswith(ALL_USERS)) == (["Running"], True)
+    cloud.run("destroyVirtualMachine", id=machine["id"])
+    said = cloud.wait(cloud.call("deleteTemplate", id=made["id"])).error.text
+    assert USERS.findall(said) == ["Destroyed"]
+    cloud.run("deleteTemplate", id=made["id"], forced=True)
+    assert cloud.list("listTemplates", templatefilter="self", name=made["name"]) == []
 
 
 def test_a_deleted_template_is_listed_no_more(cloud, stopped):
