@@ -17,6 +17,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 FOLDER = "bells"
 WORK = "work"  # the operations worker listens there: a host has one
 DONE = "done-"  # and a web worker, while it has requests that wait, at a name that begins so
@@ -31,13 +35,22 @@ class Bell:
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / FOLDER / name
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = self._path.with_name(f".{secrets.token_hex(8)}")
-        os.mkfifo(made, 0o600)
-        # To write as well: a pipe without writers is at its end, and cannot be waited for.
-        self._pipe = os.open(made, os.O_RDWR | os.O_NONBLOCK)
-        made.replace(self._path)  # only now, as one that nobody has opened is taken away by ring_all
+        try:
+            # To write as well: a pipe without writers is at its end, and cannot be waited for.
+            self._pipe = self._rope = self._hung()
+        except OSError as error:  # not every file system has pipes
+            log.warning("bell.unheard", why=error.strerror, instead="looks at the database")
+            self._pipe, self._rope = os.pipe()
+            os.set_blocking(self._rope, False)
         self._heard = select.poll()
         self._heard.register(self._pipe, select.POLLIN)
+
+    def _hung(self) -> int:
+        made = self._path.with_name(f".{secrets.token_hex(8)}")
+        os.mkfifo(made, 0o600)
+        pipe = os.open(made, os.O_RDWR | os.O_NONBLOCK)
+        made.replace(self._path)  # only now, as one that nobody has opened is taken away by ring_all
+        return pipe
 
     def wait(self, seconds: float | None) -> bool:
         """Whether it rang within ``seconds`` (None: for ever), or since the last time. For one thread alone."""
@@ -49,12 +62,13 @@ class Bell:
     def ring(self) -> None:
         """Ring it from within."""
         with contextlib.suppress(BlockingIOError):  # it is full: it has rung
-            os.write(self._pipe, b"!")
+            os.write(self._rope, b"!")
 
     def close(self) -> None:
         """Take it away, when nobody waits any more."""
         self._path.unlink(missing_ok=True)
-        os.close(self._pipe)
+        for end in {self._pipe, self._rope}:
+            os.close(end)
 
 
 def ring(folder: Path, name: str) -> bool:

@@ -53,6 +53,21 @@ def test_where_nobody_listens_nobody_is_waited_for(tmp_path: Path) -> None:
     assert not bells.ring(tmp_path, "work")
 
 
+def test_where_no_pipe_can_be_hung_a_bell_still_rings_from_within(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "mkfifo", refused)
+    bell = Bell(tmp_path, "work")
+    assert not bells.ring(tmp_path, "work")
+    assert not bell.wait(0)
+    bell.ring()
+    assert [bell.wait(LONG), bell.wait(0)] == [True, False]
+    bell.close()
+
+
 def test_bells_of_the_dead_go_and_all_others_ring(tmp_path: Path) -> None:
     living = [Bell(tmp_path, f"done-{number}") for number in range(2)]
     other = Bell(tmp_path, "work")
