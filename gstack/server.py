@@ -26,6 +26,7 @@ import structlog
 from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 from sqlalchemy import text
@@ -56,6 +57,8 @@ OTHER_FILES = 1024
 # A list of 500 instances makes some ten thousand objects that go with its answer. Looking after every 700, as Python
 # does by itself, which of them are still there takes a tenth of the list's CPU.
 OBJECTS_BETWEEN_COLLECTIONS = 20_000
+# Bytes of a request's headers. A thousand requests may wait; and in HTTP/2 a few bytes can stand for long headers.
+LARGEST_HEAD = 64 * 1024
 TLS_MINIMUM = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
 
 
@@ -84,6 +87,8 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
         websockets=False,
         backpressure=most,
         http=HTTPModes.auto,
+        http1_settings=HTTP1Settings(max_buffer_size=LARGEST_HEAD),
+        http2_settings=HTTP2Settings(max_headers_size=LARGEST_HEAD),
         log_level=LogLevels.error,
         respawn_failed_workers=True,
         respawn_interval=0.1,

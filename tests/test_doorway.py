@@ -102,8 +102,9 @@ def test_where_no_body_is_declared_none_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("length", [100, None])
-def test_a_body_that_falls_silent_is_a_408_and_never_has_a_thread(length: int | None) -> None:
-    assert asked(sent(length), Exchange([b"{", NEVER]), patience=0) == (408, "requestTimeout")
+@pytest.mark.parametrize("before", [[], [b""], [b"{"]])
+def test_a_body_that_falls_silent_is_a_408_and_never_has_a_thread(length: int | None, before: list[bytes]) -> None:
+    assert asked(sent(length), Exchange([*before, NEVER]), patience=0) == (408, "requestTimeout")
 
 
 def test_a_body_that_keeps_its_rate_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:

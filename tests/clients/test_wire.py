@@ -130,6 +130,33 @@ def test_bodies_that_never_end_keep_nobody_waiting(
             one.close()
 
 
+def framed(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    """A frame of HTTP/2 (RFC 9113, section 4.1)."""
+    return len(content).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + content
+
+
+def test_a_few_bytes_that_stand_for_long_headers_are_refused(demo: Demo, connection: Any) -> None:
+    # RFC 7541: GET and https of the static table, the path and the host; a header of 100 bytes, which goes into the
+    # other table; that again, 10,000 times.
+    block = b"\x82\x87\x04\x08/healthz\x41\x09localhost" + b"\x40\x01x\x64" + b"a" * 100 + b"\xbe" * 10_000
+    tls = context(demo)
+    tls.set_alpn_protocols(["h2"])
+    headers, reset, goaway = 1, 3, 7
+    with (
+        socket.create_connection(address(demo), 60) as plain,
+        tls.wrap_socket(plain, server_hostname="localhost") as own,
+        own.makefile("rb") as answers,
+    ):
+        own.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + framed(4, 0, 0, b"") + framed(headers, 5, 1, block))
+        kind = status = None
+        while kind not in (headers, reset, goaway) and (head := answers.read(9)):
+            kind, content = head[3], answers.read(int.from_bytes(head[:3], "big"))
+            status = content[:1]
+    assert (kind, status) != (headers, b"\x88")  # 200
+    connection.request("GET", "/healthz", headers={"X": "a" * 50_000})
+    assert connection.getresponse().status == 200
+
+
 def test_connections_on_which_nothing_is_asked_keep_nobody_out(demo: Demo, connection: Any) -> None:
     tls = context(demo)
     with ExitStack() as kept:
