@@ -35,8 +35,8 @@ from gstack.cloudstack.trace import trace
 from gstack.operations.engine import EXTENSION
 from gstack.operations.services import services
 from gstack.operations.worker import Worker, launch_in_process
-from gstack.protocol.bodies import check_response
 from gstack.protocol.discovery import Method, document
+from gstack.protocol.responses import check_response
 from gstack.settings import Settings
 from gstack.simulator import Server, Simulator
 from gstack.store.db import db

@@ -13,12 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gstack.firewall.compiler import IPV4, Match
-from gstack.firewall.grouprules import ALL, ANY, PARTLY, PORT_ZERO, PROTOCOL_ZERO
+from gstack.firewall.grouprules import ALL, ANY, LAST, NAMES, PARTLY, PORT_ZERO, PROTOCOL_ZERO
 from gstack.firewall.intervals import PORTS, SERVICES, Numbers, cidrs
-from gstack.firewall.rules import EGRESS, ICMP, INGRESS, TCP, UDP
+from gstack.firewall.rules import EGRESS, INGRESS, TCP, UDP
 
-NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp"}
-LAST = PORTS - 1
 IMPLIED = 65536  # the priority below all that users may give
 MOST_CIDRS = 200
 MOST_ITEMS = 1000

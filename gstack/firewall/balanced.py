@@ -14,10 +14,10 @@ from typing import Any
 
 from gstack.cloudstack.client import Cloud
 from gstack.firewall.compiler import Region, reach, region
-from gstack.firewall.groups import GONE
 from gstack.firewall.intervals import ADDRESSES, PORTS
 from gstack.firewall.rules import INGRESS, TCP, Member, Rule
 from gstack.translate import addresses, networks
+from gstack.translate.machines import GONE
 
 Row = Mapping[str, Any]
 # Machines that are about to become members, by CloudStack's id of the balancer's rule.

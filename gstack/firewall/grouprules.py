@@ -17,9 +17,11 @@ from gstack.firewall.intervals import ADDRESSES, NOTHING, PORTS, SERVICES, Netwo
 from gstack.firewall.rules import EGRESS, ICMP, INGRESS, TCP, UDP
 
 PORT_PROTOCOLS = {TCP: "tcp", UDP: "udp"}
+NAMES = {**PORT_PROTOCOLS, ICMP: "icmp"}  # all that CloudStack has names for
 ALL = "all"
 ANY = -1  # icmp type and code
-ALL_PORTS = Numbers(((0, PORTS - 1),))
+LAST = PORTS - 1
+ALL_PORTS = Numbers(((0, LAST),))
 # "All but tcp" is 253 protocols for each CIDR. Above this many, only those below are opened.
 MOST_NUMBERED = 16
 # icmp, igmp, ipip, gre, esp, ah, ipv6-icmp, ospf, vrrp, sctp

@@ -16,16 +16,15 @@ from gstack.firewall.grouprules import GroupRule, rules_of
 from gstack.firewall.intervals import Numbers, addresses
 from gstack.firewall.rules import Member
 from gstack.translate import tags
+from gstack.translate.machines import GONE
 from gstack.translate.names import gce_names, is_label
 
 Row = Mapping[str, Any]
 
-PREFIX = "gstack:"
 NETWORK, INSTANCE = "network", "instance"
 FIREWALL, GUARDS = "firewall", "guards"
 DEFAULT = "default"
 UNFINISHED = "Firewall of gstack"  # the description of a definition, until its marks say more
-GONE = ("Destroyed", "Expunging")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Group:
     def purpose(self) -> tuple[str, ...]:
         """What a guarding group is for: ``("network", network)`` or ``("instance", network, zone, instance, token)``;
         empty for all others."""
-        parts = tuple(self.name.removeprefix(PREFIX).split(":")) if self.name.startswith(PREFIX) else ()
+        parts = tuple(self.name.removeprefix(tags.OWN).split(":")) if self.name.startswith(tags.OWN) else ()
         return parts if (parts[:1], len(parts)) in (((NETWORK,), 2), ((INSTANCE,), 5)) else ()
 
     @cached_property
@@ -98,12 +97,12 @@ class Group:
 
 def network_group(network: str) -> str:
     """The name of the group with what every member of a GCE network gets."""
-    return f"{PREFIX}{NETWORK}:{network}"
+    return f"{tags.OWN}{NETWORK}:{network}"
 
 
 def instance_group(network: str, zone: str, instance: str, token: str) -> str:
     """The name of an instance's own group. ``token`` tells instances apart that have the name one after another."""
-    return f"{PREFIX}{INSTANCE}:{network}:{zone}:{instance}:{token}"
+    return f"{tags.OWN}{INSTANCE}:{network}:{zone}:{instance}:{token}"
 
 
 def firewall_names(groups: Iterable[Group]) -> dict[str, str]:

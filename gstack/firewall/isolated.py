@@ -20,7 +20,7 @@ from gstack.firewall import balanced
 from gstack.firewall.balanced import Balancer, Joining
 from gstack.firewall.compiler import EVERYWHERE, NOWHERE, Region, reach
 from gstack.firewall.definitions import firewalls, rules
-from gstack.firewall.groups import GONE, Group
+from gstack.firewall.groups import Group
 from gstack.firewall.intervals import SERVICES, Numbers, addresses
 from gstack.firewall.natrules import NatRule, creation, deletion, from_row, incoming, outgoing
 from gstack.firewall.rules import EGRESS, INGRESS, Member, Rule
@@ -217,7 +217,7 @@ def _ours(row: Row) -> bool:
 
 
 def _nics(row: Row, networkid: str) -> list[Row]:
-    if row.get("state") in GONE:
+    if row.get("state") in machines.GONE:
         return []
     return [nic for nic in row.get("nic") or () if nic.get("networkid") == networkid]
 

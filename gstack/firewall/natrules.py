@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gstack.firewall.compiler import IPV4, Region
-from gstack.firewall.grouprules import ALL, ANY, PORT_ZERO, on_all
+from gstack.firewall.grouprules import ALL, ANY, LAST, NAMES, PORT_ZERO, on_all
 from gstack.firewall.intervals import NOTHING, PORTS, Numbers, cidrs
-from gstack.firewall.rules import ICMP, TCP, UDP
+from gstack.firewall.rules import ICMP
 
-NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp"}
-LAST = PORTS - 1
 OTHERS = "The firewall of an isolated network opens tcp, udp and icmp only; other protocols stay closed."
 TOO_MANY = "A firewall rule would need more than 500 ranges; the smallest of them stay closed."
 MOST_CIDRS = 500

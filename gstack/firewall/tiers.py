@@ -18,12 +18,12 @@ from gstack.cloudstack.client import Cloud
 from gstack.firewall.aclitems import Item, creation, from_row, items, numbered
 from gstack.firewall.compiler import ordered
 from gstack.firewall.definitions import firewalls, rules
-from gstack.firewall.groups import PREFIX, Group
+from gstack.firewall.groups import Group
 from gstack.firewall.intervals import addresses
 from gstack.firewall.isolated import OPEN_INSIDE, anew, member, network_of, unfiltered
 from gstack.firewall.rules import EGRESS, INGRESS, Member, Rule
 from gstack.firewall.writer import Command, Writer, settle
-from gstack.translate import networks
+from gstack.translate import networks, tags
 
 Row = Mapping[str, Any]
 
@@ -36,7 +36,7 @@ OTHER_LIST = "Subnetwork '{}' has an access list of another tool's, '{}': the fi
 
 def list_name(subnetwork: str) -> str:
     """The name of a tier's access list."""
-    return f"{PREFIX}{subnetwork}"
+    return f"{tags.OWN}{subnetwork}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from gstack.errors import GceError, not_ready
 from gstack.firewall import security_groups
-from gstack.firewall.groups import PREFIX
 from gstack.operations import addresses, attachments, balancing, balancing_changes, labels, states
 from gstack.operations.firewalls import converge_or_warn
 from gstack.operations.instance_inserts import FIXED
@@ -145,7 +144,7 @@ def _for_deletion(run: Run, machine: str) -> Row:
         # CloudStack changes nothing of a machine that it could not deploy, but expunges it at once.
         "rename": row["state"] != "Error" and not machines.is_tombstone(row),
         "addresses": [] if row.get("securitygroup") else addresses.of_machine(run.cloud, machine),
-        "groups": [group["id"] for group in row.get("securitygroup") or () if group["name"].startswith(PREFIX)],
+        "groups": [group["id"] for group in row.get("securitygroup") or () if group["name"].startswith(tags.OWN)],
         "doomed": [disk["id"] for disk in disks if disk["type"] != "ROOT" and volumes.auto_delete(disk)],
         "disks": [disk["id"] for disk in disks if volumes.auto_delete(disk)],
         "kept": kept,

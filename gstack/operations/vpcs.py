@@ -12,7 +12,6 @@ from typing import Any
 
 from gstack.cloudstack.client import Cloud
 from gstack.errors import GceError
-from gstack.firewall.groups import PREFIX
 from gstack.firewall.tiers import list_name
 from gstack.firewall.writer import Writer
 from gstack.translate import addresses, networks, tags
@@ -45,7 +44,7 @@ def tidy(writer: Writer, vpcid: str) -> bool:
         return True
     used = {tier.get("aclid") for tier in row.get("network") or ()}
     lists = writer.cloud.list("listNetworkACLLists", vpcid=vpcid)
-    mine = [one for one in lists if one.get("vpcid") == vpcid and one["name"].startswith(PREFIX)]
+    mine = [one for one in lists if one.get("vpcid") == vpcid and one["name"].startswith(tags.OWN)]
     errors = writer.all([("deleteNetworkACLList", {"id": one["id"]}) for one in mine if one["id"] not in used])
     if not row.get("network") and not _holds(writer.cloud, vpcid):
         refusal = writer.one("deleteVPC", {"id": vpcid})

@@ -13,12 +13,8 @@ from typing import Any
 
 from gstack.errors import GceError, Problem, required
 from gstack.protocol import values
-from gstack.protocol.discovery import Schema, document
-from gstack.protocol.policy import Policy
+from gstack.protocol.discovery import Schema, document, resolved
 from gstack.protocol.rendering import int64
-from gstack.protocol.responses import check_response
-
-__all__ = ["Policy", "check_body", "check_response"]
 
 MOST_PROBLEMS = 20
 
@@ -184,8 +180,7 @@ def shown(schema_name: str, value: Any) -> Any:
 
 
 def _shown(schema: Schema, value: Any) -> Any:
-    while "$ref" in schema:
-        schema = document().schemas[schema["$ref"]]
+    schema = resolved(schema)
     if isinstance(value, list):
         return [_shown(schema["items"], entry) for entry in value]
     if isinstance(value, dict):

@@ -22,7 +22,8 @@ Schema = Mapping[str, Any]
 
 SCOPES = {"zones": "zone", "regions": "region", "global": "global", "aggregated": "aggregated"}
 SERVED = "The methods of the Compute Engine API that this gateway serves."
-HOLE = re.compile(r"\{(\+?)([^}]+)\}")
+HOLE = re.compile(r"\{(\+?)([^}]+)\}")  # in a path as Google writes it
+PLACEHOLDER = re.compile(r"<(?:path:)?([^>]+)>")  # in Method.path, which is Flask's
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +123,13 @@ def directory(root_url: str, versions: Iterable[str]) -> dict[str, Any]:
         for version in versions
     ]
     return {"kind": "discovery#directoryList", "discoveryVersion": "v1", "items": items}
+
+
+def resolved(schema: Schema) -> Schema:
+    """``schema``, or the one that it refers to."""
+    while "$ref" in schema:
+        schema = document().schemas[schema["$ref"]]
+    return schema
 
 
 def references(schema: Schema) -> Iterator[str]:

@@ -9,7 +9,6 @@ plain list is empty; a ``NO_RESULTS_ON_PAGE`` warning in each empty scope of an 
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from gstack.errors import GceError
 from gstack.protocol import masks, paging
 from gstack.protocol.call import Call
 from gstack.protocol.conditions import limited_work
-from gstack.protocol.discovery import document
+from gstack.protocol.discovery import PLACEHOLDER, document
 from gstack.protocol.filters import compile_filter
 from gstack.protocol.ordering import Key, compile_order
 
@@ -29,7 +28,6 @@ Row = TypeVar("Row")
 Thing = TypeVar("Thing", bound="Named")
 Resource = dict[str, Any]
 
-HOLE = re.compile(r"<(?:path:)?([^>]+)>")
 TRUE = ("true", "1")
 CHUNK = 100  # rows prepared at a time when the filter has to look inside
 # Kinds of failure that say a scope could not be asked, rather than that the question was wrong.
@@ -351,7 +349,7 @@ def _reached(
 def _envelope(call: Call, members: Resource, token: str | None, warning: Resource | None) -> Resource:
     """``members`` and what stands round them, as far as the answer's schema has it: lists of licences have no kind,
     listManagedInstances none of the three."""
-    path = HOLE.sub(lambda hole: str(call.params[hole[1]]), call.method.path)
+    path = PLACEHOLDER.sub(lambda hole: str(call.params[hole[1]]), call.method.path)
     round_them = {"kind": call.method.kind, "id": path, "selfLink": call.links.absolute(path)}
     known = document().schemas[call.method.response or ""]["properties"]
     answer = dict(members) | {name: value for name, value in round_them.items() if name in known}

@@ -11,9 +11,9 @@ import re
 from dataclasses import replace
 
 from gstack.protocol.call import Call
+from gstack.protocol.discovery import PLACEHOLDER
 from gstack.protocol.methods import HANDLERS
 
-HOLE = re.compile(r"<(?:path:)?([^>]+)>")
 NUMBER = re.compile(r"[1-9][0-9]{0,19}")  # no name begins with a digit
 # What the look-up keeps of a request: where the resource lies. What it asks for otherwise is not the list's business.
 PLACES = ("project", "zone", "region")
@@ -24,7 +24,7 @@ def by_name(call: Call) -> Call | None:
 
     It remembers what was asked for: with a ``requestId``, that is what a repeated request is compared with.
     """
-    own = HOLE.findall(call.method.path)[-1:]
+    own = PLACEHOLDER.findall(call.method.path)[-1:]
     wanted = str(call.params.get(own[0], "")) if own and own[0] not in PLACES[:1] else ""
     listed = HANDLERS.get(f"compute.{call.method.resource}.list")
     if listed is None or not NUMBER.fullmatch(wanted):

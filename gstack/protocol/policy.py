@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gstack.errors import GceError, Problem
-from gstack.protocol.discovery import Schema, document
+from gstack.protocol.discovery import Schema, resolved
 from gstack.protocol.values import bad_value
 
 HONOURED, REMEMBERED, REFUSED = "honoured", "remembered", "refused"
@@ -170,7 +170,7 @@ def _kept(node: _Node | None, above: str | None, value: Any) -> Any:
 def _member(schema_name: str, path: str) -> Schema:
     schema: Schema = {"$ref": schema_name}
     for step in _steps(path):
-        schema = _resolved(schema)
+        schema = resolved(schema)
         if step == "[]":
             found = schema.get("items")
         elif step == "*":
@@ -182,10 +182,4 @@ def _member(schema_name: str, path: str) -> Schema:
         if found.get("readOnly"):
             raise ValueError(f"{path} of {schema_name} is output-only: it never reaches a handler")
         schema = found
-    return schema
-
-
-def _resolved(schema: Schema) -> Schema:
-    while "$ref" in schema:
-        schema = document().schemas[schema["$ref"]]
     return schema

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gstack.protocol import values
-from gstack.protocol.discovery import Schema, document
+from gstack.protocol.discovery import Schema, resolved
 
 DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 TIMES = {
@@ -29,8 +29,7 @@ def check_response(schema_name: str, answer: Any) -> list[str]:
 
 
 def _found(schema: Schema, value: Any, path: str) -> Iterator[str]:
-    while "$ref" in schema:
-        schema = document().schemas[schema["$ref"]]
+    schema = resolved(schema)
     kind = schema.get("type")
     if value is None:
         yield f"{path} is null"

@@ -37,20 +37,23 @@ def described(caller: Caller, body: Row, *, alias: str, link: Link) -> dict[str,
     """``body`` of an InstanceTemplate with the ``properties`` of its ``sourceInstance``, changed as its
     ``sourceInstanceParams`` say. ``alias`` is the project as the client wrote it, ``link`` makes whole links. Two
     upstream calls. Raises GceError notFound or invalid, naming the field."""
-    given, configs = body.get("sourceInstance"), (body.get("sourceInstanceParams") or {}).get("diskConfigs") or []
+    given = body.get("sourceInstance")
     if not given:
-        if configs:
-            raise invalid(
-                PARAMS, len(configs), "They are for a template of an instance, and no sourceInstance is named."
-            )
+        if configs := _configs(body):
+            why = "They are for a template of an instance, and no sourceInstance is named."
+            raise invalid(PARAMS, len(configs), why)
         return dict(body)
     if body.get("properties"):
         raise invalid(WHERE, given, "A template is made of an instance or of properties, not of both.")
     path, row = _machine(caller, str(given), alias)
-    return {**body, "sourceInstance": link(path), "properties": _properties(caller, row, configs, link)}
+    return {**body, "sourceInstance": link(path), "properties": _properties(caller, row, body, link)}
 
 
-def _properties(caller: Caller, row: Row, configs: list[Row], link: Link) -> dict[str, Any]:
+def _configs(body: Row) -> list[Row]:
+    return (body.get("sourceInstanceParams") or {}).get("diskConfigs") or []
+
+
+def _properties(caller: Caller, row: Row, body: Row, link: Link) -> dict[str, Any]:
     kept = overlay.read(machines.KIND, row["id"])
     size = machines.marked_type(row) or machine_types.of_caller(caller).of_machine(row).name
     labels, worn = tags.labels(row.get("tags") or ()), machines.network_tags(row)
@@ -62,8 +65,8 @@ def _properties(caller: Caller, row: Row, configs: list[Row], link: Link) -> dic
         "metadata": {"items": kept["metadata"]} if kept.get("metadata") else None,
         "serviceAccounts": kept.get("serviceAccounts"),
         "scheduling": scheduling.DEFAULTS | kept.get("scheduling", {}),
-        "networkInterfaces": _interfaces(caller, row, kept.get("accessConfigs", {}), link),
-        "disks": _disks(caller, row, configs, link),
+        "networkInterfaces": _interfaces(caller, row, body["sourceInstance"], kept.get("accessConfigs", {}), link),
+        "disks": _disks(caller, row, _configs(body), link),
     }
     return {member: value for member, value in found.items() if value}
 
@@ -78,7 +81,9 @@ def _machine(caller: Caller, given: str, alias: str) -> tuple[str, Row]:
     return machines.path(caller.project.id, place, name), row
 
 
-def _interfaces(caller: Caller, row: Row, named: Mapping[str, list[str]], link: Link) -> list[dict[str, Any]]:
+def _interfaces(
+    caller: Caller, row: Row, given: str, named: Mapping[str, list[str]], link: Link
+) -> list[dict[str, Any]]:
     """Where an instance like this one is; an auto network knows its own subnetworks in whatever region."""
     nics, project = row.get("nic") or (), f"projects/{caller.project.id}"
     pieces = networks.find_pieces(caller, [nic.get("networkid") for nic in nics])
@@ -87,7 +92,7 @@ def _interfaces(caller: Caller, row: Row, named: Mapping[str, list[str]], link: 
     for index, nic in enumerate(nics):
         piece = pieces[nic.get("networkid")]
         if piece is None:
-            raise invalid(WHERE, row["name"], f"Its network {nic.get('networkname')} is none of the project's.")
+            raise invalid(WHERE, given, f"Its network {nic.get('networkname')} is none of the project's.")
         network = known.get(piece.network)
         auto = network is not None and network.auto
         names = named.get(f"nic{index}", [ACCESS_CONFIG] if nic.get("publicip") else [])

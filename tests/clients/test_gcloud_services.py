@@ -16,34 +16,12 @@ from gstack.demo import EMBEDDED_ZONE, Demo, prepared
 from gstack.demo import Cloud as Behind
 from gstack.simulator import Simulator
 from gstack.simulator.server import serve
+from tests.clients.holdings import held
 
 Gcloud = Callable[..., Any]
 ZONE, REGION = "--zone=de-fra-1", "--region=de-fra"
 MACHINE = (ZONE, "--machine-type=micro", "--image-family=debian-12", "--image-project=debian-cloud")
 CLIENT = "9.9.9.9"
-# Every list of what an account can have.
-LISTS: dict[str, dict[str, str]] = {
-    "listAffinityGroups": {},
-    "listAutoScaleVmGroups": {},
-    "listEgressFirewallRules": {},
-    "listFirewallRules": {},
-    "listIsos": {"isofilter": "self"},
-    "listLoadBalancerRules": {},
-    "listNetworkACLLists": {},
-    "listNetworkACLs": {},
-    "listNetworks": {},
-    "listPortForwardingRules": {},
-    "listPublicIpAddresses": {},
-    "listSecurityGroups": {},
-    "listSnapshots": {},
-    "listSSHKeyPairs": {},
-    "listStaticRoutes": {},
-    "listTags": {},
-    "listTemplates": {"templatefilter": "self"},
-    "listVirtualMachines": {},
-    "listVolumes": {},
-    "listVPCs": {},
-}
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +38,6 @@ def demo(world: Simulator) -> Iterator[Demo]:
     with prepared(cloud=Behind(url, *world.keys("tenant"), zone=EMBEDDED_ZONE)) as running:
         yield running
     server.stop()
-
-
-def held(world: Simulator) -> dict[str, list[str]]:
-    """What the account has, by the command that lists it."""
-    found: dict[str, list[str]] = {}
-    for command, params in LISTS.items():
-        answer = world.do("tenant", command, **params)
-        rows = next((value for value in answer.values() if isinstance(value, list)), [])
-        found[command] = sorted(str(row.get("id") or row) for row in rows)
-    reserved = world.do("tenant", "listPublicIpAddresses", state="Reserved").get("publicipaddress", [])
-    return {**found, "reserved": sorted(str(row["id"]) for row in reserved)}
 
 
 def arriving(world: Simulator, address: str) -> set[str]:

@@ -17,23 +17,12 @@ import pytest
 
 from gstack.demo import Cloud, Demo, prepared
 from gstack.simulator import Simulator, serve
+from tests.clients.holdings import held
 
 if os.environ.get("GSTACK_TEST_CLIENTS") != "all":
     pytest.skip("make test-clients runs it: its provider comes from a registry", allow_module_level=True)
 
 SECONDS = 600
-KINDS = (
-    ("listVirtualMachines", {}),
-    ("listVolumes", {}),
-    ("listSnapshots", {}),
-    ("listNetworks", {}),
-    ("listVPCs", {}),
-    ("listPublicIpAddresses", {}),
-    ("listPublicIpAddresses", {"state": "Reserved"}),
-    ("listFirewallRules", {}),
-    ("listSecurityGroups", {}),
-    ("listTags", {}),
-)
 HEAD = """
 terraform {
   required_providers { google = { source = "hashicorp/google" } }
@@ -222,16 +211,6 @@ def terraform(run: Callable[..., Any], tmp_path: Path, terraform_configuration: 
     return start
 
 
-def _held(world: Simulator) -> dict[str, list[str]]:
-    """What the account holds, by list."""
-    found = {}
-    for command, params in KINDS:
-        answer = world.do("tenant", command, listall="true", **params)
-        rows = next((value for value in answer.values() if isinstance(value, list)), [])
-        found[f"{command} {params}"] = sorted(str(row.get("id") or row) for row in rows)
-    return found
-
-
 def _ok(ran: Any) -> str:
     assert ran.status == 0, ran.out + ran.err
     return str(ran.out)
@@ -248,7 +227,7 @@ def _imported(terraform: Callable[..., Any], links: dict[str, str], variables: l
 def test_a_shop_made_at_once_changed_imported_and_gone_leaves_nothing(
     world: Simulator, terraform: Callable[..., Any], tmp_path: Path
 ) -> None:
-    before = _held(world)
+    before = held(world)
     (tmp_path / "main.tf").write_text(SHOP)
     assert "11 added" in _ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10"))
     assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode"))
@@ -266,13 +245,13 @@ def test_a_shop_made_at_once_changed_imported_and_gone_leaves_nothing(
     assert "0 to add, 2 to change, 0 to destroy" in planned
     assert re.findall(r"# (\S+) will be", planned) == ["google_compute_address.web[0]", "google_compute_instance.db"]
     assert "11 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
-    assert _held(world) == before
+    assert held(world) == before
 
 
 def test_disks_of_images_and_snapshots_are_seen_changed_imported_and_gone(
     world: Simulator, terraform: Callable[..., Any], tmp_path: Path
 ) -> None:
-    before = _held(world)
+    before = held(world)
     (tmp_path / "main.tf").write_text(STORE)
     done = _ok(terraform("apply", "-no-color", "-auto-approve"))
     assert "6 added" in done
@@ -289,7 +268,7 @@ def test_disks_of_images_and_snapshots_are_seen_changed_imported_and_gone(
     }
     assert "0 to add, 2 to change, 0 to destroy" in _imported(terraform, imported, changes), "no labels imported"
     assert "6 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve"))
-    assert _held(world) == before
+    assert held(world) == before
 
 
 def test_an_operation_that_fails_is_seen_to_have_failed(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gstack.simulator import Simulator
-from tests.clients.test_terraform import HEAD, _held, _ok, demo, terraform, world
+from tests.clients.holdings import held
+from tests.clients.test_terraform import HEAD, _ok, demo, terraform, world
 
 __all__ = ["demo", "terraform", "world"]
 CLIENT = "9.9.9.9"
@@ -147,7 +148,7 @@ def test_balancers_made_changed_in_place_imported_and_gone_leave_nothing(
         address = _ok(terraform("output", "-raw", output)).strip()
         return len(world.reaches(CLIENT, address, port=port).machines)
 
-    before = _held(world)
+    before = held(world)
     (tmp_path / "main.tf").write_text(FRONT)
     made = _ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10"))
     assert "15 added" in made
@@ -164,4 +165,4 @@ def test_balancers_made_changed_in_place_imported_and_gone_leave_nothing(
         _ok(terraform("import", "-no-color", *changes, address, f"projects/tenant/{link}"))
     assert "0 to add, 2 to change, 0 to destroy" in _ok(terraform("plan", "-no-color", *changes)), "no labels imported"
     assert "15 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
-    assert _held(world) == before
+    assert held(world) == before

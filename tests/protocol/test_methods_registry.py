@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from gstack.protocol import methods
-from gstack.protocol.bodies import Policy
 from gstack.protocol.call import Call
 from gstack.protocol.discovery import document
 from gstack.protocol.links import Links
+from gstack.protocol.policy import Policy
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gstack.errors import GceError
-from gstack.protocol.bodies import Policy
+from gstack.protocol.policy import Policy
 
 
 def _policy() -> Policy:

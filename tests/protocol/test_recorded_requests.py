@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gstack.errors import GceError
-from gstack.protocol.bodies import check_body, check_response
+from gstack.protocol.bodies import check_body
 from gstack.protocol.decoding import read_body
 from gstack.protocol.discovery import document
 from gstack.protocol.parameters import check_parameters
+from gstack.protocol.responses import check_response
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 ID = re.compile(r'"(?:0{21}|\$\{\w+\})"')

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gstack.protocol.bodies import check_response
+from gstack.protocol.responses import check_response
 
 GOOD: dict[str, Any] = {
     "kind": "compute#instance",

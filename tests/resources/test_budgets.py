@@ -6,11 +6,11 @@ served from now on is held to the budget as well, as soon as there is something 
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 
+from gstack.protocol.discovery import PLACEHOLDER
 from gstack.protocol.methods import HANDLERS
 from gstack.resources import load_handlers
 from gstack.translate import volumes
@@ -54,6 +54,8 @@ RESOURCES = {
     "instances": "web",
     "resourcePolicies": "nightly",
     "instanceTemplates": "small",
+    "subnetworks": "sub",
+    "regionBackendServices": "be",
 }
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
 SCHEDULE = {
@@ -100,7 +102,6 @@ IN_FRA = {
     "zone": "de-fra-1",
     "address": "addr",
     "subnetwork": "sub",
-    "resource": "sub",
     "router": "router",
     "targetPool": "pool",
     "forwardingRule": "rule",
@@ -140,7 +141,7 @@ def _path(name: str) -> str:
     method = HANDLERS[name].method
     names = NAMES | {"resource": RESOURCES.get(method.resource, "web")} | CHECK
     names |= IN_FRA if method.resource in COLLECTIONS_IN_FRA else {}
-    return "/compute/v1/" + re.sub(r"<(?:path:)?([^>]+)>", lambda hole: names.get(hole[1], "none"), method.path)
+    return "/compute/v1/" + PLACEHOLDER.sub(lambda hole: names.get(hole[1], "none"), method.path)
 
 
 def _budget(name: str) -> int:
