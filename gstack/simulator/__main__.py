@@ -10,31 +10,41 @@ import argparse
 import signal
 import threading
 
+from .seed import read
 from .server import Server
 from .simulator import Simulator
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m gstack.simulator", description="An embedded CloudStack 4.22.")
-    parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser = argparse.ArgumentParser(
+        prog="python -m gstack.simulator",
+        description="An embedded CloudStack 4.22.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    zones = [zone["name"] for zone in read("cloud.json")["zones"]]
+    parser.add_argument("--port", type=int, default=8080, help="where it listens; 0: any that is free")
+    parser.add_argument("--host", default="127.0.0.1", help="address it listens on")
     parser.add_argument("--state", metavar="DIR", help="keep the cloud in this folder")
-    parser.add_argument("--job-seconds", type=float, default=0.3)
+    parser.add_argument("--job-seconds", type=float, default=0.3, help="how long a job takes")
     parser.add_argument("--seed", type=int, help="the same seed makes the same keys and ids")
-    parser.add_argument("--expunge-delay", type=float, default=86_400.0)
-    parser.add_argument("--zone", action="append", help="show only this zone; may be repeated (default: all three)")
+    parser.add_argument("--expunge-delay", type=float, default=86_400.0, help="seconds until a machine is expunged")
+    parser.add_argument("--zone", action="append", choices=zones, help="show only this zone; may be repeated")
     parser.add_argument("--control", action="store_true", help="open /control for faults and settings")
     options = parser.parse_args()
     settings = {"expunge.delay": options.expunge_delay}
-    simulator = Simulator(options.job_seconds, options.state, seed=options.seed, settings=settings, zones=options.zone)
+    try:
+        cloud = Simulator(options.job_seconds, options.state, seed=options.seed, settings=settings, zones=options.zone)
+        server = Server(cloud, options.port, options.host, options.control).start()
+    except OSError as error:
+        parser.error(str(error))
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with Server(simulator, options.port, options.host, options.control) as server:
-        for user in simulator.world.user:
-            print(f"{user.name}: apikey {user.api_key} secretkey {user.secret_key}")
-        print(f"listening on {server.url}", flush=True)
-        ended.wait()
+    for user in cloud.world.user:
+        print(f"{user.name}: apikey {user.api_key} secretkey {user.secret_key}")
+    print(f"listening on {server.url}", flush=True)
+    ended.wait()
+    server.stop()
 
 
 if __name__ == "__main__":
