@@ -36,7 +36,9 @@ SCRIPT, SCRIPT_URL = "startup-script", "startup-script-url"
 OSLOGIN, BLOCK = "enable-oslogin", "block-project-ssh-keys"
 
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-_LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+# Accounts that useradd makes and gcloud asks for (Jane.Doe). In sudoers(5) a name of capitals alone is an alias, ALL
+# that of everybody, and a line that begins with Defaults a setting.
+_LOGIN = re.compile(r"(?!Defaults|.*_Alias)(?=.*[a-z.-]|_)[A-Za-z_][A-Za-z0-9._-]{0,31}")
 _URL = re.compile(r"https?://[^\s\x00-\x1f]+")
 _TRUE = ("true", "1", "yes", "y")
 _UNSERVED = re.compile(
@@ -176,7 +178,8 @@ def _users(text: str, items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]
     for line in filter(None, map(str.strip, text.splitlines())):
         name, colon, key = line.partition(":")
         if not colon or not _LOGIN.fullmatch(name) or len(key.split()) < 2:
-            raise invalid(_location(items, KEYS), f"{line[:40]}…", "Each line must be USER:KEY-TYPE KEY [COMMENT].")
+            why = "Each line must be USER:KEY-TYPE KEY [COMMENT], and USER an account that a guest can have."
+            raise invalid(_location(items, KEYS), f"{line[:40]}…", why)
         try:
             keys.setdefault(name, []).append(_expiring(key.strip()))
         except (ValueError, TypeError, KeyError, OverflowError):

@@ -100,6 +100,12 @@ def test_keys_come_and_go_with_the_metadata_and_others_stay(guest: Guest) -> Non
     assert (guest.keys("ada"), guest.sudoers) == (["ssh-rsa OWN", "ssh-rsa ALSO"], [])
 
 
+def test_an_account_may_have_a_dot_and_capitals(guest: Guest) -> None:
+    guest.boot(users={"Jane.Doe": ["ssh-rsa AAAA"]})
+    guest.boot(users={"Jane.Doe": ["ssh-rsa BBBB"]})
+    assert (guest.keys("Jane.Doe"), guest.sudoers) == (["ssh-rsa BBBB"], ["Jane.Doe"])
+
+
 def test_a_link_in_the_place_of_the_keys_is_not_followed(guest: Guest) -> None:
     guest.boot(users={"ada": ["ssh-rsa AAAA"]})
     file, other = guest.root / "home/ada/.ssh/authorized_keys", guest.root / "other"

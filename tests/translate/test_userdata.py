@@ -153,6 +153,36 @@ def test_os_login_shuts_out_the_keys_of_the_metadata(value: str, users: int) -> 
     assert found.count("\nuser ") == users
 
 
+@pytest.mark.parametrize("name", ["ada", "ada.love-lace_2", "Jane.Doe", "JANE.DOE", "Jane", "_", "x" * 32])
+def test_accounts_are_called_as_on_the_machines_that_gcloud_runs_on(name: str) -> None:
+    assert f"\nuser {name} <<" in hook(compose([item("ssh-keys", f"{name}:ssh-rsa AAAA")]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "ALL",
+        "JANE",
+        "JANE_2",
+        "Defaults",
+        "Defaultsx",
+        "User_Alias",
+        "a_Aliases",
+        ".a",
+        "-a",
+        "1a",
+        "a b",
+        "ä",
+        "a%",
+        "x" * 33,
+    ],
+)
+def test_no_account_has_a_name_that_sudo_reads_otherwise(name: str) -> None:
+    with pytest.raises(GceError, match="USER an account that a guest can have"):
+        compose([item("ssh-keys", f"{name}:ssh-rsa AAAA")])
+
+
 @pytest.mark.parametrize("end", ["2030-12-31T23:59:58+0000", "2030-12-31T23:59:58Z", "2031-01-01T01:59:58+0200"])
 def test_a_key_that_expires_does_so_in_the_guest(end: str) -> None:
     key = f'ssh-rsa AAAA google-ssh {{"userName":"ada@example.com","expireOn":"{end}"}}'
