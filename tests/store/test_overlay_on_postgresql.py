@@ -1,0 +1,55 @@
+"""What is held of the overlay on PostgreSQL, where two transactions may be about to write at the same time.
+
+Apart because it needs a server; on SQLite whoever writes is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from flask import Flask
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.exc import OperationalError
+
+from gstack.settings import Settings
+from gstack.store import identity, overlay
+from gstack.store.db import db, open_store, own_session
+from gstack.store.migrate import load_models
+from gstack.store.sealing import Sealer
+
+
+@pytest.fixture(autouse=True)
+def context(postgresql: str, tmp_path: Path) -> Iterator[None]:
+    engine = create_engine(postgresql)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    app = Flask("test")
+    open_store(app, Settings({"PATH": str(tmp_path), "DATABASE_URL": postgresql}))
+    load_models()
+    overlay.init_app(app, Sealer(keys=[Fernet.generate_key().decode()]))
+    with app.app_context():
+        db.create_all()
+        yield
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_what_is_held_nobody_else_may_change_until_the_transaction_ends() -> None:
+    overlay.write("targetPools", "pool", "p", {"a": 1})
+    db.session.commit()
+    taken = select(overlay.Overlay.kind).with_for_update(nowait=True)
+    assert overlay.hold("targetPools", "pool")
+    with own_session() as other, pytest.raises(OperationalError):
+        other.scalars(taken).all()
+    db.session.commit()
+    with own_session() as other:
+        assert other.scalars(taken).all() == ["targetPools"]
+
+
+def test_a_store_keeps_its_identity() -> None:
+    assert identity.own() == identity.own() == identity.known()
