@@ -48,7 +48,6 @@ FIREWALLS = (
     "revokeSecurityGroupIngress",
     "revokeSecurityGroupEgress",
 )
-MOST_DEVICE_NAME = 63
 
 ATTACHMENT = Policy(
     honoured=("source", "autoDelete", "boot"),
@@ -206,7 +205,7 @@ def attach_disk(call: Call) -> dict[str, Any]:
         if disk.awaits is not None:
             instance_disks.check_fills(disk, _template(call, found), "resource.source")
         devices, device, boot = _devices(call, found), call.body.get("deviceName"), bool(call.body.get("boot"))
-        _check_device(device, devices)
+        instance_disks.check_device_name(device or "", devices, "resource.deviceName")
         if boot and any(volumes.is_boot(row) for row in devices.values()):
             raise invalid("resource.boot", "true", "The instance has a boot disk already.")
         if boot:
@@ -298,11 +297,3 @@ def _device(call: Call, found: _Target) -> dict[str, Any]:
     if row is None:
         raise invalid("deviceName", wanted, f"No attached disk found with device name '{wanted}'")
     return dict(row)
-
-
-def _check_device(name: str | None, taken: dict[str, Any]) -> None:
-    where = "resource.deviceName"
-    if name is not None and name in taken:
-        raise invalid(where, name, instance_disks.DEVICE_NAME_TAKEN)
-    if name is not None and len(name) > MOST_DEVICE_NAME:
-        raise invalid(where, name, f"A device name may have {MOST_DEVICE_NAME} characters at most.")

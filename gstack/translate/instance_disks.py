@@ -7,7 +7,7 @@ snapshot, is deployed with a disk of its own that gives its place to the wanted 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ ANOTHER_IMAGE = (
     "The disk was made of an image and never used. CloudStack would fill it with the image of the instance, which is "
     "another one: boot an instance from it first, or attach it to one of its own image."
 )
-DEVICE_NAME_TAKEN = "The device name is used by another disk of the instance."
+MOST_DEVICE_NAME = 63
 NO_TEMPLATE = "It was not made of an image, so CloudStack cannot tell what machine would boot from it."
 
 
@@ -79,6 +79,14 @@ def check_fills(disk: Extra, template: str | None, where: str) -> None:
     image."""
     if disk.awaits not in (None, template):
         raise invalid(where, disk.name, ANOTHER_IMAGE)
+
+
+def check_device_name(name: str, taken: Container[str], where: str) -> None:
+    """Raise GceError invalid for a device name that is too long or another disk's of the instance."""
+    if name in taken:
+        raise invalid(where, name, "The device name is used by another disk of the instance.")
+    if len(name) > MOST_DEVICE_NAME:
+        raise invalid(where, name, f"A device name may have {MOST_DEVICE_NAME} characters at most.")
 
 
 class Disks:
@@ -304,8 +312,7 @@ def _check_device_names(disks: Sequence[Disk]) -> None:
     seen: set[str] = set()
     for index, disk in enumerate(disks):
         name = volumes.device_name(disk.overlay, index)
-        if name in seen:
-            raise invalid(f"resource.disks[{index}].deviceName", name, DEVICE_NAME_TAKEN)
+        check_device_name(name, seen, f"resource.disks[{index}].deviceName")
         seen.add(name)
 
 

@@ -54,6 +54,7 @@ BAD = [
     ("disks.0.mode", "READ_ONLY", 400, "resource.disks[0].mode"),
     ("disks.0.interface", "NVME", 400, "resource.disks[0].interface"),
     ("disks", [{**GOOD["disks"][0], "deviceName": "d"}, {**DATA, "deviceName": "d"}], 400, "disks[1].deviceName': 'd'"),
+    ("disks.0.deviceName", "d" * 64, 400, "63 characters at most"),
     ("disks", [{**GOOD["disks"][0], "deviceName": "persistent-disk-1"}, DATA], 400, "used by another disk"),
     ("disks.0.diskEncryptionKey", {"kmsKeyName": "k"}, 400, "diskEncryptionKey"),
     (f"{INITIAL}.sourceImage", None, 400, "needs a source image"),
