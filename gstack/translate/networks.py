@@ -217,7 +217,10 @@ def networks(rows: Iterable[Row], known: Places, kept: Iterable[Mapping[str, Any
 def of_caller(caller: Caller, *, refresh: bool = False) -> Networks:
     """The networks that the caller's credential sees."""
     rows = caller.catalogue.networks(caller.cloud, refresh=refresh)
-    return networks(rows, places.of_caller(caller), kept.rows(caller.project, KIND))
+    known, stored = places.of_caller(caller), kept.rows(caller.project, KIND)
+    if stored:
+        return networks(rows, known, stored)
+    return rows.made((Networks, known), lambda found: networks(found, known))
 
 
 def find(caller: Caller, name: str) -> Network | None:

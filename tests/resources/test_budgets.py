@@ -150,10 +150,13 @@ def _budget(name: str) -> int:
 
 
 def _spent(gateway: Any, path: str, **query: Any) -> int | None:
-    """The calls of a second request like the first; None where there is nothing to read."""
-    for _ in range(2):
+    """The calls of a further request like the first, the fewer of two: on a slow machine an answer that is kept may be
+    too old at one of them. None where there is nothing to read."""
+    calls = []
+    for _ in range(3):
         gateway.call("GET", path, status=None, **query)
-    return len(gateway.upstream) if gateway.status == 200 else None
+        calls.append(len(gateway.upstream))
+    return min(calls[1:]) if gateway.status == 200 else None
 
 
 def test_every_read_keeps_to_its_budget(full: Any) -> None:
