@@ -1,6 +1,7 @@
 """The ``gstack`` command: serve, and what belongs beside serving.
 
-Heavy rooms are imported inside their commands, so that ``gstack --help`` and ``gstack simulator`` stay quick.
+Apart from the rooms because it only reads words. The surprising thing: rooms are imported inside the commands that
+need them, so that no command waits for another's; all but credentials, whose commands are beside what they do.
 """
 
 from __future__ import annotations

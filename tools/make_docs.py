@@ -27,6 +27,7 @@ def configuration() -> str:
         "",
         "`~/.gstack/gstack.conf` holds Python-style constants (`NAME = value`). It is parsed, never run. Unknown",
         "names, wrong types and a file that others may write are refused. `gstack --config FILE` reads another file.",
+        "`gstack-configure --example` prints one with all of these, which in a checkout is `gstack.conf.example`.",
         "The environment overrides each setting as `GSTACK_CONF_<NAME>`; bare names are never read.",
         "",
         "| setting | default | meaning |",
