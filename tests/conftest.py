@@ -123,18 +123,14 @@ class Gateway:
 
     def run(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
         """A mutation that ends well; its operation, waited for where the machine is slow."""
-        operation = self.call(method, path, body, **query)
-        for _ in range(MOST_WAITS):
-            if operation["status"] == "DONE":
-                break
-            operation = self.call("POST", f"{urlsplit(operation['selfLink']).path}/wait")
+        operation = self._ended(method, path, body, query)
         if operation["status"] != "DONE" or "error" in operation:
             raise Failed(f"{method} {path}: {json.dumps(operation, indent=1)}")
         return operation
 
     def fail(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
         """A mutation whose operation is accepted and fails; the first error, with ``http`` besides."""
-        operation = self.call(method, path, body, **query)
+        operation = self._ended(method, path, body, query)
         if operation["status"] != "DONE" or "error" not in operation:
             raise Failed(f"{method} {path} did not fail: {json.dumps(operation, indent=1)}")
         return operation["error"]["errors"][0] | {"http": operation["httpErrorStatusCode"]}
@@ -176,6 +172,14 @@ class Gateway:
             for table in reversed(db.metadata.sorted_tables):
                 db.session.execute(table.delete())
             db.session.commit()
+
+    def _ended(self, method: str, path: str, body: Any, query: dict[str, Any]) -> dict[str, Any]:
+        operation = self.call(method, path, body, **query)
+        for _ in range(MOST_WAITS):
+            if operation["status"] == "DONE":
+                break
+            operation = self.call("POST", f"{urlsplit(operation['selfLink']).path}/wait")
+        return operation
 
     def _check(self, verb: str, path: str, status: int, answer: dict[str, Any]) -> None:
         if status >= 400:
