@@ -338,7 +338,7 @@ def test_a_killed_web_worker_is_replaced_and_stops_neither_an_operation_nor_the_
     process = gateway.running.process
     assert process is not None
     process.terminate()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=120) == 0
     restart(gateway)
 
 
