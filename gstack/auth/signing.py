@@ -6,6 +6,7 @@ Apart from the key files: those keys are the clients' and only their public halv
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 from typing import Any
 
 from joserfc import jwt
@@ -60,11 +61,14 @@ def public_keys(sealer: Sealer) -> list[dict[str, Any]]:
     """The public halves as JSON Web Keys, newest first, for whoever wants to check an id_token."""
     with own_session() as session:
         rows = session.scalars(select(SigningKey).order_by(SigningKey.created_at.desc())).all()
-    published = []
-    for row in rows:
-        key = RSAKey.import_key(sealer.open(row.sealed_key), {"kid": row.id, "use": "sig", "alg": ALGORITHM})
-        published.append(dict(key.as_dict(private=False)))
-    return published
+    return [dict(_public_half(sealer, row.id, row.sealed_key)) for row in rows]
+
+
+@lru_cache(maxsize=16)
+def _public_half(sealer: Sealer, key_id: str, sealed: str) -> dict[str, Any]:
+    """Kept, because anybody may ask for it, and to read a private key takes 30 ms of CPU."""
+    key = RSAKey.import_key(sealer.open(sealed), {"kid": key_id, "use": "sig", "alg": ALGORITHM})
+    return dict(key.as_dict(private=False))
 
 
 def _newest(sealer: Sealer, now: int) -> SigningKey:

@@ -9,13 +9,14 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from gstack.auth import signing
 from gstack.auth.inspection import TOKENINFO_PATHS, USERINFO_PATHS
 from gstack.auth.oauth import INTROSPECT_PATHS, REVOKE_PATHS
 from gstack.certificates import GOOGLE_NAMES
 from gstack.errors import GceError
 from gstack.protocol.ids import numeric_id
 
-from .conftest import HOST, Room, assertion
+from .conftest import HOST, NOW, Room, assertion
 from .test_consent import CHALLENGE, GCLOUD, LOOPBACK, redeem, sign_in
 
 
@@ -215,6 +216,18 @@ def test_the_published_keys_verify_an_id_token_and_hold_nothing_private(room: Ro
     published = get(room, "/oauth2/v3/certs").json
     assert jwt.decode(id_token, KeySet.import_key_set(published), algorithms=["RS256"]).claims["aud"] == "x"
     assert not {"d", "p", "q", "dp", "dq", "qi"} & published["keys"][0].keys()
+
+
+def test_anybody_may_ask_for_the_published_keys_and_the_private_one_is_read_once(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signing.sign(room.guard.sealer, {}, NOW)
+    read: list[str] = []
+    unseal = room.guard.sealer.open
+    monkeypatch.setattr(room.guard.sealer, "open", lambda sealed: (read.append(sealed), unseal(sealed))[1])
+    for _ in range(3):
+        assert len(room.client.get("/oauth2/v3/certs").json["keys"]) == 1
+    assert len(read) == 1
 
 
 def test_the_configuration_names_addresses_that_exist(room: Room) -> None:
