@@ -88,7 +88,8 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
         backpressure=most,
         http=HTTPModes.auto,
         http1_settings=HTTP1Settings(max_buffer_size=LARGEST_HEAD),
-        http2_settings=HTTP2Settings(max_headers_size=LARGEST_HEAD),
+        # More would wait for a thread; and answers that nobody reads, however long, stay in the memory.
+        http2_settings=HTTP2Settings(max_headers_size=LARGEST_HEAD, max_concurrent_streams=settings["GSTACK_THREADS"]),
         log_level=LogLevels.error,
         respawn_failed_workers=True,
         respawn_interval=0.1,

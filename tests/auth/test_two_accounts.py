@@ -7,6 +7,7 @@ everybody but one account, which is what a CloudStack does that dedicates them t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,9 @@ def test_an_operation_is_its_projects_alone_by_name_and_by_number(gateway: Any) 
         assert gateway.get(f"global/operations/{named}")["name"] == made["name"]
         for verb, path in (("GET", ""), ("POST", "/wait"), ("DELETE", "")):
             stranger.refuse(verb, f"global/operations/{named}{path}", status=404)
+    for theirs, there in ((gateway, True), (stranger, False)):
+        for path in ("global/operations", "aggregated/operations"):
+            assert (made["name"] in json.dumps(theirs.get(path))) is there
     assert gateway.get(f"global/operations/{made['name']}")["status"] == "DONE"
 
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gstack.demo import Demo, prepared
+from gstack.settings import BY_NAME
 from tests.waiting import until
 
 
@@ -155,6 +156,25 @@ def test_a_few_bytes_that_stand_for_long_headers_are_refused(demo: Demo, connect
     assert (kind, status) != (headers, b"\x88")  # 200
     connection.request("GET", "/healthz", headers={"X": "a" * 50_000})
     assert connection.getresponse().status == 200
+
+
+def test_a_connection_of_http_2_brings_no_more_requests_at_once_than_a_worker_has_threads(demo: Demo) -> None:
+    tls = context(demo)
+    tls.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection(address(demo), 60) as plain,
+        tls.wrap_socket(plain, server_hostname="localhost") as own,
+        own.makefile("rb") as answers,
+    ):
+        own.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + framed(4, 0, 0, b""))
+        head = answers.read(9)
+        content = answers.read(int.from_bytes(head[:3], "big"))
+    assert head[3] == 4  # SETTINGS (RFC 9113, section 6.5): pairs of a number and a value
+    said = {
+        int.from_bytes(content[at : at + 2]): int.from_bytes(content[at + 2 : at + 6])
+        for at in range(0, len(content), 6)
+    }
+    assert said[3] == BY_NAME["GSTACK_THREADS"].default
 
 
 def test_connections_on_which_nothing_is_asked_keep_nobody_out(demo: Demo, connection: Any) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from dbos._serialization import DefaultSerializer
+from sqlalchemy import Engine, create_engine
 
 from gstack.operations import durable
 
@@ -22,6 +27,18 @@ def test_a_dbos_whose_pickle_path_cannot_be_closed_stops_the_start(monkeypatch: 
         durable.forbid_pickle()
     monkeypatch.undo()
     durable.forbid_pickle()
+
+
+@pytest.mark.parametrize("enter", [durable.client, partial(durable.launch, concurrency=1, turns=threading.Event())])
+def test_there_is_no_way_to_dbos_that_leaves_pickle_open(
+    monkeypatch: pytest.MonkeyPatch, enter: Callable[[Engine], object]
+) -> None:
+    def closed() -> None:
+        raise durable.PickleRefused("before anything is read")
+
+    monkeypatch.setattr(durable, "forbid_pickle", closed)
+    with pytest.raises(durable.PickleRefused, match="before anything"):
+        enter(create_engine("sqlite://"))
 
 
 def test_the_version_of_all_work_is_the_same_for_ever() -> None:
