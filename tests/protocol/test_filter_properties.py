@@ -16,6 +16,7 @@ from gstack.protocol.filters import Filter, compile_filter
 
 WORDS = ["", "a", "b", "ab", "b a", "1", "2", "10", "true", "false"]
 PATTERNS = ["a", "[ab]+", "a.*", "1|2", "true", ".*a", "", "10?", "b a"]
+MOST_SECONDS = 0.5  # of this thread's CPU, thirty times what it takes
 FIELDS = [("name",), ("size",), ("on",), ("tags",), ("labels", "k"), ("labels", "x y"), ("disks", "size")]
 
 segments = st.from_regex(r"[a-z][a-z0-9-]{0,4}", fullmatch=True) | st.text(min_size=1, max_size=4)
@@ -151,15 +152,15 @@ def test_any_text_at_all_is_a_filter_or_a_400(text: str, resource: dict[str, Any
     ],
 )
 def test_hostile_texts_are_read_in_no_time(text: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     try:
         compile_filter(text)
     except GceError as error:
         assert error.http == 400
-    assert time.process_time() - started < 0.5
+    assert time.thread_time() - started < MOST_SECONDS
 
 
 def test_a_pattern_that_stalls_backtracking_engines_does_not_stall_this_one() -> None:
-    started = time.process_time()
+    started = time.thread_time()
     assert not compile_filter('name eq "(a+)+b"').matches({"name": "a" * 50_000})
-    assert time.process_time() - started < 0.5
+    assert time.thread_time() - started < MOST_SECONDS
