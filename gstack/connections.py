@@ -9,7 +9,6 @@ a client that has left. Where the system shows no such list (only Linux does), n
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 import time
@@ -51,11 +50,19 @@ class Connections:
         def look() -> None:
             while True:
                 time.sleep(PAUSE)
-                closed = self.relieve()
-                if closed:
-                    log.warning("connections.closed", number=closed, why="they were idle, and too many")
+                self.look()
 
         threading.Thread(target=look, name="connections", daemon=True).start()
+
+    def look(self) -> None:
+        """Look once, and say what was done."""
+        try:
+            closed = self.relieve()
+        except OSError as error:  # no file is left to look with; the server takes nobody else either
+            log.warning("connections.unseen", why=error.strerror)
+            return
+        if closed:
+            log.warning("connections.closed", number=closed, why="they were idle, and too many")
 
     def relieve(self) -> int:
         """Close what is too much, and an eighth more, so that others find room; returns how many."""
@@ -93,11 +100,15 @@ class Connections:
         return False
 
 
-def _socket(number: int) -> socket.socket:
-    """The socket that is open under a number, which stays open when this is closed. OSError where it is none."""
-    copy = os.dup(number)
+@contextlib.contextmanager
+def _socket(number: int) -> Iterator[socket.socket]:
+    """The socket that is open under a number, and stays open. OSError where it is none.
+
+    Never a copy of it: it may be a file of SQLite's, and who closes any descriptor of that drops the locks that this
+    process has on it (sqlite.org/howtocorrupt.html).
+    """
+    found = socket.socket(fileno=number)
     try:
-        return socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        raise
+        yield found
+    finally:
+        found.detach()

@@ -75,6 +75,8 @@ class Proxy:
             log.debug("proxy.cut", address=peer, why=str(error))
         finally:
             self._open[origin] -= 1
+            if not self._open[origin]:
+                del self._open[origin]
             await _closed(writer)
 
     def _check_room(self, peer: str) -> None:

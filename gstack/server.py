@@ -253,6 +253,9 @@ def _check_store(settings: Settings) -> None:
     open_store(store, settings)
     with store.app_context():
         db.session.execute(text("SELECT 1"))  # the operations worker brings the tables up to date
+        db.session.remove()
+        # Web workers forked with an open connection of SQLite's would take none of the locks they believe they have.
+        db.engine.dispose()
 
 
 def _tls_options(settings: Settings) -> dict[str, Any]:

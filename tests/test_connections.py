@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import resource
 import socket
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +119,26 @@ def test_there_are_files_for_connections_and_for_all_else(
     monkeypatch.setattr(resource, "setrlimit", lambda _what, limits: said.append(limits))
     assert server.room_for_connections(32) == room
     assert said == [(allowed, hard)]
+
+
+def test_to_look_for_them_takes_no_lock_from_sqlite(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    write = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('INSERT INTO one VALUES (1)')"
+    with closing(sqlite3.connect(path, isolation_level=None)) as store:
+        store.execute("PRAGMA journal_mode=WAL")
+        store.execute("CREATE TABLE one (x)")
+        store.execute("BEGIN IMMEDIATE")
+        Connections(1, 0).relieve()
+        other = subprocess.run([sys.executable, "-c", write], capture_output=True, text=True, check=False)
+    assert "locked" in other.stderr
+
+
+def test_a_look_without_a_file_to_look_with_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_self: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "iterdir", none_left)
+    crowd = Connections(1, 0)
+    with pytest.raises(OSError, match="Too many"):
+        crowd.relieve()
+    crowd.look()

@@ -10,13 +10,18 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy
+import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 from dbos._dbos import _get_dbos_instance
 from dbos._queue import queue_worker_thread
 from dbos._serialization import DefaultSerializer
+
+log = structlog.get_logger(__name__)
 
 APPLICATION = "gstack"
 QUEUE = "gstack.operations"
@@ -121,4 +126,16 @@ def launch(
     )
     # Private: the same loop, with an event of ours. DBOS runs and ends the thread.
     dbos = _get_dbos_instance()
-    dbos._registry.register_poller(turns, queue_worker_thread, turns, dbos, queue)
+    dbos._registry.register_poller(turns, attend, turns, lambda: queue_worker_thread(turns, dbos, queue))
+
+
+def attend(turns: threading.Event, loop: Callable[[], None]) -> None:
+    """Run the ``loop`` over the queue until ``turns`` is set, anew whenever it ends before: as it does where the row of
+    the queue is away for a moment, in a database that is being restored."""
+    while not turns.is_set():
+        try:
+            loop()
+        except Exception:
+            log.exception("operations_worker.queue_left")
+        if not turns.is_set():
+            time.sleep(IDLE_SECONDS)

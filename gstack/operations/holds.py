@@ -57,6 +57,9 @@ class Holds:
         try:
             self._enlist(name, event)
             return event.wait(seconds) and not self._closed.is_set()
+        except OSError as error:  # no file is left for a bell: the operation goes on, and its client comes again
+            log.warning("holds.no_bell", why=error.strerror)
+            return False
         finally:
             self._strike(name, event)
             self._slots.release()

@@ -45,3 +45,19 @@ def test_the_version_of_all_work_is_the_same_for_ever() -> None:
     # Work in flight waits for a worker of its own version: a change here strands it.
     assert durable.VERSION == "1"
     assert durable.options("op.x", "operation-1", "line")["app_version"] == "1"
+
+
+def test_the_loop_over_the_queue_begins_anew_until_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "IDLE_SECONDS", 0.0)
+    turns, begun = threading.Event(), []
+
+    def loop() -> None:
+        begun.append(len(begun))
+        if len(begun) == 1:
+            return  # the queue's row was away
+        if len(begun) == 2:
+            raise OSError("no file is left")
+        turns.set()
+
+    durable.attend(turns, loop)
+    assert begun == [0, 1, 2]

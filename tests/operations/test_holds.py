@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -126,3 +127,12 @@ def test_when_all_are_let_go_nobody_waits_any_more_and_nobody_is_told_that_it_is
         thread.join(5)
     assert answers == [False] * 3
     assert holds.until_done("late", 60) is False
+
+
+def test_who_finds_no_file_for_a_bell_does_not_wait(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("gstack.operations.bells.Bell", none_left)
+    assert not make(1).until_done("one", 600)
+    assert not make(1).until_done("one", 600), "and its slot is free"
