@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shlex
 import shutil
 import signal
@@ -39,9 +40,10 @@ from gstack.simulator import Simulator
 from gstack.simulator import serve as serve_simulator
 
 START_SECONDS = 60
-STOP_SECONDS = 15
+STOP_SECONDS = 45  # the server gives its requests thirty
 DEFAULT_PORT = 5000
 EMBEDDED_ZONE = "ch-gva-2"  # the basic one, where every instance has an address of its own
+_GIVEN: set[int] = set()
 console = Console(stderr=True, highlight=False, soft_wrap=True)  # keys and code are pasted: one line each
 
 
@@ -367,10 +369,15 @@ Ctrl-C stops everything."""
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, given once a process, and not of those that the system gives to whoever asks for any:
+    it stays free until it is used."""
+    while True:
+        port = 16_384 + secrets.randbelow(16_384)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
 
 
 def _leave(number: int, _frame: object) -> None:

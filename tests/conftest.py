@@ -25,6 +25,8 @@ import pytest
 import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from structlog.testing import capture_logs
 from structlog.types import EventDict
 
@@ -46,6 +48,10 @@ from gstack.store.sealing import ensure_keys
 HOST = "gateway.test"
 ZONE = "ch-gva-2"
 SEED = 1
+examples.register_profile(
+    "gstack", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+examples.load_profile("gstack")
 MOST_WAITS = 10  # of OPERATION_HOLD_SECONDS each
 
 

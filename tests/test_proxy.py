@@ -99,7 +99,7 @@ def _with_proxy(peers: Peers, use: Callable[[int, Proxy], Awaitable[Any]], *, an
         proxy = Proxy(target, peers)
         front = await asyncio.start_server(proxy.handle, "127.0.0.1", 0, limit=HEAD_BYTES)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 return await use(front.sockets[0].getsockname()[1], proxy)
         finally:
             front.close()

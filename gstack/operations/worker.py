@@ -124,7 +124,7 @@ def launch_in_process(
     try:
         yield worker
     finally:
-        drained = worker.stop()
+        drained = worker.stop(seconds=60)
         operations.close()
     if not drained:
         raise RuntimeError("workflows were still running when the test ended")

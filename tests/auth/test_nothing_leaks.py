@@ -213,7 +213,7 @@ def a_crash_in_the_middle_of_an_operation(run: Run, token: str, log: Path) -> No
     assert gateway.process is not None
     gateway.process.kill()
     gateway.process.wait()
-    until(lambda: may_listen(gateway.settings["GSTACK_PORT"]), seconds=15, what="the end of its children")
+    until(lambda: may_listen(gateway.settings["GSTACK_PORT"]), what="the end of its children")
     with standard_error(log):
         gateway.start()
     found = run.ask("POST", f"{root}/operations/{started['name']}/wait", 200, headers=header).json()

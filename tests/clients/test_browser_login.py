@@ -265,7 +265,7 @@ def test_a_person_makes_downloads_and_revokes_a_key_file(
     browser.press("revoke", beside="from-the-page@")
     until(lambda: "from-the-page@" not in browser.text(), what="the revocation")
     # Another process may believe a token for five seconds more.
-    until(lambda: run(*words, "compute", "zones", "list").status != 0, seconds=30, what="the end of its tokens")
+    until(lambda: run(*words, "compute", "zones", "list").status != 0, what="the end of its tokens")
     assert browser.complaints() == []
     browser.press("leave")
     until(lambda: "Sign in" in browser.text(), what="signing out")

@@ -221,7 +221,7 @@ def external_by_executable(gcloud: Gcloud, folder: Path) -> None:
     script.write_text(f"#!/bin/sh\necho '{json.dumps(answer | {'expiration_time': int(time.time()) + 3600})}'\n")
     script.chmod(0o755)
     gcloud.more["GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"] = "1"
-    gcloud.external(folder, {"executable": {"command": str(script), "timeout_millis": 10_000}})
+    gcloud.external(folder, {"executable": {"command": str(script), "timeout_millis": 60_000}})
 
 
 RENEWED: dict[str, SignIn] = {

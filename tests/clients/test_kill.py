@@ -146,7 +146,7 @@ class Gateway:
         """The operation if it is DONE. A gateway that is just being killed may not answer."""
         try:
             found = self.get(f"zones/ch-gva-2/operations/{operation}")
-        except requests.ConnectionError:
+        except requests.RequestException:
             return None
         return found if found["status"] == "DONE" else None
 
@@ -196,7 +196,7 @@ def in_good_order(gateway: Gateway, world: World) -> Iterator[None]:
 
 
 def restart(gateway: Gateway) -> None:
-    until(lambda: may_listen(gateway.running.settings["GSTACK_PORT"]), seconds=15, what="a free port")
+    until(lambda: may_listen(gateway.running.settings["GSTACK_PORT"]), what="a free port")
     gateway.running.start()
 
 
@@ -372,7 +372,7 @@ def test_no_process_of_a_killed_gateway_stays(gateway: Gateway) -> None:
     left = list(gateway.children())
     assert len(left) >= 2
     gateway.kill()
-    until(lambda: not any(map(_is_running, left)), seconds=15, what="the end of every process")
+    until(lambda: not any(map(_is_running, left)), what="the end of every process")
     restart(gateway)
 
 

@@ -154,7 +154,7 @@ def store_app(settings: Settings) -> Flask:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings({"PATH": str(tmp_path), "OPERATION_HOLD_SECONDS": 5.0, "OPERATION_WAIT_SECONDS": 5.0})
+    return Settings({"PATH": str(tmp_path), "OPERATION_HOLD_SECONDS": 60.0, "OPERATION_WAIT_SECONDS": 60.0})
 
 
 @pytest.fixture

@@ -51,11 +51,11 @@ def make(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def test_whoever_waits_is_let_go_when_the_operation_is_done(make: Any, table: Table) -> None:
     holds, answers = make(4), []
-    thread = threading.Thread(target=lambda: answers.append(holds.until_done("o", 5)))
+    thread = threading.Thread(target=lambda: answers.append(holds.until_done("o", 60)))
     thread.start()
     until(lambda: table.questions)
     table.done.add("o")
-    thread.join(5)
+    thread.join(60)
     assert answers == [True]
 
 
@@ -70,14 +70,14 @@ def test_no_time_to_wait_takes_no_slot_and_asks_nothing(make: Any, table: Table)
 
 def test_there_is_always_one_slot(make: Any, table: Table) -> None:
     table.done.add("o")
-    assert make(-4).until_done("o", 5) is True
+    assert make(-4).until_done("o", 60) is True
 
 
 def test_a_slot_is_free_again_afterwards(make: Any, table: Table) -> None:
     holds = make(1)
     holds.until_done("o", 0.01)
     table.done.add("o")
-    assert holds.until_done("o", 5) is True
+    assert holds.until_done("o", 60) is True
 
 
 def test_of_five_hundred_that_wait_at_once_those_without_a_slot_are_turned_away_at_once(
@@ -85,7 +85,7 @@ def test_of_five_hundred_that_wait_at_once_those_without_a_slot_are_turned_away_
 ) -> None:
     holds, answers = make(24), []
     threads = [
-        threading.Thread(target=lambda n=n: answers.append(holds.until_done(f"o{n}", 5)), daemon=True)
+        threading.Thread(target=lambda n=n: answers.append(holds.until_done(f"o{n}", 60)), daemon=True)
         for n in range(500)
     ]
     for thread in threads:
@@ -94,26 +94,26 @@ def test_of_five_hundred_that_wait_at_once_those_without_a_slot_are_turned_away_
     assert answers == [False] * 476
     table.done.update(f"o{n}" for n in range(500))
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert answers.count(True) == 24
 
 
 def test_one_question_is_asked_for_all_that_wait_and_none_when_nobody_does(make: Any, table: Table) -> None:
     holds = make(8)
-    threads = [threading.Thread(target=holds.until_done, args=(f"o{n}", 5)) for n in range(8)]
+    threads = [threading.Thread(target=holds.until_done, args=(f"o{n}", 60)) for n in range(8)]
     for thread in threads:
         thread.start()
     until(lambda: any(len(question) == 8 for question in table.questions))
     table.done.update(f"o{n}" for n in range(8))
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert all(table.questions), "asked although nobody waited"
 
 
 def test_a_database_that_fails_for_a_moment_is_asked_again(make: Any, table: Table) -> None:
     table.broken = True
     table.done.add("o")
-    assert make(1).until_done("o", 5) is True
+    assert make(1).until_done("o", 60) is True
 
 
 def test_when_all_are_let_go_nobody_waits_any_more_and_nobody_is_told_that_it_is_done(make: Any, table: Table) -> None:
@@ -124,7 +124,7 @@ def test_when_all_are_let_go_nobody_waits_any_more_and_nobody_is_told_that_it_is
     until(lambda: any(len(question) == 3 for question in table.questions))
     holds.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert answers == [False] * 3
     assert holds.until_done("late", 60) is False
 

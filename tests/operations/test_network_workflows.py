@@ -155,7 +155,7 @@ def test_who_waits_for_an_operator_keeps_nobody_from_making(monkeypatch: pytest.
         def use(function: Any) -> Any:
             if blocked:
                 waits.set()
-                mended.wait(20)
+                mended.wait(120)
             return function(SimpleNamespace(key=account))
 
         run = MagicMock(**{"step.side_effect": lambda name, body: body(), "cloud.use.side_effect": use})
@@ -165,10 +165,10 @@ def test_who_waits_for_an_operator_keeps_nobody_from_making(monkeypatch: pytest.
         first = pool.submit(made, "a", True)
         try:
             assert waits.wait(30)
-            assert pool.submit(made, "b", False).result(5)["id"] == "sub"
+            assert pool.submit(made, "b", False).result(60)["id"] == "sub"
         finally:
             mended.set()
-        assert first.result(10)["id"] == "sub"
+        assert first.result(60)["id"] == "sub"
 
 
 def test_a_deleted_subnetwork_goes_when_its_machines_are_expunged(

@@ -77,7 +77,7 @@ def begin(app: Any, keys: Keys, services: Services, make_call: Any) -> Iterator[
     settings = Settings({**operations.settings, "OPERATION_CONCURRENCY": 1})
     several = Services(keys.cloud_for, keys.others, services.catalogue, services.sealer)
 
-    def start(workflow: str = "op.test.ask", name: str = "i", hold: float = 5.0) -> dict[str, Any]:
+    def start(workflow: str = "op.test.ask", name: str = "i", hold: float = 60.0) -> dict[str, Any]:
         operations.settings = Settings({**settings, "OPERATION_HOLD_SECONDS": hold})
         with app.app_context():
             return engine.start(make_call(), workflow, type="stop", target=LINK.format(name), plan={})

@@ -166,7 +166,7 @@ def test_operations_on_one_target_run_one_after_the_other(begin: Any, stage: Any
     stage.set(OPERATION_WAIT_SECONDS=0.15)
     assert stage.wait(second["name"])["status"] == "PENDING"
     gates["a"].set()
-    stage.set(OPERATION_WAIT_SECONDS=5.0)
+    stage.set(OPERATION_WAIT_SECONDS=60.0)
     stage.wait(second["name"])
     assert ORDER == ["a enters", "a leaves", "b enters", "b leaves"]
 
@@ -188,7 +188,7 @@ def test_operations_of_one_line_run_one_after_the_other_whatever_their_target(
     stage.set(OPERATION_WAIT_SECONDS=0.15)
     assert stage.wait(second["name"])["status"] == "PENDING"
     gates["a"].set()
-    stage.set(OPERATION_WAIT_SECONDS=5.0)
+    stage.set(OPERATION_WAIT_SECONDS=60.0)
     assert stage.wait(second["name"])["status"] == "DONE"
 
 

@@ -123,7 +123,7 @@ def test_a_worker_that_is_told_to_stop_leaves_its_operations_to_the_next_one(wor
     name = workers.start()
     until(lambda: workers.lines("made"))
     first.send_signal(signal.SIGTERM)
-    assert first.wait(20) == 0
+    assert first.wait(120) == 0
     assert workers.operation(name).status == "RUNNING"
     (workers.folder / "away").unlink()
     workers.launch()
@@ -164,7 +164,7 @@ def test_the_work_of_a_host_that_died_is_taken_over_by_another(hosts: Workers) -
 def test_a_second_worker_on_the_same_folder_is_refused(workers: Workers) -> None:
     workers.launch()
     second = workers.launch(wait=False)
-    _, words = second.communicate(timeout=20)
+    _, words = second.communicate(timeout=120)
     assert second.returncode == 1
     assert "another operations worker holds" in words
 
@@ -178,7 +178,7 @@ def test_a_worker_ends_with_its_parent(workers: Workers) -> None:
     child = int(parent.stdout.readline())
     assert parent.stdout.readline() == "READY\n"
     parent.kill()
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=120)
     until(lambda: not _lives(child))
 
 

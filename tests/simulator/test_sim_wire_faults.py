@@ -141,7 +141,7 @@ def test_in_a_process_of_its_own_it_listens_when_it_says_so_refuses_when_told_an
                     requests.get(f"{url}?command=listZones", timeout=30)
         finally:
             process.terminate()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=120) == 0
 
 
 @pytest.mark.parametrize(
