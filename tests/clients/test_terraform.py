@@ -1,37 +1,22 @@
 """Terraform with Google's own provider, beyond its page: many things at once, in place, imported, gone, failed.
 
-Apart from the page's recipes because what CloudStack holds is looked at, which a reader cannot. The provider is built
-as the page says, so only ``make test-clients`` runs this. The surprising things: users of this CloudStack may expunge,
-so that networks go at once, where otherwise they wait for a day; and the provider imports no labels.
+Apart from the page's recipes because what CloudStack holds is looked at, which a reader cannot. Only
+``make test-clients`` runs this. The surprising thing: the provider imports no labels.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from gstack.demo import Cloud, Demo, prepared
-from gstack.simulator import Simulator, serve
+from gstack.simulator import Simulator
 from tests.clients.holdings import held
+from tests.clients.provider import HEAD, demo, ok, terraform, world
 
-if os.environ.get("GSTACK_TEST_CLIENTS") != "all":
-    pytest.skip("make test-clients runs it: its provider comes from a registry", allow_module_level=True)
+__all__ = ["demo", "terraform", "world"]  # fixtures
 
-SECONDS = 600
-HEAD = """
-terraform {
-  required_providers { google = { source = "hashicorp/google" } }
-}
-provider "google" {
-  region = "de-fra"
-  zone   = "de-fra-1"
-}
-"""
 SHOP = (
     HEAD
     + """
@@ -183,45 +168,12 @@ resource "google_compute_instance" "giant" {
 )
 
 
-@pytest.fixture(scope="module")
-def world() -> Simulator:
-    return Simulator(job_seconds=0.1, extras=True, settings={"allow.user.expunge.recover.vm": True})
-
-
-@pytest.fixture(scope="module")
-def demo(world: Simulator) -> Iterator[Demo]:
-    """A gateway of its own, whose CloudStack can be looked into."""
-    server = serve(world)
-    cloud = Cloud(f"http://localhost:{server.port}/client/api", *world.keys("tenant"), zone="ch-gva-2")
-    try:
-        with prepared(cloud=cloud, gcloud=False) as running:
-            yield running
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def terraform(run: Callable[..., Any], tmp_path: Path, terraform_configuration: Path) -> Callable[..., Any]:
-    """terraform in a folder of its own, with the provider that the page builds."""
-    words = ("env", f"TF_CLI_CONFIG_FILE={terraform_configuration}", "terraform")
-
-    def start(command: str, *more: str) -> Any:
-        return run(*words, command, *more, folder=tmp_path, seconds=SECONDS)
-
-    return start
-
-
-def _ok(ran: Any) -> str:
-    assert ran.status == 0, ran.out + ran.err
-    return str(ran.out)
-
-
 def _imported(terraform: Callable[..., Any], links: dict[str, str], variables: list[str]) -> str:
     """What terraform plans once it has forgotten these resources and been told of them again."""
-    _ok(terraform("state", "rm", *links))
+    ok(terraform("state", "rm", *links))
     for address, link in links.items():
-        _ok(terraform("import", "-no-color", *variables, address, f"projects/tenant/{link}"))
-    return _ok(terraform("plan", "-no-color", *variables))
+        ok(terraform("import", "-no-color", *variables, address, f"projects/tenant/{link}"))
+    return ok(terraform("plan", "-no-color", *variables))
 
 
 def test_a_shop_made_at_once_changed_imported_and_gone_leaves_nothing(
@@ -229,12 +181,12 @@ def test_a_shop_made_at_once_changed_imported_and_gone_leaves_nothing(
 ) -> None:
     before = held(world)
     (tmp_path / "main.tf").write_text(SHOP)
-    assert "11 added" in _ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10"))
-    assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode"))
+    assert "11 added" in ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10"))
+    assert "No changes." in ok(terraform("plan", "-no-color", "-detailed-exitcode"))
     changes = ["-var=stage=live", "-var=machine=e2-medium", "-var=open=9000"]
-    done = _ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10", *changes))
+    done = ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10", *changes))
     assert "0 added, 8 changed, 0 destroyed" in done
-    assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode", *changes))
+    assert "No changes." in ok(terraform("plan", "-no-color", "-detailed-exitcode", *changes))
     imported = {
         "google_compute_firewall.open[0]": "global/firewalls/open-0",
         "google_compute_subnetwork.shop": "regions/de-fra/subnetworks/shop",
@@ -244,7 +196,7 @@ def test_a_shop_made_at_once_changed_imported_and_gone_leaves_nothing(
     planned = _imported(terraform, imported, changes)
     assert "0 to add, 2 to change, 0 to destroy" in planned
     assert re.findall(r"# (\S+) will be", planned) == ["google_compute_address.web[0]", "google_compute_instance.db"]
-    assert "11 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
+    assert "11 destroyed" in ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
     assert held(world) == before
 
 
@@ -253,13 +205,13 @@ def test_disks_of_images_and_snapshots_are_seen_changed_imported_and_gone(
 ) -> None:
     before = held(world)
     (tmp_path / "main.tf").write_text(STORE)
-    done = _ok(terraform("apply", "-no-color", "-auto-approve"))
+    done = ok(terraform("apply", "-no-color", "-auto-approve"))
     assert "6 added" in done
     assert 'seen = "true true true store range 12 10 micro"' in done
-    assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode"))
+    assert "No changes." in ok(terraform("plan", "-no-color", "-detailed-exitcode"))
     changes = ["-var=stage=live", "-var=size=14"]
-    assert "0 added, 1 changed, 0 destroyed" in _ok(terraform("apply", "-no-color", "-auto-approve", *changes))
-    assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode", *changes))
+    assert "0 added, 1 changed, 0 destroyed" in ok(terraform("apply", "-no-color", "-auto-approve", *changes))
+    assert "No changes." in ok(terraform("plan", "-no-color", "-detailed-exitcode", *changes))
     imported = {
         "google_compute_network.store": "global/networks/store",
         "google_compute_snapshot.kept": "global/snapshots/kept",
@@ -267,7 +219,7 @@ def test_disks_of_images_and_snapshots_are_seen_changed_imported_and_gone(
         "google_compute_attached_disk.of_snapshot": "zones/de-fra-1/instances/store/of-snapshot",
     }
     assert "0 to add, 2 to change, 0 to destroy" in _imported(terraform, imported, changes), "no labels imported"
-    assert "6 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve"))
+    assert "6 destroyed" in ok(terraform("destroy", "-no-color", "-auto-approve"))
     assert held(world) == before
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from gstack.simulator import Simulator
 from tests.clients.holdings import held
-from tests.clients.test_terraform import HEAD, _ok, demo, terraform, world
+from tests.clients.provider import HEAD, demo, ok, terraform, world
 
 __all__ = ["demo", "terraform", "world"]
 CLIENT = "9.9.9.9"
@@ -145,24 +145,24 @@ def test_balancers_made_changed_in_place_imported_and_gone_leave_nothing(
     world: Simulator, terraform: Callable[..., Any], tmp_path: Path
 ) -> None:
     def arriving(output: str, port: int) -> int:
-        address = _ok(terraform("output", "-raw", output)).strip()
+        address = ok(terraform("output", "-raw", output)).strip()
         return len(world.reaches(CLIENT, address, port=port).machines)
 
     before = held(world)
     (tmp_path / "main.tf").write_text(FRONT)
-    made = _ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10"))
+    made = ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10"))
     assert "15 added" in made
     assert 'seen = "2 TCP 443-443"' in made
-    assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode"))
+    assert "No changes." in ok(terraform("plan", "-no-color", "-detailed-exitcode"))
     assert [arriving(*one) for one in FRONTS] == [2, 2, 2, 2]
     changes = ["-var=stage=live", "-var=sticky=CLIENT_IP", "-var=members=1", "-var=health=7"]
-    done = _ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10", *changes))
+    done = ok(terraform("apply", "-no-color", "-auto-approve", "-parallelism=10", *changes))
     assert "0 added, 6 changed, 0 destroyed" in done
-    assert "No changes." in _ok(terraform("plan", "-no-color", "-detailed-exitcode", *changes))
+    assert "No changes." in ok(terraform("plan", "-no-color", "-detailed-exitcode", *changes))
     assert [arriving(*one) for one in FRONTS] == [1, 1, 1, 1]
-    _ok(terraform("state", "rm", *IMPORTED))
+    ok(terraform("state", "rm", *IMPORTED))
     for address, link in IMPORTED.items():
-        _ok(terraform("import", "-no-color", *changes, address, f"projects/tenant/{link}"))
-    assert "0 to add, 2 to change, 0 to destroy" in _ok(terraform("plan", "-no-color", *changes)), "no labels imported"
-    assert "15 destroyed" in _ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
+        ok(terraform("import", "-no-color", *changes, address, f"projects/tenant/{link}"))
+    assert "0 to add, 2 to change, 0 to destroy" in ok(terraform("plan", "-no-color", *changes)), "no labels imported"
+    assert "15 destroyed" in ok(terraform("destroy", "-no-color", "-auto-approve", "-parallelism=10"))
     assert held(world) == before
