@@ -47,7 +47,7 @@ def page(results: dict[str, Any]) -> str:
         lines.append(f"| {name.rsplit(' ', 1)[0]}, MB (proportional share) | {value:.0f} | < 150 |")
     lines += ["", "## Requests a second, and which server", ""]
     lines += [
-        "granian serves: at few connections it answers cached catalogues quicker, and it speaks HTTP/2, which Go's",
+        "granian serves: with many connections it answers cached catalogues quicker, and it speaks HTTP/2, which Go's",
         "clients and Terraform ask for. gunicorn needs less memory, and is no slower where CloudStack takes the time.",
         "",
     ]
