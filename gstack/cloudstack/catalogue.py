@@ -21,10 +21,8 @@ from gstack.cloudstack.errors import Unavailable
 from gstack.settings import Settings
 
 LARGEST = 1_000  # answers kept; the one used longest ago goes first
-SHORT, LONG = (
-    0.1,
-    12,
-)  # times CATALOGUE_TTL: tenants make networks all day; roles and OS types hardly ever change
+# Times CATALOGUE_TTL: tenants make networks all day; roles and OS types hardly ever change.
+SHORT, LONG = 0.1, 12
 
 _Key = tuple[str, ...]
 T = TypeVar("T")

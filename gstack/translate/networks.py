@@ -298,7 +298,7 @@ def marks(row: Row) -> dict[str, str]:
 def marks_of(plan: Mapping[str, Any]) -> dict[str, str]:
     """What a VPC, or a subnetwork beside its own name, is marked with, by :func:`plan`."""
     marked = {NETWORK: plan["network"], NUMBER: plan["number"], MODE: plan["mode"]}
-    return {**marked, CREATED: plan["created"]} if plan["created"] else marked
+    return {**marked, CREATED: plan["created"]} if plan.get("created") else marked  # older plans have none
 
 
 def unfinished(network: str, subnetwork: str) -> str:

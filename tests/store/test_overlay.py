@@ -7,27 +7,20 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from flask import Flask, current_app
+from flask import current_app
 from sqlalchemy import select
 
 from gstack.settings import Settings
 from gstack.store import identity, overlay
-from gstack.store.db import db, open_store, own_session
-from gstack.store.migrate import load_models
+from gstack.store.db import db, own_session
 from gstack.store.sealing import Sealer
+from tests.store.stores import overlaid
 
 
 @pytest.fixture(autouse=True)
 def context(tmp_path: Path) -> Iterator[None]:
-    app = Flask("test")
-    open_store(app, Settings({"PATH": str(tmp_path)}))
-    load_models()
-    overlay.init_app(app, Sealer(keys=[Fernet.generate_key().decode()]))
-    with app.app_context():
-        db.create_all()
+    with overlaid(Settings({"PATH": str(tmp_path)})):
         yield
-        db.session.remove()
-        db.engine.dispose()
 
 
 def test_what_was_written_is_read_back_exactly() -> None:

@@ -9,16 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
-from flask import Flask
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError
 
 from gstack.settings import Settings
 from gstack.store import identity, overlay
-from gstack.store.db import db, open_store, own_session
-from gstack.store.migrate import load_models
-from gstack.store.sealing import Sealer
+from gstack.store.db import db, own_session
+from tests.store.stores import overlaid
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +25,8 @@ def context(postgresql: str, tmp_path: Path) -> Iterator[None]:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
-    app = Flask("test")
-    open_store(app, Settings({"PATH": str(tmp_path), "DATABASE_URL": postgresql}))
-    load_models()
-    overlay.init_app(app, Sealer(keys=[Fernet.generate_key().decode()]))
-    with app.app_context():
-        db.create_all()
+    with overlaid(Settings({"PATH": str(tmp_path), "DATABASE_URL": postgresql})):
         yield
-        db.session.remove()
-        db.engine.dispose()
 
 
 def test_what_is_held_nobody_else_may_change_until_the_transaction_ends() -> None:
