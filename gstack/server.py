@@ -39,7 +39,7 @@ from gstack.doorway import Doorway
 from gstack.operations import engine
 from gstack.peers import Peers
 from gstack.settings import Settings, SettingsError
-from gstack.store.db import db, open_store
+from gstack.store.db import db, let_go_of_replaced, open_store
 from gstack.store.sealing import Sealer
 
 log = structlog.get_logger(__name__)
@@ -105,9 +105,9 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
 
     def load() -> Doorway:
         leave_when_told(end)
-        die_with(parent)
         gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
         app = create_app(settings)
+        look_round(parent, app)
         let_go_at(end, app)
         peers = Peers(settings.folder) if settings["GSTACK_PROXY_PORT"] else None
         connections = Connections(settings["GSTACK_PORT"], most * 3 // 4)
@@ -235,15 +235,16 @@ def let_go_at(end: End, app: Flask) -> None:
     threading.Thread(target=watch, name="shutdown-watch", daemon=True).start()
 
 
-def die_with(parent: int) -> None:
-    """End this process as soon as ``parent`` is gone, however it went."""
+def look_round(parent: int, app: Flask) -> None:
+    """End this process as soon as ``parent`` is gone, however it went; let go of a database that is gone."""
 
     def watch() -> None:
         while os.getppid() == parent:
+            let_go_of_replaced(app)
             time.sleep(0.5)
         os._exit(0)
 
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+    threading.Thread(target=watch, name="watch", daemon=True).start()
 
 
 def _check_store(settings: Settings) -> None:

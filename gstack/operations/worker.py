@@ -32,7 +32,7 @@ from gstack.operations.services import services as real_services
 from gstack.operations.workflow import load_workflows
 from gstack.settings import Settings, SettingsError, load
 from gstack.store import overlay
-from gstack.store.db import db, open_store, store_number
+from gstack.store.db import db, open_store, store_replaced
 from gstack.store.migrate import upgrade_database
 
 log = structlog.get_logger(__name__)
@@ -139,14 +139,13 @@ def main(settings: Settings, services: Services | None = None) -> int:
         signal.signal(number, _setter(stop))
     try:
         with only_worker(settings.folder / "operations.lock"):
-            begun = store_number(settings)  # before: a store that is replaced meanwhile may have no tables
-            worker = _started(settings, services)
-            begun = begun or store_number(settings)
+            app = Flask("gstack.operations", static_folder=None)
+            worker = _started(app, settings, services)
             print("READY", flush=True)
             log.info("operations_worker.ready")
-            while not stop.wait(PARENT_POLL_SECONDS) and os.getppid() == parent and store_number(settings) == begun:
+            while not stop.wait(PARENT_POLL_SECONDS) and os.getppid() == parent and not store_replaced(app):
                 pass
-            if store_number(settings) != begun:
+            if store_replaced(app):
                 log.error("store.replaced")  # the next worker makes its tables
             drained = worker.stop()
     except (Refused, SettingsError) as error:
@@ -177,9 +176,8 @@ def only_worker(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _started(settings: Settings, services: Services | None) -> Worker:
+def _started(app: Flask, settings: Settings, services: Services | None) -> Worker:
     logs.configure(settings)
-    app = Flask("gstack.operations", static_folder=None)
     open_store(app, settings)
     upgrade_database(app)
     chosen = services or real_services(app, settings)

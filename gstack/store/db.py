@@ -9,10 +9,6 @@ follow.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,12 +20,15 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 
 from gstack.settings import Settings
+from gstack.store.files import REPLACED, Files
 
 
 class Model(MappedAsDataclass, DeclarativeBase):
     """Base of every table of gstack."""
 
 
+FILES = "files"  # of a connection: the numbers of its files
+EXTENSION = "gstack.store.files"
 CHUNK = 200  # rows rewritten in one transaction, so that others need not wait long for their turn
 
 db = SQLAlchemy(metadata=Model.metadata)
@@ -39,9 +38,6 @@ def open_store(app: Flask, settings: Settings) -> None:
     """Connect ``app`` to the store of ``settings``. A SQLite file is made if it is not there, for its owner
     only."""
     url = make_url(settings.database_url)
-    path = _file_of(url)
-    if path is not None:
-        _make_private(path)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     # As many connections as threads, or a request that waits for its operation would keep others from the
     # store.
@@ -52,7 +48,9 @@ def open_store(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True} | pool
     db.init_app(app)
     with app.app_context():
-        prepare_engine(db.engine)
+        files = app.extensions[EXTENSION] = prepare_engine(db.engine)
+    if files is not None:
+        files.make()
 
 
 def own_session() -> Session:
@@ -91,83 +89,51 @@ def rewrite_each(
     return count
 
 
-def _make_private(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Only ever a new file: closing any descriptor of an open one drops this process's locks on it, and SQLite
-    # elsewhere would delete the write-ahead log from under our connections (sqlite.org/howtocorrupt.html, 2.2).
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        path.chmod(0o600)
+def store_replaced(app: Flask) -> bool:
+    """Whether the files of the store of ``app`` are others than at its first use: then it may have no tables."""
+    files: Files | None = app.extensions[EXTENSION]
+    return files is not None and files.replaced
 
 
-def prepare_engine(engine: Engine) -> Engine:
-    """Make ``engine`` fit for several processes; on anything but SQLite it is returned as it is."""
-    if engine.dialect.name != "sqlite":
-        return engine
+def let_go_of_replaced(app: Flask) -> None:
+    """Close the connections of ``app`` to files that are no longer there, as far as nobody uses them: by the index of a
+    write-ahead log that somebody holds, others would misread the next one."""
+    files: Files | None = app.extensions[EXTENSION]
+    if files is not None and files.stale:
+        with app.app_context():
+            db.engine.pool.dispose()
 
+
+def prepare_engine(engine: Engine) -> Files | None:
+    """Make ``engine`` fit for several processes, and for a database whose files are taken away under it; gives those.
+    An engine on anything but a SQLite file is left as it is."""
     path = _file_of(engine.url)
+    if path is None:
+        return None
+    files = Files(path)
 
     @event.listens_for(engine, "do_connect")
-    def _connecting(*_: Any) -> None:
-        if path is not None:
-            _make_private(path)
+    def _connecting(dialect: Any, record: Any, arguments: Any, named: Any) -> Any:
+        connection, record.info[FILES] = files.connect(lambda: dialect.connect(*arguments, **named))
+        return connection
 
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, record: Any) -> None:
-        record.info["file"] = _number(path)
-        connection.isolation_level = "IMMEDIATE"
-        cursor = connection.cursor()
-        for pragma in ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    @event.listens_for(engine, "close")
+    def _closing(connection: Any, _record: Any) -> None:
+        files.close(connection)
 
     @event.listens_for(engine, "checkout")
     def _taken(_connection: Any, record: Any, _proxy: Any) -> None:
-        if record.info["file"] != _number(path):  # SQLite would go on in a file that nobody else sees
-            _clear_away(record.info.get("beside", {}))
-            raise DisconnectionError("The database file was deleted or replaced.")
+        if record.info[FILES] != files.now():
+            files.clear_away(record.info[FILES])
+            engine.pool.dispose()  # those that nobody uses; the others close when they are given back
+            raise DisconnectionError(REPLACED)
 
     @event.listens_for(engine, "checkin")
     def _given_back(_connection: Any, record: Any) -> None:
-        if not record.info.get("beside"):
-            beside = {file: _number(file) for file in _beside(path)}
-            if all(beside.values()) and record.info.get("file") == _number(path):  # asked last: they were this one's
-                record.info["beside"] = beside
+        if record.info.get(FILES) != files.now():
+            record.invalidate()
 
-    return engine
-
-
-def store_number(settings: Settings) -> int:
-    """What tells the store's file from another that takes its place; 0 where there is none."""
-    return _number(_file_of(make_url(settings.database_url)))
-
-
-def _beside(path: Path | None) -> list[Path]:
-    """SQLite's own files of a database: its write-ahead log, and that log's index."""
-    return [path.with_name(path.name + end) for end in ("-wal", "-shm")] if path is not None else []
-
-
-def _clear_away(files: dict[Path, int]) -> None:
-    """Take away SQLite's files of a database that is gone, as long as they are still its own: nothing in them says so,
-    and SQLite would read the older one's pages out of them, or fail. Their numbers are nobody else's while the
-    connection is open that they were taken from."""
-    for folder in {file.parent for file in files}:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # others may do the same, and go on with files of the same names
-            for file, number in files.items():
-                if _number(file) == number:
-                    file.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)
-
-
-def _number(path: Path | None) -> int:
-    try:
-        return path.stat().st_ino if path is not None else 0
-    except FileNotFoundError:
-        return 0
+    return files
 
 
 def _file_of(url: URL) -> Path | None:

@@ -195,12 +195,15 @@ def test_a_worker_whose_store_is_replaced_while_it_starts_makes_room_for_the_nex
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings({"PATH": str(tmp_path)})
-    store, other, events = tmp_path / "gstack.db", tmp_path / "other.db", list[str]()
-    store.touch()
+    other, events = tmp_path / "other.db", list[str]()
     other.touch()
 
-    def started(*_: object) -> Any:
-        other.replace(store)
+    def started(app: Flask, *_: object) -> Any:
+        open_store(app, settings)
+        with app.app_context():
+            db.session.execute(text("SELECT 1"))
+            other.replace(tmp_path / "gstack.db")
+            db.session.remove()
         return SimpleNamespace(stop=lambda: True)
 
     told = SimpleNamespace(info=lambda event, **_more: events.append(event), error=events.append)

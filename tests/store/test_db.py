@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
+from gstack.settings import Settings
+from gstack.store import files
 from gstack.store.credentials import ProjectId
-from gstack.store.db import own_session, prepare_engine
+from gstack.store.db import db, let_go_of_replaced, own_session, prepare_engine
 from gstack.store.migrate import upgrade_database
 
 
@@ -40,8 +44,9 @@ def write(engine: Engine, word: str) -> None:
 @pytest.fixture
 def engines(tmp_path: Path) -> list[Engine]:
     """Two that have a connection each, and share a database whose last words are in its write-ahead log."""
-    made = [prepare_engine(create_engine(f"sqlite:///{tmp_path / 'words.db'}")) for _ in range(2)]
+    made = [create_engine(f"sqlite:///{tmp_path / 'words.db'}") for _ in range(2)]
     for engine in made:
+        prepare_engine(engine)
         write(engine, "old")
     assert (tmp_path / "words.db-wal").stat().st_size
     return made
@@ -76,3 +81,74 @@ def test_a_log_that_came_with_a_database_is_left_alone(tmp_path: Path, engines: 
     for end, content in copies.items():
         (tmp_path / f"words.db{end}").write_bytes(content)
     assert [read(engine) for engine in engines] == [["logged"]] * 2
+
+
+def test_what_is_read_while_the_database_is_taken_away_is_read_to_its_end(
+    tmp_path: Path, engines: list[Engine]
+) -> None:
+    with engines[0].connect() as connection:
+        words = connection.execute(text("SELECT word FROM words"))
+        for file in tmp_path.glob("words.db*"):
+            file.unlink()
+        write(engines[1], "new")
+        assert list(words.scalars()) == ["old", "old"]
+    assert [read(engine) for engine in engines] == [["new"]] * 2
+
+
+def test_a_connection_beside_one_to_a_log_that_was_deleted_is_refused(
+    tmp_path: Path, engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LETTING_GO_SECONDS", 0.0)
+    engine, other = engines
+    other.dispose()
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        for end in ("-wal", "-shm"):
+            (tmp_path / f"words.db{end}").unlink()
+        with pytest.raises(OperationalError, match="deleted or replaced"):
+            engine.connect()
+    write(engine, "new")
+    with closing(sqlite3.connect(tmp_path / "words.db")) as another:
+        assert ("new",) in another.execute("SELECT word FROM words").fetchall()
+
+
+def test_connections_that_nobody_uses_let_go_of_a_log_that_was_deleted(tmp_path: Path, engines: list[Engine]) -> None:
+    engine, other = engines
+    other.dispose()
+    with engine.connect(), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    for end in ("-shm", "-wal"):
+        (tmp_path / f"words.db{end}").unlink()
+    write(engine, "new")
+    with closing(sqlite3.connect(tmp_path / "words.db")) as another:
+        assert ("new",) in another.execute("SELECT word FROM words").fetchall()
+
+
+def test_a_process_that_makes_the_database_keeps_the_locks_that_it_takes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "words.db"
+    with closing(sqlite3.connect(":memory:")) as locked:
+        named = Path.replace
+
+        def lock_at_once(made: Path, name: Path) -> None:
+            named(made, name)
+            locked.execute("ATTACH ? AS words", (str(path),))
+            locked.execute("BEGIN EXCLUSIVE")
+
+        monkeypatch.setattr(Path, "replace", lock_at_once)
+        files.Files(path).make()
+        assert locked.in_transaction
+        script = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN EXCLUSIVE')"
+        done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=False)
+        assert "database is locked" in done.stderr
+
+
+def test_an_idle_process_lets_go_of_files_that_are_replaced(store_app: Flask, settings: Settings) -> None:
+    upgrade_database(store_app)
+    with store_app.app_context():
+        let_go_of_replaced(store_app)
+        assert db.engine.pool.checkedin() > 0
+        settings.folder.joinpath("gstack.db").unlink()
+        let_go_of_replaced(store_app)
+        assert db.engine.pool.checkedin() == 0
