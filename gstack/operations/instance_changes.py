@@ -23,7 +23,7 @@ from gstack.operations.run import Run
 from gstack.operations.workflow import workflow
 from gstack.protocol.fingerprints import matches
 from gstack.store import overlay
-from gstack.translate import machines, tags, userdata, volumes
+from gstack.translate import machines, scheduling, tags, userdata, volumes
 from gstack.translate.balancing import fronts_of_machine
 from gstack.translate.machine_types import MachineTypes
 
@@ -63,6 +63,17 @@ def must_be_stopped(row: Mapping[str, Any], path: str, what: str) -> None:
     if row.get("state") != "Stopped":
         why = f"{what} can be changed only while the instance is stopped. It is {machines.status(row)}."
         raise not_ready(path, why)
+
+
+def scheduled(row: Mapping[str, Any], path: str, given: Mapping[str, Any], where: str) -> Row:
+    """What is remembered of the scheduling options ``given`` at ``where``, beside those that the machine at ``path``
+    has. Raises GceError invalid or resourceNotReady."""
+    kept, said = overlay.read(machines.KIND, row["id"]).get("scheduling", {}), scheduling.changed(given)
+    scheduling.check(kept | said, where)
+    before, after = scheduling.shown(kept), scheduling.shown(kept | said)
+    if any(before[member] != after[member] for member in scheduling.KIND):
+        must_be_stopped(row, path, "Whether it is preemptible")
+    return said
 
 
 @workflow("op.instances.setTags")

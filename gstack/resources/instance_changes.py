@@ -19,6 +19,7 @@ from gstack.operations.instance_changes import (
     check_fingerprint,
     check_tags,
     must_be_stopped,
+    scheduled,
 )
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
@@ -127,8 +128,11 @@ def set_deletion_protection(call: Call) -> dict[str, Any]:
 )
 def set_scheduling(call: Call) -> dict[str, Any]:
     """Remember scheduling options: CloudStack decides by the service offering."""
-    said = {member: call.body[member] for member in scheduling.REMEMBERED if member in call.body}
-    return _change(call, lambda _: {"scheduling": said})
+
+    def plan(found: _Target) -> dict[str, Any]:
+        return {"scheduling": scheduled(found.row, found.path, call.body, "resource")}
+
+    return _change(call, plan)
 
 
 @method(

@@ -152,7 +152,7 @@ def _properties(call: Call, template: Template) -> dict[str, Any]:
     return {
         **said,
         "metadata": metadata,
-        "scheduling": scheduling.DEFAULTS | said.get("scheduling", {}),
+        "scheduling": scheduling.shown(said.get("scheduling", {})),
         **({"disks": disks} if disks else {}),
         **({"networkInterfaces": nics} if nics else {}),
     }

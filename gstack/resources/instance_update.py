@@ -14,7 +14,7 @@ from typing import Any
 
 from gstack.errors import GceError, invalid, not_ready
 from gstack.operations import engine
-from gstack.operations.instance_changes import check_tags
+from gstack.operations.instance_changes import check_tags, scheduled
 from gstack.protocol.bodies import check_body
 from gstack.protocol.call import Call
 from gstack.protocol.ids import numeric_id
@@ -65,7 +65,7 @@ def update(call: Call) -> dict[str, Any]:
         raise not_ready(path)
     now = _as_it_is(call, name)
     _check_the_rest(call.body, now)
-    changes = _changes(call, place, row, now)
+    changes = _changes(call, place, path, row, now)
     restart = _restart(call, row, changes)
     return engine.start(
         call,
@@ -111,7 +111,7 @@ def _tail(link: str) -> str:
     return link.rpartition("projects/")[2].partition("/")[2] if "projects/" in link else link
 
 
-def _changes(call: Call, place: Place, row: Body, now: Body) -> dict[str, Any]:
+def _changes(call: Call, place: Place, path: str, row: Body, now: Body) -> dict[str, Any]:
     """The plans of the workflows for what is to change, by member."""
     body = call.body
     found: dict[str, Any] = {}
@@ -122,9 +122,9 @@ def _changes(call: Call, place: Place, row: Body, now: Body) -> dict[str, Any]:
         found["labels"] = {"labels": body.get("labels") or {}, "fingerprint": seen}
     if bool(body.get("deletionProtection")) != bool(now.get("deletionProtection")):
         found["deletionProtection"] = bool(body.get("deletionProtection"))
-    said = {name: value for name, value in (body.get("scheduling") or {}).items() if name in scheduling.REMEMBERED}
+    said = scheduling.said(body.get("scheduling") or {})
     if any(now["scheduling"].get(name) != value for name, value in said.items()):
-        found["scheduling"] = {"scheduling": said}
+        found["scheduling"] = {"scheduling": scheduled(row, path, said, "resource.scheduling")}
     return found | _tagged(body, row, now) | _told(call, row, now) | _machine(call, place, row, now)
 
 

@@ -264,7 +264,7 @@ class Views:
             metadata_fingerprint=stamps[2],
             service_accounts=kept.get("serviceAccounts"),
             self_link=f"{zone}/instances/{name}",
-            scheduling=scheduling.DEFAULTS | kept.get("scheduling", {}),
+            scheduling=scheduling.shown(kept.get("scheduling", {})),
             hostname=kept.get("hostname"),
             labels=labels or None,
             label_fingerprint=stamps[0],

@@ -80,6 +80,7 @@ def deployments(caller: Caller, place: Place, body: Body, names: Sequence[str], 
     own = {machines.MACHINE_TYPE: mark} if size.alias or size.custom else {}
     accounts = service_accounts(body.get("serviceAccounts") or [])
     check_hostname(body.get("hostname"))
+    scheduling.check(scheduling.said(body.get("scheduling") or {}), "resource.scheduling")
     if nics[0].isolated and accounts:
         own[machines.ACCOUNTS] = " ".join(accounts)
     marked = tags.join(
@@ -144,8 +145,7 @@ def described(caller: Caller, place: Place, body: Body, template: str | None, *,
 def remembered(body: Body) -> dict[str, Any]:
     """What the overlay keeps of an instance, so that it is read back as it was accepted."""
     kept = {member: body[member] for member in ("description", "hostname", "serviceAccounts") if body.get(member)}
-    said = body.get("scheduling") or {}
-    kept["scheduling"] = {member: said[member] for member in scheduling.REMEMBERED if member in said}
+    kept["scheduling"] = scheduling.said(body.get("scheduling") or {})
     kept["metadata"] = (body.get("metadata") or {}).get("items") or []
     kept["accessConfigs"] = {
         f"nic{index}": [config.get("name") or ACCESS_CONFIG for config in nic.get("accessConfigs") or []]

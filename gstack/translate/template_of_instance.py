@@ -64,7 +64,7 @@ def _properties(caller: Caller, row: Row, body: Row, link: Link) -> dict[str, An
         "tags": {"items": worn} if worn else None,
         "metadata": {"items": kept["metadata"]} if kept.get("metadata") else None,
         "serviceAccounts": kept.get("serviceAccounts"),
-        "scheduling": scheduling.DEFAULTS | kept.get("scheduling", {}),
+        "scheduling": scheduling.shown(kept.get("scheduling", {})),
         "networkInterfaces": _interfaces(caller, row, body["sourceInstance"], kept.get("accessConfigs", {}), link),
         "disks": _disks(caller, row, _configs(body), link),
     }

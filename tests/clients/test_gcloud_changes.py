@@ -71,6 +71,24 @@ def test_labels_tags_metadata_and_protection_of_an_instance_change(
         gcloud("compute", "instances", "delete", "changing")
 
 
+def test_a_spot_instance_becomes_a_standard_one_while_it_is_stopped(gcloud: Gcloud, done: Gcloud) -> None:
+    spot = ("--provisioning-model=SPOT", "--instance-termination-action=STOP")
+    done("instances", "create", "spot", "--machine-type=micro", *spot, *IMAGE)
+    try:
+        listed = gcloud("compute", "instances", "list", "--filter=name=spot", as_json=True).json[0]["scheduling"]
+        assert (listed["preemptible"], listed["provisioningModel"]) == (True, "SPOT")
+        standard = ("--provisioning-model=STANDARD", "--clear-instance-termination-action")
+        refused = gcloud("compute", "instances", "set-scheduling", "spot", *standard)
+        assert refused.status != 0 and "while the instance is stopped" in refused.err
+        done("instances", "stop", "spot")
+        done("instances", "set-scheduling", "spot", *standard)
+        said = gcloud("compute", "instances", "describe", "spot", as_json=True).json["scheduling"]
+        assert (said["preemptible"], said["provisioningModel"]) == (False, "STANDARD")
+        assert "instanceTerminationAction" not in said
+    finally:
+        gcloud("compute", "instances", "delete", "spot")
+
+
 def test_size_account_name_and_disks_of_an_instance_change(gcloud: Gcloud, done: Gcloud, cloudstack: Cloud) -> None:
     done("instances", "create", "sizing", "--machine-type=micro", "--create-disk=name=sizing-2,size=1", *IMAGE)
     try:

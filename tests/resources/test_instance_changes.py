@@ -13,6 +13,7 @@ from gstack.operations import firewalls
 INSTANCES = "zones/{zone}/instances"
 WEB = f"{INSTANCES}/web"
 DEBIAN = "projects/debian-cloud/global/images/family/debian-12"
+SPOT = {"provisioningModel": "SPOT", "instanceTerminationAction": "STOP"}
 REQUEST = "7d2b9a8e-3c2f-4f5e-9d6a-0a1b2c3d4e5f"
 
 
@@ -186,9 +187,45 @@ def test_scheduling_options_are_remembered_beside_those_not_named(gateway: Any) 
     assert instance["description"] == "d"
 
 
-def test_preemptible_is_refused_by_name(gateway: Any) -> None:
+def test_a_running_instance_does_not_become_preemptible(gateway: Any) -> None:
     make(gateway)
-    assert "resource.preemptible" in gateway.refuse("POST", f"{WEB}/setScheduling", {"preemptible": True})
+    why = gateway.refuse("POST", f"{WEB}/setScheduling", {"preemptible": True})
+    assert "can be changed only while the instance is stopped" in why
+
+
+def test_a_termination_action_can_be_taken_away(gateway: Any) -> None:
+    make(gateway, scheduling=SPOT)
+    gateway.run(
+        "POST",
+        f"{WEB}/setScheduling",
+        {"instanceTerminationAction": "INSTANCE_TERMINATION_ACTION_UNSPECIFIED"},
+    )
+    scheduling = gateway.get(WEB)["scheduling"]
+    assert "instanceTerminationAction" not in scheduling and scheduling["provisioningModel"] == "SPOT"
+
+
+def test_a_preemptible_instance_is_not_restarted_by_itself(gateway: Any) -> None:
+    make(gateway, scheduling=SPOT)
+    why = gateway.refuse("POST", f"{WEB}/setScheduling", {"automaticRestart": True})
+    assert "resource.automaticRestart" in why
+
+
+def test_a_stopped_instance_becomes_a_spot_instance_and_a_standard_one_again(gateway: Any) -> None:
+    make(gateway)
+    gateway.run("POST", f"{WEB}/stop")
+    gateway.run("POST", f"{WEB}/setScheduling", SPOT)
+    assert gateway.get(WEB)["scheduling"] == SPOT | {
+        "preemptible": True,
+        "automaticRestart": False,
+        "onHostMaintenance": "TERMINATE",
+    }
+    gateway.run("POST", f"{WEB}/setScheduling", {"provisioningModel": "STANDARD"})
+    assert gateway.get(WEB)["scheduling"] == {
+        "provisioningModel": "STANDARD",
+        "preemptible": False,
+        "automaticRestart": True,
+        "onHostMaintenance": "MIGRATE",
+    }
 
 
 def test_a_service_account_is_read_back_and_firewalls_go_by_it(gateway: Any) -> None:

@@ -51,6 +51,11 @@ def test_everything_that_can_change_does_in_one_request(gateway: Any, web: dict[
     assert {tag["key"] for tag in row["tags"]} == {"c", "gstack-tag:https"}
 
 
+def test_a_running_instance_does_not_become_preemptible_by_an_update(gateway: Any, web: dict[str, Any]) -> None:
+    why = gateway.refuse("PUT", WEB, web | {"scheduling": {"provisioningModel": "SPOT", "preemptible": True}})
+    assert "while the instance is stopped" in why
+
+
 def test_what_is_left_out_is_taken_away(gateway: Any, web: dict[str, Any]) -> None:
     body = {name: value for name, value in web.items() if name not in ("labels", "tags", "description")}
     gateway.run("PUT", WEB, body)

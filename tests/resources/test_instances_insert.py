@@ -56,6 +56,23 @@ def test_the_operation_names_the_instance_and_its_number(gateway: Any) -> None:
     assert operation["targetId"] == instance["id"]
 
 
+@pytest.mark.parametrize(
+    ("said", "model"),
+    [
+        ({"preemptible": True, "automaticRestart": False}, "STANDARD"),  # gcloud --preemptible
+        ({"preemptible": True, "automaticRestart": False, "provisioningModel": "SPOT"}, "SPOT"),
+        ({"provisioningModel": "SPOT"}, "SPOT"),
+    ],
+)
+def test_a_preemptible_instance_has_what_follows_from_it(insert: Any, said: dict[str, Any], model: str) -> None:
+    assert insert(scheduling=said)["scheduling"] == {
+        "onHostMaintenance": "TERMINATE",
+        "automaticRestart": False,
+        "preemptible": True,
+        "provisioningModel": model,
+    }
+
+
 def test_members_that_clients_need_are_there_even_when_nothing_was_said(insert: Any) -> None:
     instance = insert()
     assert instance["metadata"]["fingerprint"] and instance["tags"]["fingerprint"] and instance["labelFingerprint"]

@@ -30,7 +30,12 @@ SAMPLES: dict[str, tuple[dict[str, Any], Any]] = {
     "serviceAccounts": ({"serviceAccounts": ACCOUNTS}, ACCOUNTS),
     "scheduling.automaticRestart": ({"scheduling": {"automaticRestart": False}}, False),
     "scheduling.onHostMaintenance": ({"scheduling": {"onHostMaintenance": "TERMINATE"}}, "TERMINATE"),
-    "scheduling.provisioningModel": ({"scheduling": {"provisioningModel": "STANDARD"}}, "STANDARD"),
+    "scheduling.provisioningModel": ({"scheduling": {"provisioningModel": "SPOT"}}, "SPOT"),
+    "scheduling.preemptible": ({"scheduling": {"preemptible": True}}, True),
+    "scheduling.instanceTerminationAction": (
+        {"scheduling": {"provisioningModel": "SPOT", "instanceTerminationAction": "DELETE"}},
+        "DELETE",
+    ),
     "disks[].boot": ({}, True),
     "disks[].autoDelete": ({"disks": [BOOT | {"autoDelete": False}]}, False),
     "disks[].deviceName": ({"disks": [BOOT | {"deviceName": "system"}]}, "system"),
