@@ -190,12 +190,11 @@ def own_address(settings: Settings) -> tuple[str, int]:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address), settings["GSTACK_PORT"]  # noqa: S104 - no listening
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, parent: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = await listen(settings, own_address(settings))
-    parent = os.getppid()
     print("READY", flush=True)
     while not stop.is_set() and os.getppid() == parent:
         with contextlib.suppress(TimeoutError):
@@ -207,10 +206,12 @@ def main() -> int:
     """Serve until SIGTERM, or until the gateway that started us is gone."""
     parser = argparse.ArgumentParser(prog="python -m gstack.proxy", description="gstack's CONNECT proxy")
     parser.add_argument("--config", type=Path, default=None, help="configuration file")
+    parser.add_argument("--parent", type=int, default=os.getppid(), metavar="PID", help="whom to end with")
+    options = parser.parse_args()
     try:
-        settings = load(parser.parse_args().config)
+        settings = load(options.config)
         logs.configure(settings)
-        asyncio.run(_run(settings))
+        asyncio.run(_run(settings, options.parent))
     except (SettingsError, OSError) as error:
         print(f"gstack proxy: {error}", file=sys.stderr)
         return 1

@@ -135,7 +135,8 @@ class Companion:
 
     def __init__(self, module: str, config_file: Path | None) -> None:
         self._module = module
-        self._command = [sys.executable, "-m", module]
+        # Ours, for one that we start may live to see another: when we are killed before it has looked.
+        self._command = [sys.executable, "-m", module, "--parent", str(os.getpid())]
         if config_file is not None:
             self._command += ["--config", str(config_file)]
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""The one process that runs operations: ``python -m gstack.operations.worker [--config FILE]``.
+"""The one process that runs operations: ``python -m gstack.operations.worker [--config FILE] [--parent PID]``.
 
 Apart from the web workers, so that one of those may die without stopping an operation. It prints READY on
 standard output once it listens, and ends when its parent does. The surprising thing: ending is nothing
@@ -130,13 +130,16 @@ def launch_in_process(
         raise RuntimeError("workflows were still running when the test ended")
 
 
-def main(settings: Settings, services: Services | None = None) -> int:
-    """Run until SIGTERM, SIGINT or the parent's end; the exit status. ``services`` are for tests."""
-    parent = os.getppid()
+def main(settings: Settings, services: Services | None = None, parent: int | None = None) -> int:
+    """Run until SIGTERM, SIGINT or the end of the ``parent`` (a process id; by default whoever is it now); the exit
+    status. ``services`` are for tests."""
+    parent = parent or os.getppid()
     stop = threading.Event()
     _end_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _setter(stop))
+    if os.getppid() != parent:  # it was gone before we could ask for a signal
+        return 0
     try:
         with only_worker(settings.folder / "operations.lock"):
             app = Flask("gstack.operations", static_folder=None)
@@ -206,12 +209,14 @@ def _end_with_parent() -> None:
 def _command_line() -> int:
     parser = argparse.ArgumentParser(prog="python -m gstack.operations.worker", description=__doc__)
     parser.add_argument("--config", type=Path, default=None, help="configuration file")
+    parser.add_argument("--parent", type=int, default=None, metavar="PID", help="whom to end with")
+    options = parser.parse_args()
     try:
-        settings = load(parser.parse_args().config)
+        settings = load(options.config)
     except SettingsError as error:
         print(f"gstack operations worker: {error}", file=sys.stderr)
         return 1
-    return main(settings)
+    return main(settings, parent=options.parent)
 
 
 if __name__ == "__main__":

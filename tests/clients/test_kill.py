@@ -317,7 +317,7 @@ def test_a_killed_operations_worker_is_replaced_and_finishes_the_insert(
     world.slow_down()
     operation = gateway.insert(name)
     until(lambda: world.pending("deployVirtualMachine"), what="the deploy job")
-    killed = gateway.operations_worker()
+    killed = until(gateway.operations_worker, what="the operations worker")
     os.kill(killed, signal.SIGKILL)
     until(lambda: gateway.operations_worker() not in (0, killed), what="another operations worker")
     world.speed_up()

@@ -16,6 +16,7 @@ from flask import Flask
 from sqlalchemy import create_engine, select, text
 
 import gstack
+from gstack.demo import free_port
 from gstack.operations import engine, worker
 from gstack.operations.workflow import WORKFLOWS
 from gstack.settings import Settings
@@ -180,6 +181,18 @@ def test_a_worker_ends_with_its_parent(workers: Workers) -> None:
     parent.kill()
     parent.communicate(timeout=120)
     until(lambda: not _lives(child))
+
+
+@pytest.mark.parametrize("module", ["gstack.operations.worker", "gstack.proxy"])
+def test_a_companion_whose_parent_was_killed_while_it_started_does_not_stay(tmp_path: Path, module: str) -> None:
+    config = tmp_path / "gstack.conf"
+    config.write_text(f"PATH = {str(tmp_path)!r}\nGSTACK_PROXY_PORT = {free_port()}\n")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-m", module, "--config", str(config), "--parent", str(gone.pid)]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "operations.lock").exists()
 
 
 def _lives(process: int) -> bool:
