@@ -11,7 +11,6 @@ import errno
 import gc
 import os
 import resource
-import select
 import signal
 import socket
 import subprocess
@@ -36,6 +35,7 @@ from gstack.app import create_app
 from gstack.cloudstack.client import Endpoint
 from gstack.connections import Connections
 from gstack.doorway import Doorway
+from gstack.ending import End
 from gstack.operations import engine
 from gstack.peers import Peers
 from gstack.settings import Settings, SettingsError
@@ -180,33 +180,14 @@ class Companion:
             self._process = self._spawn()
 
 
-class End:
-    """Whether the server is to end, as the processes forked from it see it.
-
-    A pipe with a byte in it that nobody takes out. An Event of multiprocessing would wait, when it is set, for every
-    process that waits on it: for ever for one that was killed, or that the same signal has just ended.
-    """
-
-    def __init__(self) -> None:
-        self._told, self._telling = os.pipe()
-
-    def tell(self) -> None:
-        """Say so; any number of times, and within a signal's handler."""
-        os.write(self._telling, b".")
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait for it, ``seconds`` at the most; whether it has been said."""
-        waiting = select.poll()
-        waiting.register(self._told, select.POLLIN)
-        return bool(waiting.poll(None if seconds is None else seconds * 1000))
-
-
 def tell_of_the_end(end: End, server: AbstractServer[Any]) -> None:
     """Say ``end`` at the signals that end ``server``, before it does what it does at them."""
     for number in (signal.SIGTERM, signal.SIGINT):
         served = signal.getsignal(number)
 
         def handle(number: int, frame: FrameType | None, served: Any = served) -> None:
+            if end.wait(0):
+                return  # a second signal within the first one's handler could wait for itself
             end.tell()
             # A terminal's Ctrl-C, and who stops a whole group of processes, signals the web workers too: that they go
             # now is expected.

@@ -18,13 +18,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import structlog
 from dbos import DBOS
 from flask import Flask
 
 from gstack import logs
+from gstack.ending import End
 from gstack.operations import bells, durable, janitor
 from gstack.operations.engine import EXTENSION, Operations
 from gstack.operations.runtime import Patience, Runtime, Services
@@ -134,10 +134,10 @@ def main(settings: Settings, services: Services | None = None, parent: int | Non
     """Run until SIGTERM, SIGINT or the end of the ``parent`` (a process id; by default whoever is it now); the exit
     status. ``services`` are for tests."""
     parent = parent or os.getppid()
-    stop = threading.Event()
+    end = End()
     _end_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _setter(stop))
+        signal.signal(number, lambda *_: end.tell())
     if os.getppid() != parent:  # it was gone before we could ask for a signal
         return 0
     try:
@@ -146,7 +146,7 @@ def main(settings: Settings, services: Services | None = None, parent: int | Non
             worker = _started(app, settings, services)
             print("READY", flush=True)
             log.info("operations_worker.ready")
-            while not stop.wait(PARENT_POLL_SECONDS) and os.getppid() == parent and not store_replaced(app):
+            while not end.wait(PARENT_POLL_SECONDS) and os.getppid() == parent and not store_replaced(app):
                 pass
             if store_replaced(app):
                 log.error("store.replaced")  # the next worker makes its tables
@@ -189,13 +189,6 @@ def _started(app: Flask, settings: Settings, services: Services | None) -> Worke
     worker.start()
     worker.start_chores()
     return worker
-
-
-def _setter(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    return handle
 
 
 def _end_with_parent() -> None:

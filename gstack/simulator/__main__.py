@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import signal
-import threading
 
 from .seed import read
 from .server import Server
 from .simulator import Simulator
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> None:
@@ -31,19 +32,17 @@ def main() -> None:
     parser.add_argument("--zone", action="append", choices=zones, help="show only this zone; may be repeated")
     parser.add_argument("--control", action="store_true", help="open /control for faults and settings")
     options = parser.parse_args()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # of every thread: they are waited for, and interrupt nothing
     settings = {"expunge.delay": options.expunge_delay}
     try:
         cloud = Simulator(options.job_seconds, options.state, seed=options.seed, settings=settings, zones=options.zone)
         server = Server(cloud, options.port, options.host, options.control).start()
     except OSError as error:
         parser.error(str(error))
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
     for user in cloud.world.user:
         print(f"{user.name}: apikey {user.api_key} secretkey {user.secret_key}")
     print(f"listening on {server.url}", flush=True)
-    ended.wait()
+    signal.sigwait(ENDING)
     server.stop()
 
 

@@ -90,7 +90,7 @@ def rewrite_each(
 
 
 def store_replaced(app: Flask) -> bool:
-    """Whether the files of the store of ``app`` are others than at its first use: then it may have no tables."""
+    """Whether files of the store of ``app`` went while it was in use: those in their place may have no tables."""
     files: Files | None = app.extensions[EXTENSION]
     return files is not None and files.replaced
 
@@ -123,14 +123,14 @@ def prepare_engine(engine: Engine) -> Files | None:
 
     @event.listens_for(engine, "checkout")
     def _taken(_connection: Any, record: Any, _proxy: Any) -> None:
-        if record.info[FILES] != files.now():
+        if files.gone(record.info[FILES]):
             files.clear_away(record.info[FILES])
             engine.pool.dispose()  # those that nobody uses; the others close when they are given back
             raise DisconnectionError(REPLACED)
 
     @event.listens_for(engine, "checkin")
     def _given_back(_connection: Any, record: Any) -> None:
-        if record.info.get(FILES) != files.now():
+        if FILES in record.info and files.gone(record.info[FILES]):
             record.invalidate()
 
     return files

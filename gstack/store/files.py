@@ -34,25 +34,32 @@ class Files:
         # SQLite's own files of a database: its write-ahead log, and that log's index.
         self._beside = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
         self._all = [path, *self._beside]
-        self._first: Numbers | None = None
         self._used: Numbers = ()
         self._open = 0
+        self._replaced = False
         self._changed = threading.Condition()
 
     def now(self) -> Numbers:
-        """What tells the files from others of the same names. As long as a connection is open, its files keep theirs,
-        and others cannot have them."""
+        """What tells the files from others of the same names, as long as somebody has them open: the numbers of those
+        that are gone and closed are given again at once."""
         return tuple(map(_number, self._all))
 
-    @property
-    def replaced(self) -> bool:
-        """Whether they are others than those that this process began with."""
-        return self._first is not None and self.now() != self._first
+    def gone(self, numbers: Numbers) -> bool:
+        """Whether the files ``numbers``, to which there is a connection, are no longer there."""
+        if numbers == self.now():
+            return False
+        self._replaced = True
+        return True
 
     @property
     def stale(self) -> bool:
         """Whether there are connections to files that are no longer there."""
-        return self._open > 0 and self.now() != self._used
+        return self._open > 0 and self.gone(self._used)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether files were ever gone that this process had connections to."""
+        return self.stale or self._replaced
 
     def connect(self, opened: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Connection, Numbers]:
         """A connection fit for several processes, and the numbers of its files. Raises
@@ -65,7 +72,6 @@ class Files:
                 connection, numbers = self._connected(opened)
             self._open += 1
             self._used = numbers
-            self._first = self._first or numbers
         return connection, numbers
 
     def _connected(self, opened: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Connection, Numbers]:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gstack.settings import Settings
 from gstack.store import files
 from gstack.store.credentials import ProjectId
-from gstack.store.db import db, let_go_of_replaced, own_session, prepare_engine
+from gstack.store.db import db, let_go_of_replaced, own_session, prepare_engine, store_replaced
 from gstack.store.migrate import upgrade_database
 
 
@@ -152,3 +152,15 @@ def test_an_idle_process_lets_go_of_files_that_are_replaced(store_app: Flask, se
         settings.folder.joinpath("gstack.db").unlink()
         let_go_of_replaced(store_app)
         assert db.engine.pool.checkedin() == 0
+
+
+def test_a_database_that_got_the_number_of_the_one_before_counts_as_replaced(
+    store_app: Flask, settings: Settings
+) -> None:
+    upgrade_database(store_app)
+    assert not store_replaced(store_app)
+    for file in settings.folder.glob("gstack.db*"):
+        file.unlink()
+    with store_app.app_context(), db.engine.connect() as connection:
+        assert inspect(connection).get_table_names() == []
+    assert store_replaced(store_app)
