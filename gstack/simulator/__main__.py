@@ -7,13 +7,12 @@ since there is no other way to learn them.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 
 from .seed import read
 from .server import Server
 from .simulator import Simulator
-
-ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> None:
@@ -32,17 +31,19 @@ def main() -> None:
     parser.add_argument("--zone", action="append", choices=zones, help="show only this zone; may be repeated")
     parser.add_argument("--control", action="store_true", help="open /control for faults and settings")
     options = parser.parse_args()
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # of every thread: they are waited for, and interrupt nothing
     settings = {"expunge.delay": options.expunge_delay}
     try:
         cloud = Simulator(options.job_seconds, options.state, seed=options.seed, settings=settings, zones=options.zone)
         server = Server(cloud, options.port, options.host, options.control).start()
     except OSError as error:
         parser.error(str(error))
+    ended, ending = os.pipe()  # not an Event: a handler that sets it may wait for itself
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os.write(ending, b"."))
     for user in cloud.world.user:
         print(f"{user.name}: apikey {user.api_key} secretkey {user.secret_key}")
     print(f"listening on {server.url}", flush=True)
-    signal.sigwait(ENDING)
+    os.read(ended, 1)
     server.stop()
 
 
