@@ -194,6 +194,8 @@ async def _run(settings: Settings, parent: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if os.getppid() != parent:
+        return
     server = await listen(settings, own_address(settings))
     print("READY", flush=True)
     while not stop.is_set() and os.getppid() == parent:

@@ -105,9 +105,10 @@ def serve(settings: Settings, config_file: Path | None = None) -> None:
 
     def load() -> Doorway:
         leave_when_told(end)
+        die_with(parent)
         gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
         app = create_app(settings)
-        look_round(parent, app)
+        let_go_of_a_lost_store(app)
         let_go_at(end, app)
         peers = Peers(settings.folder) if settings["GSTACK_PROXY_PORT"] else None
         connections = Connections(settings["GSTACK_PORT"], most * 3 // 4)
@@ -217,16 +218,30 @@ def let_go_at(end: End, app: Flask) -> None:
     threading.Thread(target=watch, name="shutdown-watch", daemon=True).start()
 
 
-def look_round(parent: int, app: Flask) -> None:
-    """End this process as soon as ``parent`` is gone, however it went; let go of a database that is gone."""
+def die_with(parent: int) -> None:
+    """End this process as soon as ``parent`` is gone, however it went."""
 
     def watch() -> None:
         while os.getppid() == parent:
-            let_go_of_replaced(app)
             time.sleep(0.5)
         os._exit(0)
 
-    threading.Thread(target=watch, name="watch", daemon=True).start()
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def let_go_of_a_lost_store(app: Flask) -> None:
+    """Close connections to a database that is gone also where no request comes that would notice: as long as they are
+    open, others may misread the one in its place."""
+
+    def watch() -> None:
+        while True:
+            time.sleep(0.5)
+            try:
+                let_go_of_replaced(app)
+            except Exception as error:
+                log.error("store.not_let_go", error=type(error).__name__)
+
+    threading.Thread(target=watch, name="store-watch", daemon=True).start()
 
 
 def _check_store(settings: Settings) -> None:

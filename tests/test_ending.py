@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 from gstack.ending import End
@@ -31,12 +30,3 @@ def test_it_may_be_said_more_often_than_a_pipe_has_room() -> None:
     for _ in range(100_000):
         end.tell()
     assert end.wait(0)
-
-
-def test_a_process_that_was_forked_sees_it() -> None:
-    end = End()
-    child = os.fork()
-    if not child:
-        os._exit(0 if end.wait(60) else 1)
-    end.tell()
-    assert os.waitpid(child, 0)[1] == 0

@@ -68,7 +68,8 @@ def must_be_stopped(row: Mapping[str, Any], path: str, what: str) -> None:
 def scheduled(row: Mapping[str, Any], path: str, given: Mapping[str, Any], where: str) -> Row:
     """What is remembered of the scheduling options ``given`` at ``where``, beside those that the machine at ``path``
     has. Raises GceError invalid or resourceNotReady."""
-    kept, said = overlay.read(machines.KIND, row["id"]).get("scheduling", {}), scheduling.changed(given)
+    kept = overlay.read(machines.KIND, row["id"]).get("scheduling", {})
+    said = scheduling.changed(kept, given)
     scheduling.check(kept | said, where)
     before, after = scheduling.shown(kept), scheduling.shown(kept | said)
     if any(before[member] != after[member] for member in scheduling.KIND):

@@ -32,7 +32,7 @@ from gstack.operations.services import services as real_services
 from gstack.operations.workflow import load_workflows
 from gstack.settings import Settings, SettingsError, load
 from gstack.store import overlay
-from gstack.store.db import db, open_store, store_replaced
+from gstack.store.db import db, let_go_of_replaced, open_store, store_replaced
 from gstack.store.migrate import upgrade_database
 
 log = structlog.get_logger(__name__)
@@ -150,6 +150,7 @@ def main(settings: Settings, services: Services | None = None, parent: int | Non
                 pass
             if store_replaced(app):
                 log.error("store.replaced")  # the next worker makes its tables
+                let_go_of_replaced(app)
             drained = worker.stop()
     except (Refused, SettingsError) as error:
         print(f"gstack operations worker: {error}", file=sys.stderr)

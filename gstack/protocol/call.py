@@ -25,8 +25,8 @@ class Call:
     URL, empty for methods outside of projects. ``request_id`` names the request in logs; GCE's own
     idempotency key is ``params["requestId"]``. ``deadline`` (``time.monotonic``) is when a batch wants its answers,
     None for a request of its own. ``asked``: the path and query parameters as they came, where ``params`` has a name in
-    place of a number; by these a repeated request is known. Headers, body and caller stay out of the repr: they hold
-    secrets.
+    place of a number; by these a repeated request is known. ``cleared``: members of the body that came as null or empty
+    text, which is how clients take something away. Headers, body and caller stay out of the repr: they hold secrets.
     """
 
     method: Method
@@ -38,6 +38,7 @@ class Call:
     caller: Any = field(repr=False, default=None)
     deadline: float | None = None
     asked: Mapping[str, Any] | None = None
+    cleared: frozenset[str] = frozenset()
 
     @property
     def project(self) -> str:

@@ -41,7 +41,8 @@ def read_body(
     ``headers`` tells ``Content-Type`` (its charset) and ``Content-Encoding``. ``expects_body``: whether the
     method takes one; if not, any JSON string counts as none. ``limit`` is in bytes, after decompression.
     GceError: 413 for too much, 400 (``parseError``) with line and column for what is no JSON, 400 for what is
-    no object, is too deep or is encoded in an unknown way. Of a member given twice the last counts.
+    no object, is too deep or is encoded in an unknown way. Of a member given twice the last counts. Nulls stay at
+    the top alone, where clients take something away with them.
     """
     if not data:
         return {}
@@ -66,13 +67,7 @@ def read_body(
             f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.',
             location=name,
         )
-    return without_nulls(value)
-
-
-def without_nulls(value: dict[str, Any]) -> dict[str, Any]:
-    """``value`` without null members at any depth; GceError 400 where it is nested too deeply."""
-    kept: dict[str, Any] = _pruned(value, DEPTH)
-    return kept
+    return {name: _pruned(entry, DEPTH - 1) for name, entry in value.items()}
 
 
 def unpacked(data: bytes, content_encoding: str, limit: int) -> bytes:

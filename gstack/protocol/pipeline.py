@@ -137,6 +137,7 @@ def check_body(exchange: Exchange) -> None:
     if exchange.method.request is None or exchange.call is None:
         return
     exchange.call.body = bodies.check_body(exchange.method.request, exchange.body, exchange.method.id)
+    exchange.call.cleared = frozenset(name for name, value in exchange.body.items() if value in (None, ""))
     policy = HANDLERS[exchange.method.id].body
     if policy is not None:
         policy.check(exchange.call.body)

@@ -130,7 +130,8 @@ def set_scheduling(call: Call) -> dict[str, Any]:
     """Remember scheduling options: CloudStack decides by the service offering."""
 
     def plan(found: _Target) -> dict[str, Any]:
-        return {"scheduling": scheduled(found.row, found.path, call.body, "resource")}
+        cleared = {scheduling.ACTION: scheduling.UNSPECIFIED} if scheduling.ACTION in call.cleared else {}
+        return {"scheduling": scheduled(found.row, found.path, call.body | cleared, "resource")}
 
     return _change(call, plan)
 

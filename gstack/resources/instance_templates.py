@@ -179,6 +179,7 @@ def _insert(call: Call, region: str | None) -> dict[str, Any]:
         raise invalid("resource.properties.machineType", "", "A template needs a machine type.")
     items = (properties.get("metadata") or {}).get("items") or []
     userdata.compose(items, where="resource.properties.metadata.items")
+    scheduling.check(scheduling.said(properties.get("scheduling") or {}), "resource.properties.scheduling")
     path = instance_templates.path(call.project, region, name)
     key = instance_templates.store_key(call.caller.project, region, name)
     content = instance_templates.row(call.caller.project, region, body)

@@ -9,6 +9,7 @@ follow.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,19 +119,22 @@ def prepare_engine(engine: Engine) -> Files | None:
         return connection
 
     @event.listens_for(engine, "close")
-    def _closing(connection: Any, _record: Any) -> None:
-        files.close(connection)
+    def _closing(connection: Any, record: Any) -> None:
+        files.close(connection, record.info[FILES])
 
     @event.listens_for(engine, "checkout")
     def _taken(_connection: Any, record: Any, _proxy: Any) -> None:
-        if files.gone(record.info[FILES]):
-            files.clear_away(record.info[FILES])
+        again = record.record_info.pop(FILES, False)
+        if record.info[FILES] != files.now():
             engine.pool.dispose()  # those that nobody uses; the others close when they are given back
-            raise DisconnectionError(REPLACED)
+            if again:
+                raise sqlite3.OperationalError(REPLACED)
+            record.record_info[FILES] = True
+            raise DisconnectionError(REPLACED)  # the pool opens another one, once
 
     @event.listens_for(engine, "checkin")
     def _given_back(_connection: Any, record: Any) -> None:
-        if FILES in record.info and files.gone(record.info[FILES]):
+        if record.info.get(FILES) != files.now():
             record.invalidate()
 
     return files

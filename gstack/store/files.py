@@ -8,6 +8,7 @@ index. When a file was taken away, all connections of a process have to close be
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -30,7 +31,7 @@ class Files:
     """Those of the database at ``path``, and how many connections this process has to it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path = Path(os.path.realpath(path))  # beside which SQLite puts its own
         # SQLite's own files of a database: its write-ahead log, and that log's index.
         self._beside = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
         self._all = [path, *self._beside]
@@ -44,21 +45,14 @@ class Files:
         that are gone and closed are given again at once."""
         return tuple(map(_number, self._all))
 
-    def gone(self, numbers: Numbers) -> bool:
-        """Whether the files ``numbers``, to which there is a connection, are no longer there."""
-        if numbers == self.now():
-            return False
-        self._replaced = True
-        return True
-
     @property
     def stale(self) -> bool:
         """Whether there are connections to files that are no longer there."""
-        return self._open > 0 and self.gone(self._used)
+        return self._open > 0 and self.now() != self._used
 
     @property
     def replaced(self) -> bool:
-        """Whether files were ever gone that this process had connections to."""
+        """Whether files ever went that this process had connections to."""
         return self.stale or self._replaced
 
     def connect(self, opened: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Connection, Numbers]:
@@ -68,35 +62,45 @@ class Files:
         with self._changed:
             if not self._changed.wait_for(lambda: not self.stale, LETTING_GO_SECONDS):
                 raise sqlite3.OperationalError(REPLACED)
-            with _alone(self._path.parent):
-                connection, numbers = self._connected(opened)
-            self._open += 1
+            try:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with _alone(self._path.parent):
+                    connection, numbers = self._connected(opened)
+            except OSError as error:
+                raise sqlite3.OperationalError(f"The database cannot be opened: {error.strerror}.") from error
             self._used = numbers
+            self._open += 1
         return connection, numbers
 
     def _connected(self, opened: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Connection, Numbers]:
         number = self._made()
         connection = opened()
         try:
-            _prepare(connection)
+            logged = _prepare(connection)
             numbers = self.now()
-            if numbers[0] != number or not all(numbers) or (self._open and numbers != self._used):
+            whole = all(numbers) or not logged
+            if numbers[0] != number or not whole or (self._open and numbers != self._used):
                 raise sqlite3.OperationalError(REPLACED)
         except BaseException:
             connection.close()
             raise
         return connection, numbers
 
-    def close(self, connection: sqlite3.Connection) -> None:
-        """Close a connection that :meth:`connect` gave."""
+    def close(self, connection: sqlite3.Connection, numbers: Numbers) -> None:
+        """Close a connection to the files ``numbers``, as :meth:`connect` gave them."""
         with self._changed:
-            connection.close()
+            if numbers != self.now():
+                self._replaced = True
+                with contextlib.suppress(OSError):  # its folder may be gone as well
+                    self._clear_away(numbers)
             self._open -= 1
+            connection.close()
             self._changed.notify_all()
 
-    def clear_away(self, numbers: Numbers) -> None:
+    def _clear_away(self, numbers: Numbers) -> None:
         """Take away what stayed of the files ``numbers`` beside a database that has replaced theirs: nothing in them
-        says so, and SQLite would take them for that one's. For who still has a connection to them."""
+        says so, and SQLite would take them for that one's. As long as there is a connection to them, nobody else's have
+        their numbers."""
         with _alone(self._path.parent):
             if _number(self._path) != numbers[0]:
                 for file, number in zip(self._beside, numbers[1:], strict=True):
@@ -128,22 +132,31 @@ class Files:
         # (sqlite.org/howtocorrupt.html, 2.2).
         made = self._path.with_name(f".{self._path.name}.{token_hex(8)}")
         os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        made.replace(self._path)
+        try:
+            os.link(made, self._path)
+        except FileExistsError:  # somebody put one there
+            pass
+        except OSError:  # no file has two names here
+            made.replace(self._path)
+        made.unlink(missing_ok=True)
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection) -> bool:
+    """Whether the database has a write-ahead log: not every file system can."""
     connection.isolation_level = "IMMEDIATE"
     cursor = connection.cursor()
     for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.execute("SELECT 1 FROM sqlite_master").fetchall()  # the first look opens its other files
+    (mode,) = cursor.execute("PRAGMA journal_mode").fetchone()
     cursor.close()
+    return bool(mode == "wal")
 
 
 def _number(path: Path) -> int:
     try:
         return path.stat().st_ino
-    except OSError:
+    except FileNotFoundError:
         return 0
 
 

@@ -16,10 +16,11 @@ _HOST = "CloudStack chooses hosts by its own rules."
 _FOREVER = "An instance runs until somebody stops it."
 
 SPOT = "SPOT"
+ACTION = "instanceTerminationAction"
 UNSPECIFIED = "INSTANCE_TERMINATION_ACTION_UNSPECIFIED"
 REMEMBERED = (
     "automaticRestart",
-    "instanceTerminationAction",
+    ACTION,
     "onHostMaintenance",
     "preemptible",
     "provisioningModel",
@@ -52,10 +53,15 @@ def said(given: Mapping[str, Any]) -> dict[str, Any]:
     return {member: given[member] for member in REMEMBERED if given.get(member) is not None}
 
 
-def changed(given: Mapping[str, Any]) -> dict[str, Any]:
-    """... of one that changes them: what makes a Spot instance goes where it becomes a standard one."""
-    standard = given.get("provisioningModel") not in (None, SPOT)
-    return ({"preemptible": False, "instanceTerminationAction": UNSPECIFIED} if standard else {}) | said(given)
+def changed(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """... of one that changes those ``kept``: with what belongs to a preemptible instance where it becomes one, and to
+    a standard one where it ceases to be."""
+    wanted = given.get("preemptible")
+    if wanted is None and "provisioningModel" in given:
+        wanted = given["provisioningModel"] == SPOT or (_is_preemptible(kept) and kept.get("provisioningModel") != SPOT)
+    if wanted is None or wanted == _is_preemptible(kept):
+        return said(given)
+    return (_PREEMPTIBLE if wanted else _STANDARD | {ACTION: UNSPECIFIED}) | said(given)
 
 
 def shown(kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,16 +75,16 @@ def check(given: Mapping[str, Any], where: str) -> None:
     """Raise GceError invalid for members of a scheduling, at ``where``, that GCE does not take together."""
     whole = shown(given)
     if whole["provisioningModel"] == SPOT and not whole["preemptible"]:
-        raise invalid(f"{where}.preemptible", False, "An instance of the provisioning model SPOT is preemptible.")
+        raise invalid(f"{where}.preemptible", "false", "An instance of the provisioning model SPOT is preemptible.")
     if whole["preemptible"] and whole["automaticRestart"]:
-        why = "Scheduling must have preemptible be false when automaticRestart is true."
-        raise invalid(f"{where}.automaticRestart", True, why)
+        why = "Scheduling must have preemptible be false when AutomaticRestart is true."
+        raise invalid(f"{where}.preemptible", "true", why)
     if whole["preemptible"] and whole["onHostMaintenance"] != "TERMINATE":
-        why = "Scheduling must have preemptible be false when onHostMaintenance is not TERMINATE."
-        raise invalid(f"{where}.onHostMaintenance", whole["onHostMaintenance"], why)
-    if "instanceTerminationAction" in whole and whole["provisioningModel"] != SPOT:
+        why = "Scheduling must have preemptible be false when OnHostMaintenance isn't TERMINATE."
+        raise invalid(f"{where}.preemptible", "true", why)
+    if ACTION in whole and whole["provisioningModel"] != SPOT:
         why = "Only an instance of the provisioning model SPOT has a termination action."
-        raise invalid(f"{where}.instanceTerminationAction", whole["instanceTerminationAction"], why)
+        raise invalid(f"{where}.{ACTION}", whole[ACTION], why)
 
 
 def _is_preemptible(given: Mapping[str, Any]) -> bool:

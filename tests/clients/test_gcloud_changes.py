@@ -77,14 +77,15 @@ def test_a_spot_instance_becomes_a_standard_one_while_it_is_stopped(gcloud: Gclo
     try:
         listed = gcloud("compute", "instances", "list", "--filter=name=spot", as_json=True).json[0]["scheduling"]
         assert (listed["preemptible"], listed["provisioningModel"]) == (True, "SPOT")
-        standard = ("--provisioning-model=STANDARD", "--clear-instance-termination-action")
-        refused = gcloud("compute", "instances", "set-scheduling", "spot", *standard)
+        done("instances", "set-scheduling", "spot", "--clear-instance-termination-action")
+        said = gcloud("compute", "instances", "describe", "spot", as_json=True).json["scheduling"]
+        assert said["provisioningModel"] == "SPOT" and "instanceTerminationAction" not in said
+        refused = gcloud("compute", "instances", "set-scheduling", "spot", "--provisioning-model=STANDARD")
         assert refused.status != 0 and "while the instance is stopped" in refused.err
         done("instances", "stop", "spot")
-        done("instances", "set-scheduling", "spot", *standard)
+        done("instances", "set-scheduling", "spot", "--provisioning-model=STANDARD")
         said = gcloud("compute", "instances", "describe", "spot", as_json=True).json["scheduling"]
         assert (said["preemptible"], said["provisioningModel"]) == (False, "STANDARD")
-        assert "instanceTerminationAction" not in said
     finally:
         gcloud("compute", "instances", "delete", "spot")
 

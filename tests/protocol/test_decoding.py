@@ -40,8 +40,8 @@ def test_a_method_without_a_body_refuses_one_that_says_something() -> None:
     assert 'Unknown name "force"' in _refused(b'{"force": true}', expects_body=False).message
 
 
-def test_null_members_go_at_any_depth() -> None:
-    assert _read(b'{"a": null, "b": {"c": null, "d": [{"e": null}]}}') == {"b": {"d": [{}]}}
+def test_null_members_stay_at_the_top_alone() -> None:
+    assert _read(b'{"a": null, "b": {"c": null, "d": [{"e": null}]}}') == {"a": None, "b": {"d": [{}]}}
 
 
 def test_of_a_member_given_twice_the_last_counts() -> None:

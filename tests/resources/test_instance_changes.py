@@ -193,13 +193,10 @@ def test_a_running_instance_does_not_become_preemptible(gateway: Any) -> None:
     assert "can be changed only while the instance is stopped" in why
 
 
-def test_a_termination_action_can_be_taken_away(gateway: Any) -> None:
+@pytest.mark.parametrize("nothing", [None, "", "INSTANCE_TERMINATION_ACTION_UNSPECIFIED"])
+def test_a_termination_action_can_be_taken_away(gateway: Any, nothing: str | None) -> None:
     make(gateway, scheduling=SPOT)
-    gateway.run(
-        "POST",
-        f"{WEB}/setScheduling",
-        {"instanceTerminationAction": "INSTANCE_TERMINATION_ACTION_UNSPECIFIED"},
-    )
+    gateway.run("POST", f"{WEB}/setScheduling", {"instanceTerminationAction": nothing})
     scheduling = gateway.get(WEB)["scheduling"]
     assert "instanceTerminationAction" not in scheduling and scheduling["provisioningModel"] == "SPOT"
 
@@ -207,25 +204,36 @@ def test_a_termination_action_can_be_taken_away(gateway: Any) -> None:
 def test_a_preemptible_instance_is_not_restarted_by_itself(gateway: Any) -> None:
     make(gateway, scheduling=SPOT)
     why = gateway.refuse("POST", f"{WEB}/setScheduling", {"automaticRestart": True})
-    assert "resource.automaticRestart" in why
+    assert "AutomaticRestart is true" in why
 
 
-def test_a_stopped_instance_becomes_a_spot_instance_and_a_standard_one_again(gateway: Any) -> None:
-    make(gateway)
+def test_a_stopped_instance_becomes_a_spot_instance_and_a_standard_one_in_turns(gateway: Any) -> None:
+    make(gateway, scheduling={"automaticRestart": True})
     gateway.run("POST", f"{WEB}/stop")
-    gateway.run("POST", f"{WEB}/setScheduling", SPOT)
-    assert gateway.get(WEB)["scheduling"] == SPOT | {
-        "preemptible": True,
-        "automaticRestart": False,
-        "onHostMaintenance": "TERMINATE",
-    }
+    for _ in range(2):
+        gateway.run("POST", f"{WEB}/setScheduling", SPOT)
+        assert gateway.get(WEB)["scheduling"] == SPOT | {
+            "preemptible": True,
+            "automaticRestart": False,
+            "onHostMaintenance": "TERMINATE",
+        }
+        gateway.run("POST", f"{WEB}/setScheduling", {"provisioningModel": "STANDARD"})
+        assert gateway.get(WEB)["scheduling"] == {
+            "provisioningModel": "STANDARD",
+            "preemptible": False,
+            "automaticRestart": True,
+            "onHostMaintenance": "MIGRATE",
+        }
+
+
+def test_a_preemptible_instance_of_the_standard_model_stays_one_until_it_is_told(gateway: Any) -> None:
+    make(gateway, scheduling={"preemptible": True, "automaticRestart": False})
     gateway.run("POST", f"{WEB}/setScheduling", {"provisioningModel": "STANDARD"})
-    assert gateway.get(WEB)["scheduling"] == {
-        "provisioningModel": "STANDARD",
-        "preemptible": False,
-        "automaticRestart": True,
-        "onHostMaintenance": "MIGRATE",
-    }
+    assert gateway.get(WEB)["scheduling"]["preemptible"] is True
+    gateway.run("POST", f"{WEB}/stop")
+    gateway.run("POST", f"{WEB}/setScheduling", {"preemptible": False})
+    scheduling = gateway.get(WEB)["scheduling"]
+    assert (scheduling["preemptible"], scheduling["automaticRestart"]) == (False, True)
 
 
 def test_a_service_account_is_read_back_and_firewalls_go_by_it(gateway: Any) -> None:

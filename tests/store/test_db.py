@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,38 @@ def test_a_backup_that_is_moved_over_the_database_alone_is_what_is_read(tmp_path
     assert [read(engine) for engine in engines] == [["kept", "new"]] * 2
 
 
+@pytest.mark.parametrize("busy", [True, False], ids=["in use", "idle"])
+def test_a_backup_is_not_read_by_the_log_of_what_it_replaced_when_all_have_let_go(
+    tmp_path: Path, engines: list[Engine], busy: bool
+) -> None:
+    backup = tmp_path / "backup.db"
+    with closing(sqlite3.connect(backup)) as connection:
+        connection.executescript("CREATE TABLE words (word TEXT); INSERT INTO words VALUES ('kept');")
+    engine, other = engines
+    other.dispose()
+    with engine.connect() if busy else nullcontext():
+        backup.replace(tmp_path / "words.db")
+    engine.pool.dispose()
+    assert read(engine) == ["kept"]
+
+
+def test_a_database_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "words.db").symlink_to(tmp_path / "elsewhere" / "words.db")
+    engine = create_engine(f"sqlite:///{tmp_path / 'words.db'}")
+    prepare_engine(engine)
+    write(engine, "word")
+    assert read(engine) == ["word"] and (tmp_path / "words.db").is_symlink()
+
+
+def test_a_folder_that_cannot_be_used_is_an_error_of_the_database(tmp_path: Path) -> None:
+    (tmp_path / "folder").touch()
+    engine = create_engine(f"sqlite:///{tmp_path / 'folder' / 'words.db'}")
+    prepare_engine(engine)
+    with pytest.raises(OperationalError, match="cannot be opened"):
+        engine.connect()
+
+
 def test_a_log_that_came_with_a_database_is_left_alone(tmp_path: Path, engines: list[Engine]) -> None:
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as connection:
@@ -129,14 +162,14 @@ def test_a_process_that_makes_the_database_keeps_the_locks_that_it_takes_meanwhi
 ) -> None:
     path = tmp_path / "words.db"
     with closing(sqlite3.connect(":memory:")) as locked:
-        named = Path.replace
+        named = os.link
 
         def lock_at_once(made: Path, name: Path) -> None:
             named(made, name)
             locked.execute("ATTACH ? AS words", (str(path),))
             locked.execute("BEGIN EXCLUSIVE")
 
-        monkeypatch.setattr(Path, "replace", lock_at_once)
+        monkeypatch.setattr(os, "link", lock_at_once)
         files.Files(path).make()
         assert locked.in_transaction
         script = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN EXCLUSIVE')"
