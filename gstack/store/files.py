@@ -8,7 +8,6 @@ index. When a file was taken away, all connections of a process have to close be
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import sqlite3
@@ -18,6 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL")
 REPLACED = "The database file was deleted or replaced."
@@ -89,13 +92,16 @@ class Files:
     def close(self, connection: sqlite3.Connection, numbers: Numbers) -> None:
         """Close a connection to the files ``numbers``, as :meth:`connect` gave them."""
         with self._changed:
-            if numbers != self.now():
-                self._replaced = True
-                with contextlib.suppress(OSError):  # its folder may be gone as well
-                    self._clear_away(numbers)
-            self._open -= 1
-            connection.close()
+            self._open -= 1  # first: the last one to close takes SQLite's own files with it
             self._changed.notify_all()
+            try:
+                if numbers != self.now():
+                    self._replaced = True
+                    self._clear_away(numbers)
+            except OSError as error:  # the folder may be gone as well
+                log.warning("store.left_beside", why=error.strerror)
+            finally:
+                connection.close()
 
     def _clear_away(self, numbers: Numbers) -> None:
         """Take away what stayed of the files ``numbers`` beside a database that has replaced theirs: nothing in them
@@ -156,7 +162,7 @@ def _prepare(connection: sqlite3.Connection) -> bool:
 def _number(path: Path) -> int:
     try:
         return path.stat().st_ino
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
