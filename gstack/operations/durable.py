@@ -48,8 +48,8 @@ def _refuse(*_arguments: Any) -> Any:
 
 def forbid_pickle() -> None:
     """Take pickle out of DBOS, and fail unless it is out."""
-    DefaultSerializer.serialize = _refuse  # type: ignore[method-assign, assignment]  # on purpose
-    DefaultSerializer.deserialize = _refuse  # type: ignore[method-assign, assignment]  # on purpose
+    DefaultSerializer.serialize = _refuse  # type: ignore[method-assign, assignment]  # no pickle
+    DefaultSerializer.deserialize = _refuse  # type: ignore[method-assign, assignment]  # no pickle
     try:
         DefaultSerializer().deserialize("gASVAQAAAAAAAABOLg==")
     except PickleRefused:
