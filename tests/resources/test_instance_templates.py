@@ -71,6 +71,10 @@ def test_metadata_of_a_template_is_sealed_at_rest(gateway: Any) -> None:
         (template(canIpForward=True), "resource.properties.canIpForward"),
         (template(machineType=""), "resource.properties.machineType"),
         ({"name": "small"}, "resource.properties"),
+        (
+            template(scheduling={"preemptible": True, "automaticRestart": True}),
+            "resource.properties.scheduling.preemptible",
+        ),
         (template("No Name"), "resource.name"),
         ({"name": "small", "sourceInstance": "zones/ch-gva-2/instances/web", "properties": {"a": 1}}, "properties"),
         (template(metadata={"items": [{"key": "a"}, {"key": "a"}]}), "resource.properties.metadata.items[1].key"),

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gstack.store import files
 from gstack.store.credentials import ProjectId
 from gstack.store.db import db, let_go_of_replaced, own_session, prepare_engine, store_replaced
 from gstack.store.migrate import upgrade_database
+from tests.waiting import until
 
 
 def test_what_is_written_stands_in_no_error(store_app: Flask) -> None:
@@ -155,6 +157,23 @@ def test_connections_that_nobody_uses_let_go_of_a_log_that_was_deleted(tmp_path:
     write(engine, "new")
     with closing(sqlite3.connect(tmp_path / "words.db")) as another:
         assert ("new",) in another.execute("SELECT word FROM words").fetchall()
+
+
+def test_who_connects_waits_until_connections_to_what_was_deleted_are_given_back(
+    tmp_path: Path, engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LETTING_GO_SECONDS", 30.0)
+    engine, other = engines
+    other.dispose()
+    busy = engine.connect()
+    for file in tmp_path.glob("words.db*"):
+        file.unlink()
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write, engine, "new")
+        until(lambda: engine.pool.checkedout() == 2, what="a second connection")
+        busy.close()
+        writing.result()
+    assert read(engine) == ["new"]
 
 
 def test_a_process_that_makes_the_database_keeps_the_locks_that_it_takes_meanwhile(
